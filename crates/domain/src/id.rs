@@ -1,0 +1,170 @@
+//! Identifiers, each of its own type, so that a concert's number never stands for a reservation's.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+/// A concert's number, as `concerts.id` (PostgreSQL `SERIAL`): 1 and up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConcertId(i32);
+
+impl ConcertId {
+    /// `None` below 1: no row can have such a number.
+    pub const fn new(number: i32) -> Option<Self> {
+        if number >= 1 {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    pub const fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for ConcertId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for ConcertId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(InvalidId);
+        }
+        text.parse().ok().and_then(Self::new).ok_or(InvalidId)
+    }
+}
+
+/// A text that can't be an identifier of the kind that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an identifier")]
+pub struct InvalidId;
+
+/// A reservation's name in the world: `RES`, milliseconds since 1970, `-`, 8 random characters.
+///
+/// It sorts by time, and the 40 random bits keep it from being guessed.
+/// The alphabet is Crockford's base 32 (no I, L, O, U), so that it survives being read aloud.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReservationId(String);
+
+const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const RANDOM_CHARACTERS: usize = 8;
+/// `reservations.id` is a `VARCHAR(50)`.
+const LENGTH_MAX: usize = 50;
+
+impl ReservationId {
+    /// Builds the id of a reservation made at `at`; `random` brings its low 40 bits.
+    pub fn new(at: Timestamp, random: u64) -> Self {
+        let mut text = format!("RES{}-", at.as_millisecond().max(0));
+        for position in (0..RANDOM_CHARACTERS).rev() {
+            let index = (random >> (5 * position)) & 0b1_1111;
+            text.push(char::from(CROCKFORD[usize::try_from(index).unwrap_or(0)]));
+        }
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ReservationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for ReservationId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let (millis, random) = text
+            .strip_prefix("RES")
+            .and_then(|rest| rest.split_once('-'))
+            .ok_or(InvalidId)?;
+        let well_formed = text.len() <= LENGTH_MAX
+            && !millis.is_empty()
+            && millis.bytes().all(|byte| byte.is_ascii_digit())
+            && random.len() == RANDOM_CHARACTERS
+            && random.bytes().all(|byte| CROCKFORD.contains(&byte));
+        if well_formed {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId)
+        }
+    }
+}
+
+/// A staff account's number, as `admin_users.id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AdminUserId(i32);
+
+impl AdminUserId {
+    pub const fn new(number: i32) -> Option<Self> {
+        if number >= 1 {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    pub const fn get(self) -> i32 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(millis).unwrap()
+    }
+
+    #[test]
+    fn reservation_id_has_the_published_shape() {
+        let id = ReservationId::new(at(1_764_000_000_123), u64::MAX);
+        assert_eq!(id.as_str(), "RES1764000000123-ZZZZZZZZ");
+        assert_eq!(ReservationId::new(at(1), 1).as_str(), "RES1-00000001");
+        assert_eq!(id.as_str().parse::<ReservationId>(), Ok(id));
+    }
+
+    #[test]
+    fn reservation_ids_sort_by_time() {
+        assert!(
+            ReservationId::new(at(1_764_000_000_123), 9)
+                < ReservationId::new(at(1_764_000_000_124), 0)
+        );
+    }
+
+    #[test]
+    fn texts_that_are_no_reservation_ids_are_refused() {
+        for text in [
+            "",
+            "RES",
+            "RES1-",
+            "RES-00000000",
+            "RES1-0000000I",
+            "RES1-000000000",
+            "res1-00000000",
+            "RES1x-00000000",
+            &format!("RES{}-00000000", "1".repeat(60)),
+        ] {
+            assert_eq!(text.parse::<ReservationId>(), Err(InvalidId), "{text}");
+        }
+    }
+
+    #[test]
+    fn concert_ids_are_positive_and_fit_the_column() {
+        assert_eq!("1".parse::<ConcertId>().map(ConcertId::get), Ok(1));
+        for text in ["", "0", "-1", "+1", "1.0", "2147483648", "abc", "１"] {
+            assert_eq!(text.parse::<ConcertId>(), Err(InvalidId), "{text}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules of selling concert tickets, and nothing else.
+//!
+//! Absent on purpose: async, serde, the clock, randomness, SQL and HTTP.
+//! What a rule needs of the world (the time, random bits, capacity) comes in as an argument.
+
+pub mod allotment;
+pub mod concert;
+pub mod id;
+pub mod money;
+pub mod reservation;
+pub mod role;
+pub mod text;

@@ -1,0 +1,243 @@
+//! A reservation and its state machine: every change that may happen, and none besides.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use crate::id::{ConcertId, ReservationId};
+use crate::money::Money;
+
+/// How many tickets somebody wants: 1 and up. The limits of an order are the allotment's matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quantity(i32);
+
+impl Quantity {
+    pub const fn new(tickets: i32) -> Option<Self> {
+        if tickets >= 1 {
+            Some(Self(tickets))
+        } else {
+            None
+        }
+    }
+
+    pub const fn get(self) -> i32 {
+        self.0
+    }
+}
+
+/// A reservation as it stands in the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    pub id: ReservationId,
+    pub concert_id: ConcertId,
+    pub customer_name: String,
+    /// Lower case.
+    pub customer_email: String,
+    pub quantity: i32,
+    pub total_price: Money,
+    /// As stored: what a buyer is shown is [`Reservation::status_at`].
+    pub status: ReservationStatus,
+    pub payment_status: PaymentStatus,
+    pub google_auth: bool,
+    pub reserved_at: Timestamp,
+    /// The end of the hold; `None` for a free reservation, which never waited for money.
+    pub expires_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl Reservation {
+    /// The status at `now`: a hold that has run out counts as expired at once, before it is swept.
+    pub fn status_at(&self, now: Timestamp) -> ReservationStatus {
+        let overdue = self.expires_at.is_some_and(|end| end <= now);
+        match self.status {
+            ReservationStatus::Pending if overdue => ReservationStatus::Expired,
+            status => status,
+        }
+    }
+
+    /// Whether it may be cancelled at `now`; cancelling gives `quantity` tickets back.
+    pub fn check_cancel(&self, now: Timestamp) -> Result<(), TransitionError> {
+        match self.status_at(now) {
+            ReservationStatus::Pending | ReservationStatus::Confirmed => Ok(()),
+            ReservationStatus::Expired => Err(TransitionError::Expired),
+            status @ ReservationStatus::Cancelled => Err(TransitionError::InvalidState { status }),
+        }
+    }
+}
+
+/// What a new reservation begins as: held until paid, or, when it costs nothing, confirmed.
+pub const fn initial_status(total: Money) -> (ReservationStatus, PaymentStatus) {
+    if total.is_zero() {
+        (ReservationStatus::Confirmed, PaymentStatus::Completed)
+    } else {
+        (ReservationStatus::Pending, PaymentStatus::Pending)
+    }
+}
+
+/// Why a reservation can't change as asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransitionError {
+    #[error("the hold has run out")]
+    Expired,
+    #[error("not possible while the reservation is {status}")]
+    InvalidState { status: ReservationStatus },
+}
+
+/// `reservations.status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReservationStatus {
+    /// Tickets are held until `expires_at`.
+    Pending,
+    Confirmed,
+    Cancelled,
+    Expired,
+}
+
+impl ReservationStatus {
+    pub const ALL: [Self; 4] = [
+        Self::Pending,
+        Self::Confirmed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Confirmed => "confirmed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether a reservation in this status keeps tickets from others.
+    pub const fn holds_tickets(self) -> bool {
+        matches!(self, Self::Pending | Self::Confirmed)
+    }
+}
+
+impl fmt::Display for ReservationStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a status of reservations or payments")]
+pub struct InvalidStatus;
+
+impl FromStr for ReservationStatus {
+    type Err = InvalidStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or(InvalidStatus)
+    }
+}
+
+/// `reservations.payment_status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PaymentStatus {
+    Pending,
+    Completed,
+    Failed,
+    Refunded,
+}
+
+impl PaymentStatus {
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Completed, Self::Failed, Self::Refunded];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Refunded => "refunded",
+        }
+    }
+}
+
+impl fmt::Display for PaymentStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for PaymentStatus {
+    type Err = InvalidStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or(InvalidStatus)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn reservation(status: ReservationStatus) -> Reservation {
+        Reservation {
+            id: ReservationId::new(at(0), 0),
+            concert_id: ConcertId::new(1).unwrap(),
+            customer_name: "Som".into(),
+            customer_email: "som@example.com".into(),
+            quantity: 2,
+            total_price: Money::from_minor(200).unwrap(),
+            status,
+            payment_status: PaymentStatus::Pending,
+            google_auth: false,
+            reserved_at: at(0),
+            expires_at: Some(at(600)),
+            created_at: at(0),
+            updated_at: at(0),
+        }
+    }
+
+    #[test]
+    fn a_hold_reads_expired_from_its_very_end() {
+        let held = reservation(ReservationStatus::Pending);
+        assert_eq!(held.status_at(at(599)), ReservationStatus::Pending);
+        assert_eq!(held.status_at(at(600)), ReservationStatus::Expired);
+        let confirmed = reservation(ReservationStatus::Confirmed);
+        assert_eq!(confirmed.status_at(at(600)), ReservationStatus::Confirmed);
+    }
+
+    #[test]
+    fn only_what_holds_tickets_can_be_cancelled() {
+        for status in ReservationStatus::ALL {
+            let allowed = reservation(status).check_cancel(at(1)).is_ok();
+            assert_eq!(allowed, status.holds_tickets(), "{status}");
+        }
+        let overdue = reservation(ReservationStatus::Pending).check_cancel(at(601));
+        assert_eq!(overdue, Err(TransitionError::Expired));
+    }
+
+    #[test]
+    fn free_reservations_are_confirmed_at_once() {
+        let free = (ReservationStatus::Confirmed, PaymentStatus::Completed);
+        assert_eq!(initial_status(Money::ZERO), free);
+        let paid = (ReservationStatus::Pending, PaymentStatus::Pending);
+        assert_eq!(initial_status(Money::from_minor(1).unwrap()), paid);
+    }
+
+    #[test]
+    fn statuses_read_back() {
+        for status in ReservationStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+        for status in PaymentStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+    }
+}

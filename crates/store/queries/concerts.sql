@@ -1,0 +1,84 @@
+--: Concert(image_url?, description?)
+
+--! find : Concert
+-- One concert that isn't deleted. Primary key.
+SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url,
+       description, created_at, updated_at
+FROM concerts
+WHERE id = :id AND deleted_at IS NULL;
+
+--! list (from?, until?, venue?, pattern?) : Concert
+-- A page of one status in chronological order, after a place in that order.
+-- idx_concerts_status; the pattern is matched against what the index left over.
+SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url,
+       description, created_at, updated_at
+FROM concerts
+WHERE status = :status
+  AND deleted_at IS NULL
+  AND date >= coalesce(:from, '-infinity'::date)
+  AND date <= coalesce(:until, 'infinity'::date)
+  AND (:venue::text IS NULL OR venue = :venue)
+  AND (:pattern::text IS NULL
+       OR name ILIKE :pattern OR artist ILIKE :pattern OR venue ILIKE :pattern)
+  AND (date, id) > (:after_date::date, :after_id::int)
+ORDER BY date, id
+LIMIT :limit;
+
+--! list_all : Concert
+-- A page of every concert that isn't deleted, by number, for exports. Primary key.
+SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url,
+       description, created_at, updated_at
+FROM concerts
+WHERE deleted_at IS NULL AND id > :after_id
+ORDER BY id
+LIMIT :limit;
+
+--! list_venues
+-- The venues of one status from a day on, for a filter. idx_concerts_status.
+SELECT DISTINCT venue
+FROM concerts
+WHERE status = :status AND deleted_at IS NULL AND date >= :from
+ORDER BY venue
+LIMIT :limit;
+
+--! list_months
+-- The first days of the months with concerts of one status from a day on. idx_concerts_status.
+SELECT DISTINCT date_trunc('month', date)::date AS month
+FROM concerts
+WHERE status = :status AND deleted_at IS NULL AND date >= :from
+ORDER BY month
+LIMIT :limit;
+
+--! lock
+-- The stock and the rules of one sale, under the row lock that decides it. Primary key.
+SELECT available_tickets, price, status, date
+FROM concerts
+WHERE id = :id AND deleted_at IS NULL
+FOR UPDATE;
+
+--! lock_stock
+-- Only the row lock, for giving tickets back; a deleted concert gets its tickets back too.
+SELECT available_tickets FROM concerts WHERE id = :id FOR UPDATE;
+
+--! take_tickets
+-- Primary key. The check constraint refuses to go below zero.
+UPDATE concerts
+SET available_tickets = available_tickets - :quantity, updated_at = :now
+WHERE id = :id;
+
+--! return_tickets
+-- Primary key. The check constraint refuses to go above the total.
+UPDATE concerts
+SET available_tickets = available_tickets + :quantity, updated_at = :now
+WHERE id = :id;
+
+--! insert (image_url?, description?)
+INSERT INTO concerts (name, artist, date, venue, total_tickets, available_tickets, price, status,
+                      image_url, description, created_at, updated_at)
+VALUES (:name, :artist, :date, :venue, :total_tickets, :total_tickets, :price, :status,
+        :image_url, :description, :now, :now)
+RETURNING id;
+
+--! count_all
+-- Every row, deleted ones too: whether this database was ever used. Stops at the first row.
+SELECT count(*) AS concerts FROM (SELECT 1 FROM concerts LIMIT 1) AS first_row;

@@ -1,0 +1,33 @@
+-- The roles of the product and exactly what each may do in this database.
+-- Run by `stagedoor migrate` after every migration, as the owner; it states the whole and is
+-- therefore safe to run again. Roles themselves are made by `migrate` before, where missing.
+
+DO $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO stagedoor_app, stagedoor_report, '
+                   'stagedoor_monitor, stagedoor_backup', current_database());
+END
+$$;
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA public
+    FROM PUBLIC, stagedoor_app, stagedoor_report, stagedoor_monitor, stagedoor_backup;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public
+    FROM PUBLIC, stagedoor_app, stagedoor_report, stagedoor_monitor, stagedoor_backup;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public
+    FROM PUBLIC, stagedoor_app, stagedoor_report, stagedoor_monitor, stagedoor_backup;
+
+GRANT USAGE ON SCHEMA public TO stagedoor_app, stagedoor_report, stagedoor_monitor;
+
+-- The server: no DDL, no TRUNCATE, no DELETE of business data, nothing on staff accounts or the
+-- audit log.
+GRANT SELECT, INSERT, UPDATE ON concerts, reservations TO stagedoor_app;
+GRANT USAGE ON SEQUENCE concerts_id_seq TO stagedoor_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON admission_receipts TO stagedoor_app;
+GRANT SELECT ON refinery_schema_history TO stagedoor_app, stagedoor_report, stagedoor_monitor;
+
+-- Reports and staff lists: read only; the only one that reads the audit log.
+GRANT SELECT ON concerts, reservations, audit_logs TO stagedoor_report;
+GRANT SELECT (id, username, email, role, is_active, last_login, created_at, updated_at, deleted_at)
+    ON admin_users TO stagedoor_report;

@@ -1,0 +1,47 @@
+//! Staff accounts in the database.
+
+use domain::id::AdminUserId;
+use domain::role::Role;
+use domain::text::{EmailAddress, Line};
+use jiff::Timestamp;
+
+use crate::connection::Connection;
+use crate::error::StoreError;
+use crate::generated::queries::admin_users as statements;
+use crate::time::to_column;
+
+/// An account to be made.
+#[derive(Clone)]
+#[allow(
+    missing_debug_implementations,
+    reason = "a password hash has no place in a log"
+)]
+pub struct NewAdminUser<'a> {
+    pub username: &'a Line,
+    pub email: &'a EmailAddress,
+    pub role: Role,
+    /// bcrypt's text, never the password.
+    pub password_hash: &'a str,
+}
+
+pub async fn insert(
+    connection: &Connection,
+    new: &NewAdminUser<'_>,
+    now: Timestamp,
+) -> Result<AdminUserId, StoreError> {
+    let id = statements::insert()
+        .bind(
+            connection,
+            &new.username.as_str(),
+            &new.password_hash,
+            &new.email.as_str(),
+            &new.role.as_str(),
+            &to_column(now),
+        )
+        .one()
+        .await?;
+    AdminUserId::new(id).ok_or_else(|| StoreError::Unreadable {
+        table: "admin_users",
+        detail: format!("id {id}"),
+    })
+}

@@ -1,0 +1,239 @@
+//! Concerts in the database.
+
+use domain::concert::{Concert, ConcertStatus, NewConcert};
+use domain::id::ConcertId;
+use domain::money::Money;
+use domain::reservation::Quantity;
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::client::Params;
+use crate::connection::Connection;
+use crate::error::{StoreError, expect_rows};
+use crate::generated::queries::concerts as statements;
+use crate::time::{from_column, to_column};
+use crate::{money, text};
+
+/// Which concerts a list shows; what is `None` doesn't narrow it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    pub status: ConcertStatus,
+    pub from: Option<Date>,
+    pub until: Option<Date>,
+    /// The whole name.
+    pub venue: Option<String>,
+    /// A part of name, artist or venue, in any case.
+    pub text: Option<String>,
+}
+
+/// A place in the chronological order: the last concert of the page before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub date: Date,
+    pub id: i32,
+}
+
+/// Before every concert.
+pub const START: Position = Position {
+    date: Date::MIN,
+    id: 0,
+};
+
+/// What a sale needs to know of a concert, read under its row lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockedConcert {
+    pub available_tickets: i32,
+    pub price: Money,
+    pub status: ConcertStatus,
+    pub date: Date,
+}
+
+pub async fn find(connection: &Connection, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+    statements::find()
+        .bind(connection, &id.get())
+        .opt()
+        .await?
+        .map(read)
+        .transpose()
+}
+
+/// Up to `limit` concerts after a position, by date.
+pub async fn list(
+    connection: &Connection,
+    filter: &Filter,
+    after: Position,
+    limit: i64,
+) -> Result<Vec<Concert>, StoreError> {
+    let parameters = statements::ListParams {
+        status: filter.status.as_str(),
+        from: filter.from,
+        until: filter.until,
+        venue: filter.venue.as_deref(),
+        pattern: filter.text.as_deref().map(text::contains_pattern),
+        after_date: after.date,
+        after_id: after.id,
+        limit,
+    };
+    let rows = statements::list()
+        .params(connection, &parameters)
+        .all()
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Up to `limit` concerts of every status with a number above `after`.
+pub async fn list_all(
+    connection: &Connection,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<Concert>, StoreError> {
+    let rows = statements::list_all()
+        .bind(connection, &after, &limit)
+        .all()
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The venues of concerts in one status from a day on, in alphabetical order.
+pub async fn list_venues(
+    connection: &Connection,
+    status: ConcertStatus,
+    from: Date,
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
+    let status = status.as_str();
+    Ok(statements::list_venues()
+        .bind(connection, &status, &from, &limit)
+        .all()
+        .await?)
+}
+
+/// The first days of the months with concerts in one status from a day on.
+pub async fn list_months(
+    connection: &Connection,
+    status: ConcertStatus,
+    from: Date,
+    limit: i64,
+) -> Result<Vec<Date>, StoreError> {
+    let status = status.as_str();
+    Ok(statements::list_months()
+        .bind(connection, &status, &from, &limit)
+        .all()
+        .await?)
+}
+
+/// Locks the concert's row until the transaction ends.
+pub async fn lock(
+    connection: &Connection,
+    id: ConcertId,
+) -> Result<Option<LockedConcert>, StoreError> {
+    let Some(row) = statements::lock().bind(connection, &id.get()).opt().await? else {
+        return Ok(None);
+    };
+    Ok(Some(LockedConcert {
+        available_tickets: row.available_tickets,
+        price: money::from_column("concerts", row.price)?,
+        status: read_status(&row.status)?,
+        date: row.date,
+    }))
+}
+
+/// Locks a concert only to give tickets back; deleted ones too. `None` when there is no such row.
+pub async fn lock_stock(connection: &Connection, id: ConcertId) -> Result<Option<i32>, StoreError> {
+    Ok(statements::lock_stock()
+        .bind(connection, &id.get())
+        .opt()
+        .await?)
+}
+
+pub async fn take_tickets(
+    connection: &Connection,
+    id: ConcertId,
+    quantity: Quantity,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let changed = statements::take_tickets()
+        .bind(connection, &quantity.get(), &to_column(now), &id.get())
+        .await?;
+    expect_rows("concerts.take_tickets", changed, 1)
+}
+
+pub async fn return_tickets(
+    connection: &Connection,
+    id: ConcertId,
+    quantity: i32,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let changed = statements::return_tickets()
+        .bind(connection, &quantity, &to_column(now), &id.get())
+        .await?;
+    expect_rows("concerts.return_tickets", changed, 1)
+}
+
+/// Inserts a concert with all its tickets available; returns its number.
+pub async fn insert(
+    connection: &Connection,
+    concert: &NewConcert,
+    now: Timestamp,
+) -> Result<ConcertId, StoreError> {
+    let parameters = statements::InsertParams {
+        name: concert.name.as_str(),
+        artist: concert.artist.as_str(),
+        date: concert.date,
+        venue: concert.venue.as_str(),
+        total_tickets: concert.total_tickets.get(),
+        price: money::to_column(concert.price),
+        status: concert.status.as_str(),
+        image_url: concert
+            .image_url
+            .as_ref()
+            .map(domain::text::ImagePath::as_str),
+        description: concert
+            .description
+            .as_ref()
+            .map(domain::text::Description::as_str),
+        now: to_column(now),
+    };
+    let id = statements::insert()
+        .params(connection, &parameters)
+        .one()
+        .await?;
+    read_id(id)
+}
+
+/// Whether there is no concert at all, deleted ones included.
+pub async fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(statements::count_all().bind(connection).one().await? == 0)
+}
+
+fn read(row: statements::Concert) -> Result<Concert, StoreError> {
+    Ok(Concert {
+        id: read_id(row.id)?,
+        status: read_status(&row.status)?,
+        price: money::from_column("concerts", row.price)?,
+        name: row.name,
+        artist: row.artist,
+        date: row.date,
+        venue: row.venue,
+        total_tickets: row.total_tickets,
+        available_tickets: row.available_tickets,
+        image_url: row.image_url,
+        description: row.description,
+        created_at: from_column(row.created_at),
+        updated_at: from_column(row.updated_at),
+    })
+}
+
+pub(crate) fn read_id(id: i32) -> Result<ConcertId, StoreError> {
+    ConcertId::new(id).ok_or_else(|| StoreError::Unreadable {
+        table: "concerts",
+        detail: format!("id {id}"),
+    })
+}
+
+fn read_status(status: &str) -> Result<ConcertStatus, StoreError> {
+    status.parse().map_err(|_| StoreError::Unreadable {
+        table: "concerts",
+        detail: format!("status {status:?}"),
+    })
+}

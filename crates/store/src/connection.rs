@@ -1,0 +1,216 @@
+//! One connection to PostgreSQL: statements prepared once, timed, and a memory of what went wrong.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt;
+use tokio::task::JoinHandle;
+use tokio_postgres::types::{BorrowToSql, ToSql};
+use tokio_postgres::{Client, Error, Row, Statement};
+
+use crate::client::GenericClient;
+use crate::error;
+
+/// A statement slower than this gets a line in the log and counts as slow.
+pub const SLOW_QUERY: Duration = Duration::from_millis(100);
+
+/// A connection with its statements.
+///
+/// INVARIANT: a connection inside a transaction, or one that gave an error of
+/// [`error::ends_connection`], never serves another borrower. Guarded by
+/// `a_client_that_disconnects_leaves_nothing_half_made` and by [`Connection::is_sound`]'s use in
+/// the pool.
+#[derive(Debug)]
+pub struct Connection {
+    client: Client,
+    statements: Mutex<HashMap<&'static str, Statement>>,
+    is_broken: AtomicBool,
+    in_transaction: AtomicBool,
+    has_failed: AtomicBool,
+    driver: JoinHandle<()>,
+}
+
+impl Connection {
+    /// Takes a client and the task that drives its socket.
+    pub(crate) fn new(client: Client, driver: JoinHandle<()>) -> Self {
+        Self {
+            client,
+            statements: Mutex::default(),
+            is_broken: AtomicBool::new(false),
+            in_transaction: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
+            driver,
+        }
+    }
+
+    /// Whether somebody else may use this connection next.
+    pub(crate) fn is_sound(&self) -> bool {
+        !self.client.is_closed()
+            && !self.is_broken.load(Ordering::Acquire)
+            && !self.in_transaction.load(Ordering::Acquire)
+    }
+
+    /// `BEGIN`: from now on the connection is unsound until [`Connection::end`] succeeds.
+    pub(crate) async fn begin(&self) -> Result<(), Error> {
+        self.in_transaction.store(true, Ordering::Release);
+        self.has_failed.store(false, Ordering::Release);
+        self.run("BEGIN").await
+    }
+
+    /// `COMMIT` or `ROLLBACK`. After an error, or when its future is dropped, it stays unsound.
+    pub(crate) async fn end(&self, command: &'static str) -> Result<(), Error> {
+        self.run(command).await?;
+        self.in_transaction.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether a statement of the current transaction failed, so that COMMIT would roll back.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Acquire)
+    }
+
+    async fn run(&self, command: &'static str) -> Result<(), Error> {
+        let started = Instant::now();
+        let outcome = self.client.batch_execute(command).await;
+        self.note(command, started, &outcome);
+        outcome
+    }
+
+    /// Times a statement and remembers what its error means for the connection.
+    fn note<T>(&self, query: &'static str, started: Instant, outcome: &Result<T, Error>) {
+        let (name, took) = (statement_name(query), started.elapsed());
+        metrics::histogram!("stagedoor_query_duration_seconds", "statement" => name).record(took);
+        if took > SLOW_QUERY {
+            metrics::counter!("stagedoor_slow_queries_total", "statement" => name).increment(1);
+            tracing::warn!(
+                statement = name,
+                duration_ms = took.as_millis(),
+                "slow query"
+            );
+        } else {
+            tracing::debug!(statement = name, duration_us = took.as_micros(), "query");
+        }
+        if let Err(failure) = outcome {
+            self.has_failed.store(true, Ordering::Release);
+            if error::ends_connection(failure) {
+                self.is_broken.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    fn prepared(&self, query: &'static str) -> Option<Statement> {
+        self.statements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(query)
+            .cloned()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// The name that the generator puts in front of each statement: `/* noun.name */ …`.
+fn statement_name(query: &'static str) -> &'static str {
+    query
+        .strip_prefix("/* ")
+        .and_then(|rest| rest.split_once(" */"))
+        .map_or(query, |(name, _)| name)
+}
+
+impl GenericClient for Connection {
+    async fn prepare(&self, query: &'static str) -> Result<Statement, Error> {
+        if let Some(statement) = self.prepared(query) {
+            return Ok(statement);
+        }
+        let outcome = self.client.prepare(query).await;
+        if let Err(failure) = &outcome {
+            self.has_failed.store(true, Ordering::Release);
+            if error::ends_connection(failure) {
+                self.is_broken.store(true, Ordering::Release);
+            }
+        }
+        let statement = outcome?;
+        let mut statements = self
+            .statements
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        statements.insert(query, statement.clone());
+        Ok(statement)
+    }
+
+    async fn execute(
+        &self,
+        query: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, Error> {
+        let statement = self.prepare(query).await?;
+        let started = Instant::now();
+        let outcome = self.client.execute(&statement, parameters).await;
+        self.note(query, started, &outcome);
+        outcome
+    }
+
+    async fn query_one(
+        &self,
+        query: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, Error> {
+        let statement = self.prepare(query).await?;
+        let started = Instant::now();
+        let outcome = self.client.query_one(&statement, parameters).await;
+        self.note(query, started, &outcome);
+        outcome
+    }
+
+    async fn query_opt(
+        &self,
+        query: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, Error> {
+        let statement = self.prepare(query).await?;
+        let started = Instant::now();
+        let outcome = self.client.query_opt(&statement, parameters).await;
+        self.note(query, started, &outcome);
+        outcome
+    }
+
+    async fn query<P, I>(&self, query: &'static str, parameters: I) -> Result<Vec<Row>, Error>
+    where
+        P: BorrowToSql,
+        I: IntoIterator<Item = P> + Send + Sync,
+        I::IntoIter: ExactSizeIterator + Send,
+    {
+        let statement = self.prepare(query).await?;
+        let started = Instant::now();
+        let outcome = async {
+            self.client
+                .query_raw(&statement, parameters)
+                .await?
+                .try_collect::<Vec<Row>>()
+                .await
+        }
+        .await;
+        self.note(query, started, &outcome);
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_timed_under_their_names() {
+        assert_eq!(
+            statement_name("/* concerts.find */ SELECT 1"),
+            "concerts.find"
+        );
+        assert_eq!(statement_name("COMMIT"), "COMMIT");
+    }
+}

@@ -1,0 +1,26 @@
+//! Every SQL statement of the product, the pools that run them, and the schema they run on.
+//!
+//! Absent on purpose: HTTP, and decisions about who gets what (those are `domain`'s and `app`'s).
+//! The statements are in `queries/<noun>.sql`; `generated/` holds their typed functions.
+
+pub mod admin_users;
+pub mod client;
+pub mod concerts;
+pub mod connection;
+pub mod error;
+mod generated;
+pub mod migrate;
+mod money;
+pub mod monitor;
+pub mod pool;
+pub mod receipts;
+pub mod reservations;
+mod roles;
+mod text;
+mod time;
+pub mod transaction;
+
+pub use connection::Connection;
+pub use error::StoreError;
+pub use pool::{Pool, PoolSettings};
+pub use transaction::Transaction;

@@ -1,0 +1,221 @@
+//! Brings a database's schema, roles and grants up to date, or says how far behind they are.
+//!
+//! Migrations are forward only; a running older server must survive each of them.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use refinery::{Migration, Runner};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::error::{StoreError, with_causes};
+use crate::generated::queries::monitor;
+use crate::pool::{self, InvalidUrl, Pool};
+use crate::roles;
+pub use crate::roles::Login;
+
+/// Every migration: its number and name, and its text.
+const MIGRATIONS: &[(&str, &str)] = &[
+    (
+        "V1__create_specified_tables",
+        include_str!("../migrations/0001_create_specified_tables.sql"),
+    ),
+    (
+        "V2__create_admission_receipts",
+        include_str!("../migrations/0002_create_admission_receipts.sql"),
+    ),
+];
+
+/// Taken for the whole run, so that two `migrate` commands on one database wait for each other.
+const ADVISORY_LOCK: i64 = 0x7374_6167_6564_6f6f;
+
+/// A migration's login may take as long as an operator is ready to wait.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a database's schema compares with the one this binary was built for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaState {
+    Current {
+        version: i32,
+    },
+    /// Run `stagedoor migrate`. Version 0: nothing was ever migrated.
+    Behind {
+        version: i32,
+        wanted: i32,
+    },
+    /// A newer binary migrated it; this one must not touch it.
+    Newer {
+        version: i32,
+        wanted: i32,
+    },
+}
+
+/// What a run of [`migrate`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Migrated {
+    pub migrations: Vec<String>,
+    pub roles: Vec<&'static str>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    #[error("the database refused: {}", with_causes(.0))]
+    Database(#[from] tokio_postgres::Error),
+    #[error("a migration failed and was rolled back: {}", with_causes(.0))]
+    Migration(#[from] refinery::Error),
+    #[error(
+        "the schema is at version {version}, newer than this program's {wanted}; install the newer stagedoor"
+    )]
+    Newer { version: i32, wanted: i32 },
+    #[error(
+        "this login may not create the database roles ({detail}); \
+         let a superuser run `stagedoor migrate` once, or give it CREATEROLE"
+    )]
+    Roles { detail: String },
+}
+
+/// The version this binary was built for.
+pub fn wanted_version() -> i32 {
+    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
+}
+
+/// Creates roles, migrates and grants, under an advisory lock. Safe to run again.
+///
+/// `owner_url` names `stagedoor_owner`, or a superuser, who then acts as `stagedoor_owner`.
+pub async fn migrate(owner_url: &str, logins: &[Login]) -> Result<Migrated, MigrateError> {
+    let mut client = connect(owner_url).await?;
+    client
+        .query_one("SELECT pg_advisory_lock($1)", &[&ADVISORY_LOCK])
+        .await?;
+    let roles = roles::create_missing(&client, logins)
+        .await
+        .map_err(role_error)?;
+    become_owner(&client).await?;
+    let version = read_version(&client).await?;
+    if let SchemaState::Newer { version, wanted } = compare(version) {
+        return Err(MigrateError::Newer { version, wanted });
+    }
+    let report = Runner::new(&migrations()?).run_async(&mut client).await?;
+    roles::apply_grants(&client).await?;
+    let names = report
+        .applied_migrations()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    Ok(Migrated {
+        migrations: names,
+        roles,
+    })
+}
+
+/// Compares the schema without changing anything.
+pub async fn check(url: &str) -> Result<SchemaState, MigrateError> {
+    let client = connect(url).await?;
+    Ok(compare(read_version(&client).await?))
+}
+
+/// The same through a pool, for a server at its start and whenever it is asked.
+pub async fn check_with(pool: &Pool) -> Result<SchemaState, StoreError> {
+    let connection = pool.get().await?;
+    let has_history = monitor::has_history().bind(&*connection).one().await?;
+    let version = if has_history {
+        monitor::schema_version().bind(&*connection).one().await?
+    } else {
+        0
+    };
+    Ok(compare(version))
+}
+
+fn migrations() -> Result<Vec<Migration>, refinery::Error> {
+    MIGRATIONS
+        .iter()
+        .map(|(name, sql)| Migration::unapplied(name, sql))
+        .collect()
+}
+
+fn role_error(error: tokio_postgres::Error) -> MigrateError {
+    if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+        MigrateError::Roles {
+            detail: with_causes(&error),
+        }
+    } else {
+        MigrateError::Database(error)
+    }
+}
+
+fn compare(version: i32) -> SchemaState {
+    let wanted = wanted_version();
+    match version.cmp(&wanted) {
+        Ordering::Equal => SchemaState::Current { version },
+        Ordering::Less => SchemaState::Behind { version, wanted },
+        Ordering::Greater => SchemaState::Newer { version, wanted },
+    }
+}
+
+async fn read_version(client: &Client) -> Result<i32, tokio_postgres::Error> {
+    let history = "SELECT to_regclass('public.refinery_schema_history') IS NOT NULL";
+    if !client.query_one(history, &[]).await?.get::<_, bool>(0) {
+        return Ok(0);
+    }
+    let version = "SELECT coalesce(max(version), 0)::int FROM refinery_schema_history";
+    Ok(client.query_one(version, &[]).await?.get(0))
+}
+
+/// A superuser hands the schema to `stagedoor_owner` and acts as it; the owner goes on as itself.
+async fn become_owner(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let who = "SELECT current_user = $1, rolsuper FROM pg_roles WHERE rolname = current_user";
+    let row = client.query_one(who, &[&roles::OWNER]).await?;
+    if row.get::<_, bool>(0) {
+        return Ok(());
+    }
+    if row.get::<_, bool>(1) {
+        let grant = format!("GRANT CREATE, USAGE ON SCHEMA public TO {}", roles::OWNER);
+        client.batch_execute(&grant).await?;
+    }
+    client
+        .batch_execute(&format!("SET ROLE {}", roles::OWNER))
+        .await
+}
+
+async fn connect(url: &str) -> Result<Client, MigrateError> {
+    let mut config: Config = url
+        .parse()
+        .map_err(|error: tokio_postgres::Error| InvalidUrl::new(&error))?;
+    config
+        .application_name(pool::APPLICATION_NAME)
+        .options("-c timezone=UTC -c client_min_messages=warning")
+        .connect_timeout(CONNECT_TIMEOUT);
+    let (client, socket) = config.connect(NoTls).await?;
+    tokio::spawn(async move {
+        if let Err(error) = socket.await {
+            tracing::debug!(%error, "owner's connection ended");
+        }
+    });
+    Ok(client)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_file_is_listed_in_order() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let listed: Vec<String> = MIGRATIONS
+            .iter()
+            .map(|(name, _)| {
+                let (number, name) = name[1..].split_once("__").unwrap();
+                format!("{number:0>4}_{name}.sql")
+            })
+            .collect();
+        assert_eq!(files, listed);
+    }
+}

@@ -1,0 +1,259 @@
+//! The connection pool: the specification's size and times, and what it takes to keep them true.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio_postgres::{Config, NoTls};
+
+use crate::connection::Connection;
+use crate::error::{StoreError, with_causes};
+use crate::{generated, time};
+
+/// What PostgreSQL shows in `pg_stat_activity`.
+pub const APPLICATION_NAME: &str = "concert-ticket-system";
+/// How often idle connections are looked at; idle ones are gone within 30 s + this.
+const REAPER_RATE: Duration = Duration::from_secs(2);
+/// The specification names no age; half an hour lets connections follow a moved address.
+const LIFETIME_MAX: Duration = Duration::from_mins(30);
+/// How long a dead peer may go unnoticed while data is under way.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(3);
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sizes and times of a pool; the defaults of the configuration are the specification's.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// The pool's name in metrics: `writer` or `reader`.
+    pub name: &'static str,
+    pub max: u32,
+    pub min: u32,
+    pub idle_timeout: Duration,
+    /// For waiting, connecting, TLS and login together.
+    pub connect_timeout: Duration,
+    pub statement_timeout: Duration,
+}
+
+/// Learns the primary's clock at each new connection.
+pub type ClockObserver = Arc<dyn Fn(Timestamp) + Send + Sync>;
+
+/// A pool of connections to one database.
+#[derive(Clone)]
+pub struct Pool {
+    inner: bb8::Pool<Manager>,
+    settings: PoolSettings,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A borrowed connection; it goes back to the pool when dropped, if it is sound.
+pub type Lease = bb8::PooledConnection<'static, Manager>;
+
+/// What a pool is doing right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolState {
+    pub active: u32,
+    pub idle: u32,
+    /// Requests that wait for a connection.
+    pub waiting: u64,
+}
+
+/// A database URL that can't be understood.
+#[derive(Debug, thiserror::Error)]
+#[error("not a PostgreSQL URL: {0}")]
+pub struct InvalidUrl(String);
+
+impl InvalidUrl {
+    pub(crate) fn new(error: &tokio_postgres::Error) -> Self {
+        Self(with_causes(error))
+    }
+}
+
+impl Pool {
+    /// Prepares a pool; connections are made in the background, so it works while the database
+    /// is away. Must be called inside a Tokio runtime.
+    pub fn open(
+        url: &str,
+        settings: PoolSettings,
+        observer: ClockObserver,
+    ) -> Result<Self, InvalidUrl> {
+        let manager = Manager {
+            config: connection_config(url, &settings)?,
+            connect_timeout: settings.connect_timeout,
+            pool: settings.name,
+            observer,
+        };
+        let inner = bb8::Pool::builder()
+            .max_size(settings.max)
+            .min_idle(settings.min)
+            .idle_timeout(settings.idle_timeout)
+            .max_lifetime(LIFETIME_MAX)
+            .reaper_rate(REAPER_RATE)
+            .connection_timeout(settings.connect_timeout)
+            .retry_connection(false)
+            .test_on_check_out(false)
+            .queue_strategy(bb8::QueueStrategy::Lifo)
+            .error_sink(Box::new(LogErrors(settings.name)))
+            .build_unchecked(manager);
+        Ok(Self { inner, settings })
+    }
+
+    /// A sound connection, or an error after the connect timeout at most.
+    ///
+    /// Connections that died while they were idle are dropped on the way, without asking the
+    /// server: the socket's end is known here.
+    pub async fn get(&self) -> Result<Lease, StoreError> {
+        let started = Instant::now();
+        let wait = async {
+            loop {
+                let lease = self
+                    .inner
+                    .get_owned()
+                    .await
+                    .map_err(|_| bb8::RunError::TimedOut)?;
+                if lease.is_sound() {
+                    return Ok::<_, bb8::RunError<ConnectError>>(lease);
+                }
+            }
+        };
+        let outcome = tokio::time::timeout(self.settings.connect_timeout, wait).await;
+        metrics::histogram!("stagedoor_pool_wait_seconds", "pool" => self.settings.name)
+            .record(started.elapsed());
+        if let Ok(Ok(lease)) = outcome {
+            return Ok(lease);
+        }
+        count_error(self.settings.name, "timeout");
+        if self.state().active >= self.settings.max {
+            Err(StoreError::PoolExhausted)
+        } else {
+            Err(StoreError::Unavailable(
+                "no connection could be made in time".to_owned(),
+            ))
+        }
+    }
+
+    pub fn state(&self) -> PoolState {
+        let state = self.inner.state();
+        PoolState {
+            active: state.connections.saturating_sub(state.idle_connections),
+            idle: state.idle_connections,
+            waiting: state.statistics.pending_gets(),
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.settings.name
+    }
+}
+
+fn count_error(pool: &'static str, kind: &'static str) {
+    metrics::counter!("stagedoor_pool_errors_total", "pool" => pool, "kind" => kind).increment(1);
+}
+
+#[derive(Debug)]
+struct LogErrors(&'static str);
+
+impl bb8::ErrorSink<ConnectError> for LogErrors {
+    fn sink(&self, error: ConnectError) {
+        count_error(self.0, "connect");
+        tracing::warn!(pool = self.0, %error, "database connection failed");
+    }
+
+    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<ConnectError>> {
+        Box::new(Self(self.0))
+    }
+}
+
+/// Why a connection could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("{}", with_causes(.0))]
+    Refused(#[from] tokio_postgres::Error),
+    #[error("connecting took longer than allowed")]
+    Timeout,
+}
+
+/// Makes connections for bb8 and judges them when they come back.
+#[allow(missing_debug_implementations, reason = "its URL has a password")]
+pub struct Manager {
+    config: Config,
+    connect_timeout: Duration,
+    pool: &'static str,
+    observer: ClockObserver,
+}
+
+impl Manager {
+    async fn login(&self) -> Result<Connection, ConnectError> {
+        let connection = connect(&self.config).await?;
+        let now = generated::queries::monitor::primary_clock()
+            .bind(&connection)
+            .one()
+            .await?;
+        (self.observer)(time::from_column(now));
+        Ok(connection)
+    }
+}
+
+impl bb8::ManageConnection for Manager {
+    type Connection = Connection;
+    type Error = ConnectError;
+
+    async fn connect(&self) -> Result<Connection, ConnectError> {
+        // tokio-postgres' own limit covers the TCP connect alone, so this one covers it all.
+        tokio::time::timeout(self.connect_timeout, self.login())
+            .await
+            .unwrap_or(Err(ConnectError::Timeout))
+    }
+
+    async fn is_valid(&self, _connection: &mut Connection) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        let broken = !connection.is_sound();
+        if broken {
+            count_error(self.pool, "broken");
+        }
+        broken
+    }
+}
+
+/// Connects with a configuration and drives the socket in a task.
+pub(crate) async fn connect(config: &Config) -> Result<Connection, tokio_postgres::Error> {
+    let (client, socket) = config.connect(NoTls).await?;
+    let driver = tokio::spawn(async move {
+        if let Err(error) = socket.await {
+            tracing::debug!(%error, "database connection ended");
+        }
+    });
+    Ok(Connection::new(client, driver))
+}
+
+/// A URL with everything that each of our connections is opened with.
+pub(crate) fn connection_config(url: &str, settings: &PoolSettings) -> Result<Config, InvalidUrl> {
+    let mut config: Config = url
+        .parse()
+        .map_err(|error: tokio_postgres::Error| InvalidUrl::new(&error))?;
+    let options = format!(
+        "-c timezone=UTC -c statement_timeout={} -c lock_timeout={} \
+         -c idle_in_transaction_session_timeout={}",
+        settings.statement_timeout.as_millis(),
+        LOCK_TIMEOUT.as_millis(),
+        IDLE_IN_TRANSACTION_TIMEOUT.as_millis(),
+    );
+    config
+        .application_name(APPLICATION_NAME)
+        .options(options)
+        .connect_timeout(settings.connect_timeout)
+        .tcp_user_timeout(TCP_USER_TIMEOUT)
+        .keepalives_idle(KEEPALIVE_IDLE);
+    Ok(config)
+}

@@ -1,0 +1,130 @@
+//! Reservations in the database.
+
+use domain::id::{ConcertId, ReservationId};
+use domain::reservation::{Reservation, ReservationStatus};
+use domain::text::EmailAddress;
+use jiff::Timestamp;
+
+use crate::client::Params;
+use crate::connection::Connection;
+use crate::error::{StoreError, expect_rows};
+use crate::generated::queries::reservations as statements;
+use crate::time::{from_column, to_column};
+use crate::{concerts, money};
+
+pub async fn find(
+    connection: &Connection,
+    id: &ReservationId,
+) -> Result<Option<Reservation>, StoreError> {
+    statements::find()
+        .bind(connection, &id.as_str())
+        .opt()
+        .await?
+        .map(read)
+        .transpose()
+}
+
+/// The concert whose row must be locked before the reservation's.
+pub async fn find_concert_id(
+    connection: &Connection,
+    id: &ReservationId,
+) -> Result<Option<ConcertId>, StoreError> {
+    let found = statements::find_concert_id()
+        .bind(connection, &id.as_str())
+        .opt()
+        .await?;
+    found.map(concerts::read_id).transpose()
+}
+
+/// Locks the reservation's row until the transaction ends.
+pub async fn lock(
+    connection: &Connection,
+    id: &ReservationId,
+) -> Result<Option<Reservation>, StoreError> {
+    statements::lock()
+        .bind(connection, &id.as_str())
+        .opt()
+        .await?
+        .map(read)
+        .transpose()
+}
+
+/// How many tickets of a concert a customer holds or has bought.
+pub async fn sum_held(
+    connection: &Connection,
+    customer: &EmailAddress,
+    concert: ConcertId,
+) -> Result<i32, StoreError> {
+    let held = statements::sum_held()
+        .bind(connection, &customer.as_str(), &concert.get())
+        .one()
+        .await?;
+    Ok(i32::try_from(held).unwrap_or(i32::MAX))
+}
+
+/// Inserts a new reservation with the address it was asked for from.
+pub async fn insert(
+    connection: &Connection,
+    reservation: &Reservation,
+    client_ip: Option<&str>,
+) -> Result<(), StoreError> {
+    let parameters = statements::InsertParams {
+        id: reservation.id.as_str(),
+        concert_id: reservation.concert_id.get(),
+        customer_name: reservation.customer_name.as_str(),
+        customer_email: reservation.customer_email.as_str(),
+        quantity: reservation.quantity,
+        total_price: money::to_column(reservation.total_price),
+        status: reservation.status.as_str(),
+        google_auth: reservation.google_auth,
+        payment_status: reservation.payment_status.as_str(),
+        now: to_column(reservation.created_at),
+        expires_at: reservation.expires_at.map(to_column),
+        client_ip,
+    };
+    let changed = statements::insert().params(connection, &parameters).await?;
+    expect_rows("reservations.insert", changed, 1)
+}
+
+pub async fn update_status(
+    connection: &Connection,
+    id: &ReservationId,
+    status: ReservationStatus,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let changed = statements::update_status()
+        .bind(connection, &status.as_str(), &to_column(now), &id.as_str())
+        .await?;
+    expect_rows("reservations.update_status", changed, 1)
+}
+
+fn read(row: statements::Reservation) -> Result<Reservation, StoreError> {
+    Ok(Reservation {
+        id: row.id.parse().map_err(|_| unreadable("id", &row.id))?,
+        concert_id: concerts::read_id(row.concert_id)?,
+        status: row
+            .status
+            .parse()
+            .map_err(|_| unreadable("status", &row.status))?,
+        payment_status: row
+            .payment_status
+            .parse()
+            .map_err(|_| unreadable("payment_status", &row.payment_status))?,
+        total_price: money::from_column("reservations", row.total_price)?,
+        customer_name: row.customer_name,
+        customer_email: row.customer_email,
+        quantity: row.quantity,
+        google_auth: row.google_auth,
+        reserved_at: from_column(row.reserved_at),
+        expires_at: row.expires_at.map(from_column),
+        created_at: from_column(row.created_at),
+        updated_at: from_column(row.updated_at),
+    })
+}
+
+fn unreadable(column: &str, value: &str) -> StoreError {
+    StoreError::Unreadable {
+        table: "reservations",
+        detail: format!("{column} {value:?}"),
+    }
+}

@@ -1,0 +1,109 @@
+//! The database roles of the product: made where they are missing, their grants stated anew.
+
+use postgres_protocol::escape::escape_literal;
+use postgres_protocol::password::scram_sha_256;
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+/// Grants and revokes as one statement of the whole.
+const GRANTS: &str = include_str!("../roles.sql");
+
+/// The role that owns the tables; it doesn't log in in normal life.
+pub(crate) const OWNER: &str = "stagedoor_owner";
+pub(crate) const APP: &str = "stagedoor_app";
+pub(crate) const REPORT: &str = "stagedoor_report";
+pub(crate) const MONITOR: &str = "stagedoor_monitor";
+pub(crate) const BACKUP: &str = "stagedoor_backup";
+
+/// Settings that hold for the server's login however it connects.
+const APP_SETTINGS: [(&str, &str); 2] = [("statement_timeout", "120s"), ("timezone", "UTC")];
+
+/// A login that `migrate` may create, with the password it shall have then.
+///
+/// An existing role keeps its password.
+#[derive(Clone)]
+pub struct Login {
+    pub role: String,
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login")
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Creates the roles that don't exist; returns their names.
+pub(crate) async fn create_missing(
+    client: &Client,
+    logins: &[Login],
+) -> Result<Vec<&'static str>, tokio_postgres::Error> {
+    let mut created = Vec::new();
+    for role in [OWNER, APP, REPORT, MONITOR, BACKUP] {
+        let exists = client
+            .query_opt("SELECT 1 FROM pg_roles WHERE rolname = $1", &[&role])
+            .await?
+            .is_some();
+        if exists {
+            continue;
+        }
+        let login = logins.iter().find(|login| login.role == role);
+        if create(client, role, login).await? {
+            created.push(role);
+        }
+    }
+    Ok(created)
+}
+
+/// `false` when another database's `migrate` on this cluster was faster.
+async fn create(
+    client: &Client,
+    role: &'static str,
+    login: Option<&Login>,
+) -> Result<bool, tokio_postgres::Error> {
+    let mut statement = format!("CREATE ROLE {role} NOSUPERUSER NOCREATEDB NOCREATEROLE");
+    statement.push_str(if role == OWNER { " NOLOGIN" } else { " LOGIN" });
+    if let Some(password) = login.and_then(|login| login.password.as_deref()) {
+        // The verifier, not the password, so that the server's log can never show it.
+        let verifier = escape_literal(&scram_sha_256(password.as_bytes()));
+        statement.push_str(" PASSWORD ");
+        statement.push_str(&verifier);
+    }
+    match client.batch_execute(&statement).await {
+        Ok(()) => {}
+        Err(error)
+            if [
+                Some(&SqlState::DUPLICATE_OBJECT),
+                Some(&SqlState::UNIQUE_VIOLATION),
+            ]
+            .contains(&error.code()) =>
+        {
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    }
+    match role {
+        APP => {
+            for (setting, value) in APP_SETTINGS {
+                let statement = format!("ALTER ROLE {APP} SET {setting} = '{value}'");
+                client.batch_execute(&statement).await?;
+            }
+        }
+        MONITOR => {
+            client
+                .batch_execute(&format!("GRANT pg_monitor TO {MONITOR}"))
+                .await?
+        }
+        _ => {}
+    }
+    Ok(true)
+}
+
+/// Brings every privilege in this database to what `roles.sql` says, in one transaction.
+pub(crate) async fn apply_grants(client: &Client) -> Result<(), tokio_postgres::Error> {
+    client
+        .batch_execute(&format!("BEGIN;\n{GRANTS}\nCOMMIT;"))
+        .await
+}

@@ -1,0 +1,64 @@
+//! A transaction on a pooled connection.
+//!
+//! It ends by `commit` or `rollback`; one that is dropped takes its connection with it.
+
+use std::ops::Deref;
+
+use crate::connection::Connection;
+use crate::error::StoreError;
+use crate::pool::{Lease, Pool};
+
+/// An open transaction; statements run on it through [`Deref`].
+///
+/// Use cases that write run in a task of their own, so that it isn't dropped when a client
+/// disconnects. If it is dropped all the same, the pool closes the connection instead of lending
+/// it again, and PostgreSQL rolls back.
+#[derive(Debug)]
+pub struct Transaction {
+    lease: Lease,
+}
+
+impl Transaction {
+    pub async fn begin(pool: &Pool) -> Result<Self, StoreError> {
+        let lease = pool.get().await?;
+        lease.begin().await?;
+        Ok(Self { lease })
+    }
+
+    /// Makes the changes durable. Only `Ok` means that they are.
+    ///
+    /// A transaction in which a statement failed is rolled back here and gives an error, because
+    /// PostgreSQL answers its COMMIT with success.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        if self.lease.has_failed() {
+            self.rollback().await;
+            return Err(StoreError::FailedTransaction);
+        }
+        self.lease.end("COMMIT").await.map_err(|error| {
+            if error
+                .as_db_error()
+                .is_some_and(|refusal| refusal.severity() != "FATAL")
+            {
+                StoreError::from(error)
+            } else {
+                StoreError::OutcomeUnknown(error)
+            }
+        })
+    }
+
+    /// Undoes everything. An error here needs no answer: the connection is closed, with the
+    /// same effect.
+    pub async fn rollback(self) {
+        if let Err(error) = self.lease.end("ROLLBACK").await {
+            tracing::debug!(%error, "rollback failed; the connection is closed instead");
+        }
+    }
+}
+
+impl Deref for Transaction {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.lease
+    }
+}
