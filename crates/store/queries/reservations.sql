@@ -7,6 +7,13 @@ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, sta
 FROM reservations
 WHERE id = :id AND deleted_at IS NULL;
 
+--! find_even_deleted : Reservation
+-- For the replay of an answer that was once given. Primary key.
+SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth,
+       payment_status, reserved_at, created_at, updated_at, expires_at
+FROM reservations
+WHERE id = :id;
+
 --! find_concert_id
 -- Which concert to lock before the reservation may be locked. Primary key.
 SELECT concert_id FROM reservations WHERE id = :id AND deleted_at IS NULL;

@@ -24,6 +24,19 @@ pub async fn find(
         .transpose()
 }
 
+/// The same for a reservation that staff may have deleted since.
+pub async fn find_even_deleted(
+    connection: &Connection,
+    id: &ReservationId,
+) -> Result<Option<Reservation>, StoreError> {
+    statements::find_even_deleted()
+        .bind(connection, &id.as_str())
+        .opt()
+        .await?
+        .map(read)
+        .transpose()
+}
+
 /// The concert whose row must be locked before the reservation's.
 pub async fn find_concert_id(
     connection: &Connection,

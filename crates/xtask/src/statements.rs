@@ -155,7 +155,8 @@ fn derived(name: &str, text: &str) -> Result<Derived> {
 fn format_rust(text: &str) -> Result<String> {
     use std::io::Write as _;
     let mut rustfmt = Command::new("rustfmt")
-        .args(["--edition", "2024", "--config", "max_width=100"])
+        .args(["--edition", "2024", "--config-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../rustfmt.toml"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

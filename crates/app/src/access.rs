@@ -1,0 +1,86 @@
+//! Who may see and change a reservation without an account: whoever has its access token.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::id::ReservationId;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+
+/// 128 bits of the HMAC: as hard to guess as a UUID, and 22 characters in a link.
+const TOKEN_BYTES: usize = 16;
+/// Keeps this use of the secret key apart from every other.
+const PURPOSE: &[u8] = b"stagedoor access token v1\0";
+
+/// The key that makes and checks access tokens (HMAC-SHA-256, RFC 2104).
+#[derive(Clone)]
+pub struct AccessKey(Vec<u8>);
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessKey(…)")
+    }
+}
+
+/// Proof that somebody showed a reservation's token; only [`AccessKey::check`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    reservation_id: ReservationId,
+}
+
+impl Holder {
+    pub fn reservation_id(&self) -> &ReservationId {
+        &self.reservation_id
+    }
+}
+
+impl AccessKey {
+    pub fn new(secret: &[u8]) -> Self {
+        Self(secret.to_vec())
+    }
+
+    /// The token of a reservation, in base64url without padding.
+    pub fn token(&self, id: &ReservationId) -> String {
+        URL_SAFE_NO_PAD.encode(self.digest(id))
+    }
+
+    /// Compares in constant time.
+    pub fn check(&self, id: &ReservationId, token: &str) -> Option<Holder> {
+        let shown = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let same = bool::from(self.digest(id).as_slice().ct_eq(&shown));
+        same.then(|| Holder {
+            reservation_id: id.clone(),
+        })
+    }
+
+    fn digest(&self, id: &ReservationId) -> [u8; TOKEN_BYTES] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any length");
+        mac.update(PURPOSE);
+        mac.update(id.as_str().as_bytes());
+        let mut digest = [0; TOKEN_BYTES];
+        digest.copy_from_slice(&mac.finalize().into_bytes()[..TOKEN_BYTES]);
+        digest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_opens_its_reservation_and_no_other() {
+        let key = AccessKey::new(b"a secret of at least 32 characters");
+        let id: ReservationId = "RES1764000000123-0A1B2C3D".parse().unwrap();
+        let other: ReservationId = "RES1764000000123-0A1B2C3E".parse().unwrap();
+        let token = key.token(&id);
+        assert_eq!(token.len(), 22);
+        assert!(key.check(&id, &token).is_some());
+        assert!(key.check(&other, &token).is_none());
+        assert!(AccessKey::new(b"another key").check(&id, &token).is_none());
+        for wrong in ["", "x", &token[1..], &format!("{token}A"), "ก"] {
+            assert!(key.check(&id, wrong).is_none(), "{wrong}");
+        }
+    }
+}

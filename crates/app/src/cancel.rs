@@ -1,0 +1,71 @@
+//! Cancelling a reservation: the tickets are on sale again when the answer leaves.
+//!
+//! Not here: giving money back, which comes with payments and will be a job.
+
+use domain::reservation::{Reservation, ReservationStatus, TransitionError};
+use store::{StoreError, Transaction, concerts, reservations};
+
+use crate::App;
+use crate::access::Holder;
+use crate::task;
+
+/// Why a reservation was not cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    #[error("there is no such reservation")]
+    NotFound,
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Cancels what `holder` holds, and gives its tickets back in the same transaction.
+pub async fn cancel(app: &App, holder: Holder) -> Result<Reservation, CancelError> {
+    let app = app.clone();
+    task::uninterrupted(async move {
+        let transaction = Transaction::begin(app.writer()).await?;
+        match lock_and_cancel(&app, &transaction, &holder).await {
+            Ok(cancelled) => {
+                transaction.commit().await?;
+                metrics::counter!("stagedoor_reservations_total", "outcome" => "cancelled")
+                    .increment(1);
+                Ok(cancelled)
+            }
+            Err(refusal) => {
+                transaction.rollback().await;
+                Err(refusal)
+            }
+        }
+    })
+    .await
+}
+
+/// INVARIANT: the concert is locked before the reservation, as everywhere; guarded by
+/// `buyers_who_cancel_and_reserve_at_once_never_deadlock`.
+async fn lock_and_cancel(
+    app: &App,
+    transaction: &Transaction,
+    holder: &Holder,
+) -> Result<Reservation, CancelError> {
+    let id = holder.reservation_id();
+    let concert_id = reservations::find_concert_id(transaction, id)
+        .await?
+        .ok_or(CancelError::NotFound)?;
+    concerts::lock_stock(transaction, concert_id)
+        .await?
+        .ok_or(CancelError::NotFound)?;
+    let reservation = reservations::lock(transaction, id)
+        .await?
+        .ok_or(CancelError::NotFound)?;
+    let now = app.ctx().now();
+    reservation.check_cancel(now)?;
+    let status = ReservationStatus::Cancelled;
+    reservations::update_status(transaction, id, status, now).await?;
+    concerts::return_tickets(transaction, concert_id, reservation.quantity, now).await?;
+    Ok(Reservation {
+        status,
+        updated_at: now,
+        ..reservation
+    })
+}

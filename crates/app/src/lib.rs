@@ -1,0 +1,92 @@
+//! The use cases: each opens its transaction, asks `domain`, writes through `store`, commits.
+//!
+//! Absent on purpose: HTTP, SQL text, and any clock or randomness but [`ctx::Ctx`]'s.
+
+pub mod access;
+pub mod cancel;
+pub mod concerts;
+pub mod ctx;
+pub mod health;
+pub mod idempotency;
+pub mod import;
+pub mod reservations;
+pub mod reserve;
+pub mod sample;
+pub mod staff;
+mod task;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::allotment::Limits;
+use domain::money::Currency;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use store::Pool;
+
+pub use access::AccessKey;
+pub use ctx::Ctx;
+
+/// What an operator chooses about the sale.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long an unpaid reservation keeps its tickets.
+    pub hold_ttl: Duration,
+    pub limits: Limits,
+    pub currency: Currency,
+    /// Where "today" is, and the day of a concert.
+    pub timezone: TimeZone,
+}
+
+/// The product without its fronts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    ctx: Ctx,
+    settings: Settings,
+    writer: Pool,
+    access_key: AccessKey,
+}
+
+impl App {
+    pub fn new(ctx: Ctx, settings: Settings, writer: Pool, access_key: AccessKey) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                ctx,
+                settings,
+                writer,
+                access_key,
+            }),
+        }
+    }
+
+    pub fn ctx(&self) -> &Ctx {
+        &self.inner.ctx
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// The pool of the primary.
+    pub fn writer(&self) -> &Pool {
+        &self.inner.writer
+    }
+
+    pub fn access_key(&self) -> &AccessKey {
+        &self.inner.access_key
+    }
+
+    /// The day it is now where the concerts are.
+    pub fn today(&self) -> Date {
+        self.inner
+            .ctx
+            .now()
+            .to_zoned(self.inner.settings.timezone.clone())
+            .date()
+    }
+}
