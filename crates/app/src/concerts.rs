@@ -88,7 +88,7 @@ pub async fn list(app: &App, request: ListRequest) -> Result<Page<Concert>, Stor
 
 /// The venues and months that have concerts of a status.
 pub async fn facets(app: &App, listed: Listed) -> Result<Facets, StoreError> {
-    let from = first_day(app, listed).unwrap_or(Date::MIN);
+    let from = first_day(app, listed).unwrap_or(START.date);
     let connection = app.writer().get().await?;
     let status = listed.status();
     Ok(Facets {

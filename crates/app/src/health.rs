@@ -1,10 +1,11 @@
 //! Whether the product can do its work, for readiness checks and `doctor`.
 
+use jiff::SignedDuration;
 use store::StoreError;
 use store::migrate::{self, SchemaState};
 use store::monitor::{self, BrokenInventory, Login};
 
-use crate::App;
+use crate::{App, Ctx};
 
 /// Why the product is not ready.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,8 @@ pub enum NotReady {
     Database(#[from] StoreError),
     #[error("the database schema is not the one this program needs")]
     Schema(SchemaState),
+    #[error("the database is a read-only standby")]
+    ReadOnly,
 }
 
 /// Ready when the database answers and its schema is current.
@@ -20,6 +23,17 @@ pub async fn check_ready(app: &App) -> Result<(), NotReady> {
     match migrate::check_with(app.writer()).await? {
         SchemaState::Current { .. } => Ok(()),
         state => Err(NotReady::Schema(state)),
+    }
+}
+
+/// Ready, and the database takes writes.
+pub async fn check_ready_to_sell(app: &App) -> Result<(), NotReady> {
+    check_ready(app).await?;
+    let connection = app.writer().get().await?;
+    if monitor::is_read_only(&connection).await? {
+        Err(NotReady::ReadOnly)
+    } else {
+        Ok(())
     }
 }
 
@@ -38,4 +52,12 @@ pub async fn login(app: &App) -> Result<Login, StoreError> {
 pub async fn broken_inventory(app: &App) -> Result<Vec<BrokenInventory>, StoreError> {
     let connection = app.writer().get().await?;
     monitor::list_broken_inventory(&connection, 100).await
+}
+
+/// How far this machine's clock is from the primary's; positive when it is ahead.
+pub async fn clock_offset(app: &App) -> Result<SignedDuration, StoreError> {
+    let connection = app.writer().get().await?;
+    let primary = monitor::primary_clock(&connection).await?;
+    // A context without connections shows this machine's own clock.
+    Ok(Ctx::system().now().duration_since(primary))
 }

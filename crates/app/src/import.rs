@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::concert::{Capacity, Concert, ConcertStatus, NewConcert};
+use domain::concert::{Capacity, Concert, ConcertStatus, NewConcert, parse_day};
 use domain::id::ConcertId;
 use domain::text::{Description, ImagePath, Line, TextError};
-use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 use store::{StoreError, Transaction, concerts};
 
@@ -206,8 +205,7 @@ impl Row {
         let name = self.required("name", line);
         let artist = self.required("artist", line);
         let date = self.required("date", |cell| {
-            cell.parse::<Date>()
-                .map_err(|_| "must be a day like 2027-01-31".to_owned())
+            parse_day(cell).ok_or_else(|| "must be a day like 2027-01-31".to_owned())
         });
         let venue = self.required("venue", line);
         let total_tickets = self.required("total_tickets", capacity);

@@ -55,3 +55,23 @@ pub async fn create(
             error => CreateError::Store(error),
         })
 }
+
+/// Makes an account while there is none at all; `None` when there is one.
+pub async fn create_first(
+    app: &App,
+    (username, email): (&Line, &EmailAddress),
+    role: Role,
+    password: &str,
+) -> Result<Option<AdminUserId>, CreateError> {
+    let connection = app.writer().get().await.map_err(CreateError::Store)?;
+    let is_empty = admin_users::is_empty(&connection)
+        .await
+        .map_err(CreateError::Store)?;
+    drop(connection);
+    if !is_empty {
+        return Ok(None);
+    }
+    create(app, username, email, role, password.to_owned())
+        .await
+        .map(Some)
+}

@@ -87,6 +87,14 @@ impl FromStr for ConcertStatus {
     }
 }
 
+/// A day as everybody writes it to us, `YYYY-MM-DD` (RFC 3339, `full-date`), in the years 1 to 9999.
+pub fn parse_day(text: &str) -> Option<Date> {
+    let is_plain = text.len() == 10 && text.is_ascii() && text.as_bytes()[0].is_ascii_digit();
+    text.parse()
+        .ok()
+        .filter(|day: &Date| is_plain && day.year() >= 1)
+}
+
 /// How many seats a concert has: 0 to 1,000,000, more than any venue on earth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Capacity(i32);
@@ -134,6 +142,23 @@ mod tests {
         assert!(!is_on_sale(ConcertStatus::Open, day, date(2026, 12, 13)));
         assert!(!is_on_sale(ConcertStatus::Closed, day, date(2026, 12, 1)));
         assert!(!is_on_sale(ConcertStatus::Archived, day, date(2026, 12, 1)));
+    }
+
+    #[test]
+    fn days_have_one_form() {
+        assert_eq!(parse_day("2027-01-31"), Some(date(2027, 1, 31)));
+        for text in [
+            "2027-02-30",
+            "2027-1-31",
+            "31.1.2027",
+            "-009999-01-01",
+            "0000-01-01",
+            "",
+            "20270131",
+            "2027-01-31T00",
+        ] {
+            assert_eq!(parse_day(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -32,3 +32,6 @@ SELECT to_regclass('public.refinery_schema_history') IS NOT NULL AS has_history;
 
 --! schema_version
 SELECT coalesce(max(version), 0)::int AS version FROM refinery_schema_history;
+
+--! is_read_only
+SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS is_read_only;

@@ -45,3 +45,8 @@ pub async fn insert(
         detail: format!("id {id}"),
     })
 }
+
+/// Whether there never was an account.
+pub async fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(!statements::exist().bind(connection).one().await?)
+}

@@ -4,7 +4,7 @@
 //! prepared, is timed under its name, and evicts its connection when that is no longer sound.
 
 use futures_util::stream::{self, Iter};
-use tokio_postgres::types::{BorrowToSql, ToSql};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
 /// A connection that runs statements by their text, each text prepared once.
@@ -30,15 +30,11 @@ pub trait GenericClient: Send + Sync {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> impl Future<Output = Result<Option<Row>, Error>> + Send;
 
-    fn query<P, I>(
+    fn query(
         &self,
         query: &'static str,
-        parameters: I,
-    ) -> impl Future<Output = Result<Vec<Row>, Error>> + Send
-    where
-        P: BorrowToSql,
-        I: IntoIterator<Item = P> + Send + Sync,
-        I::IntoIter: ExactSizeIterator + Send;
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> impl Future<Output = Result<Vec<Row>, Error>> + Send;
 }
 
 /// Binds all parameters of a statement from one struct.
@@ -67,18 +63,12 @@ pub(crate) async fn opt<C: GenericClient>(
 }
 
 /// All rows at once: lists are paged by their statements, so they fit into memory.
-pub(crate) async fn raw<C, P, I>(
+pub(crate) async fn raw<C: GenericClient>(
     client: &C,
     query: &'static str,
-    parameters: I,
+    parameters: &[&(dyn ToSql + Sync)],
     _prepared: Option<&Statement>,
-) -> Result<Iter<std::vec::IntoIter<Result<Row, Error>>>, Error>
-where
-    C: GenericClient,
-    P: BorrowToSql,
-    I: IntoIterator<Item = P> + Send + Sync,
-    I::IntoIter: ExactSizeIterator + Send,
-{
+) -> Result<Iter<std::vec::IntoIter<Result<Row, Error>>>, Error> {
     let rows: Vec<_> = client
         .query(query, parameters)
         .await?

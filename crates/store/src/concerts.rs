@@ -33,9 +33,9 @@ pub struct Position {
     pub id: i32,
 }
 
-/// Before every concert.
+/// Before every concert: PostgreSQL's days begin later than jiff's, and nobody played in year 1.
 pub const START: Position = Position {
-    date: Date::MIN,
+    date: Date::constant(1, 1, 1),
     id: 0,
 };
 
@@ -201,9 +201,9 @@ pub async fn insert(
     read_id(id)
 }
 
-/// Whether there is no concert at all, deleted ones included.
+/// Whether there never was a concert.
 pub async fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
-    Ok(statements::count_all().bind(connection).one().await? == 0)
+    Ok(!statements::exist().bind(connection).one().await?)
 }
 
 fn read(row: statements::Concert) -> Result<Concert, StoreError> {

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::TryStreamExt;
 use tokio::task::JoinHandle;
-use tokio_postgres::types::{BorrowToSql, ToSql};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use crate::client::GenericClient;
@@ -180,22 +179,14 @@ impl GenericClient for Connection {
         outcome
     }
 
-    async fn query<P, I>(&self, query: &'static str, parameters: I) -> Result<Vec<Row>, Error>
-    where
-        P: BorrowToSql,
-        I: IntoIterator<Item = P> + Send + Sync,
-        I::IntoIter: ExactSizeIterator + Send,
-    {
+    async fn query(
+        &self,
+        query: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
         let statement = self.prepare(query).await?;
         let started = Instant::now();
-        let outcome = async {
-            self.client
-                .query_raw(&statement, parameters)
-                .await?
-                .try_collect::<Vec<Row>>()
-                .await
-        }
-        .await;
+        let outcome = self.client.query(&statement, parameters).await;
         self.note(query, started, &outcome);
         outcome
     }

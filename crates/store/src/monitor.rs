@@ -1,8 +1,11 @@
 //! What operators and `doctor` ask of the database itself.
 
+use jiff::Timestamp;
+
 use crate::connection::Connection;
 use crate::error::StoreError;
 use crate::generated::queries::monitor as statements;
+use crate::time::from_column;
 
 /// A concert whose stock doesn't add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,4 +54,16 @@ pub async fn find_login(connection: &Connection) -> Result<Login, StoreError> {
         owns_tables: row.owns_tables,
         server_version: row.server_version,
     })
+}
+
+/// Whether this connection is to a node that takes no writes.
+pub async fn is_read_only(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(statements::is_read_only().bind(connection).one().await?)
+}
+
+/// The primary's clock, which decides expiry.
+pub async fn primary_clock(connection: &Connection) -> Result<Timestamp, StoreError> {
+    Ok(from_column(
+        statements::primary_clock().bind(connection).one().await?,
+    ))
 }

@@ -2,8 +2,8 @@
 
 use postgres_protocol::escape::escape_literal;
 use postgres_protocol::password::scram_sha_256;
-use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config};
 
 /// Grants and revokes as one statement of the whole.
 const GRANTS: &str = include_str!("../roles.sql");
@@ -32,6 +32,20 @@ impl std::fmt::Debug for Login {
         f.debug_struct("Login")
             .field("role", &self.role)
             .finish_non_exhaustive()
+    }
+}
+
+impl Login {
+    /// The login that a connection URL names.
+    pub fn of_url(url: &str) -> Option<Self> {
+        let config: Config = url.parse().ok()?;
+        let password = config
+            .get_password()
+            .map(|bytes| String::from_utf8_lossy(bytes).into());
+        Some(Self {
+            role: config.get_user()?.to_owned(),
+            password,
+        })
     }
 }
 
@@ -94,7 +108,7 @@ async fn create(
         MONITOR => {
             client
                 .batch_execute(&format!("GRANT pg_monitor TO {MONITOR}"))
-                .await?
+                .await?;
         }
         _ => {}
     }

@@ -32,7 +32,6 @@ pub use array_iterator::ArrayIterator;
 pub use domain::{Domain, DomainArray};
 pub use type_traits::{ArraySql, BytesSql, IterSql, StringSql};
 pub use tokio_postgres::fallible_iterator;
-pub(crate) use utils::slice_iter;
 ";
 
 pub(crate) fn generate(root: &Path, url: &str, scratch: &Path) -> Result<Vec<Derived>> {
@@ -112,7 +111,7 @@ fn fit(text: &str) -> String {
         .replace("crate::IterSql", "crate::generated::IterSql")
         .replace("crate::ArrayIterator", "crate::generated::ArrayIterator")
         .replace("crate::Domain", "crate::generated::Domain")
-        .replace("crate::slice_iter", "crate::generated::slice_iter")
+        .replace("crate::slice_iter(&self.params)", "&self.params")
         .replace("futures::", "futures_util::")
         .replace("with `cornucopia`. Do not modify.", "by `make regenerate`.")
 }

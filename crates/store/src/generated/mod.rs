@@ -19,4 +19,3 @@ pub use array_iterator::ArrayIterator;
 pub use domain::{Domain, DomainArray};
 pub use tokio_postgres::fallible_iterator;
 pub use type_traits::{ArraySql, BytesSql, IterSql, StringSql};
-pub(crate) use utils::slice_iter;

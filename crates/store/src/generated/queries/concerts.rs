@@ -207,13 +207,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -270,13 +264,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -336,13 +324,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -399,13 +381,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -462,13 +438,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -480,20 +450,20 @@ where
         Ok(mapped)
     }
 }
-pub struct I64Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+pub struct BoolQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
     query: &'static str,
     cached: Option<&'s tokio_postgres::Statement>,
-    extractor: fn(&tokio_postgres::Row) -> Result<i64, tokio_postgres::Error>,
-    mapper: fn(i64) -> T,
+    extractor: fn(&tokio_postgres::Row) -> Result<bool, tokio_postgres::Error>,
+    mapper: fn(bool) -> T,
 }
-impl<'c, 'a, 's, C, T: 'c, const N: usize> I64Query<'c, 'a, 's, C, T, N>
+impl<'c, 'a, 's, C, T: 'c, const N: usize> BoolQuery<'c, 'a, 's, C, T, N>
 where
     C: GenericClient,
 {
-    pub fn map<R>(self, mapper: fn(i64) -> R) -> I64Query<'c, 'a, 's, C, R, N> {
-        I64Query {
+    pub fn map<R>(self, mapper: fn(bool) -> R) -> BoolQuery<'c, 'a, 's, C, R, N> {
+        BoolQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -525,13 +495,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -1113,14 +1077,14 @@ impl<
         )
     }
 }
-pub struct CountAllStmt(&'static str, Option<tokio_postgres::Statement>);
-pub fn count_all() -> CountAllStmt {
-    CountAllStmt(
-        "/* concerts.count_all */ SELECT count(*) AS concerts FROM (SELECT 1 FROM concerts LIMIT 1) AS first_row",
+pub struct ExistStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn exist() -> ExistStmt {
+    ExistStmt(
+        "/* concerts.exist */ SELECT EXISTS (SELECT 1 FROM concerts) AS any_concert",
         None,
     )
 }
-impl CountAllStmt {
+impl ExistStmt {
     pub async fn prepare<'a, C: GenericClient>(
         mut self,
         client: &'a C,
@@ -1131,8 +1095,8 @@ impl CountAllStmt {
     pub fn bind<'c, 'a, 's, C: GenericClient>(
         &'s self,
         client: &'c C,
-    ) -> I64Query<'c, 'a, 's, C, i64, 0> {
-        I64Query {
+    ) -> BoolQuery<'c, 'a, 's, C, bool, 0> {
+        BoolQuery {
             client,
             params: [],
             query: self.0,

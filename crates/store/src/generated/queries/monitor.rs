@@ -87,13 +87,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -153,13 +147,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -216,13 +204,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -279,13 +261,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -342,13 +318,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -513,6 +483,35 @@ impl SchemaVersionStmt {
         client: &'c C,
     ) -> I32Query<'c, 'a, 's, C, i32, 0> {
         I32Query {
+            client,
+            params: [],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
+pub struct IsReadOnlyStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn is_read_only() -> IsReadOnlyStmt {
+    IsReadOnlyStmt(
+        "/* monitor.is_read_only */ SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS is_read_only",
+        None,
+    )
+}
+impl IsReadOnlyStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+    ) -> BoolQuery<'c, 'a, 's, C, bool, 0> {
+        BoolQuery {
             client,
             params: [],
             query: self.0,

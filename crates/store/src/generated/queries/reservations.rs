@@ -149,13 +149,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -212,13 +206,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {
@@ -275,13 +263,7 @@ where
         impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
         tokio_postgres::Error,
     > {
-        let stream = crate::client::raw(
-            self.client,
-            self.query,
-            crate::generated::slice_iter(&self.params),
-            self.cached,
-        )
-        .await?;
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
         let mapped = stream
             .map(move |res| {
                 res.and_then(|row| {

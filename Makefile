@@ -1,0 +1,53 @@
+# Everything a developer or a build machine does, by name. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test test-rust test-e2e lint fmt regenerate
+
+# `dev` compiles fastest, which is what a first start waits for, and is what the tests use, so that
+# `make run` and `make test` share their work. For real speed: make run PROFILE=release
+PROFILE ?= dev
+
+# A checkout of https://github.com/RustSec/advisory-db; without it advisories are skipped.
+ADVISORY_DB ?=
+export ADVISORY_DB
+
+# Arguments for the program: make run ARGS='--listen 127.0.0.1:8081'
+ARGS ?=
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BINARY := $(abspath $(TARGET))/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/stagedoor
+
+help: ## list these targets
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+run: ## build and start everything with sample concerts; prints the addresses
+	scripts/install-packages.sh run
+	cargo build --locked --package stagedoor --profile $(PROFILE)
+	exec $(BINARY) demo $(ARGS)
+
+test: ## all checks: format, lints, dependencies, Rust tests, browser tests
+	scripts/install-packages.sh test
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory test-rust
+	$(MAKE) --no-print-directory test-e2e
+
+test-rust: ## the Rust tests; they start a private PostgreSQL
+	cargo test --locked --workspace
+
+test-e2e: ## the browser tests, on the installed Chromium
+	cargo build --locked --package stagedoor
+	cd tests/e2e && npm ci --no-audit --no-fund --silent
+	cd tests/e2e && STAGEDOOR_TEST_BINARY=$(abspath $(TARGET))/debug/stagedoor npm test --silent
+
+lint: ## format check, clippy, licences and advisories of dependencies
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	scripts/check-dependencies.sh
+
+fmt: ## format all Rust code
+	cargo fmt --all
+
+regenerate: ## rewrite what is derived and committed: typed statements, schema, API document
+	cargo run --locked --package xtask -- regenerate

@@ -1,0 +1,5 @@
+//! Embeds `assets/` into the binary.
+
+fn main() {
+    memory_serve::load_directory("./assets");
+}

@@ -1,0 +1,193 @@
+# Every text of the pages, in English. th.ftl has the same keys; a test compares them.
+# $count picks a plural form, $shown is the same number as people write it.
+
+## On every page
+
+brand = Stagedoor
+page-title = { $title } – { $site }
+skip-to-content = Skip to content
+home-link = Stagedoor: all concerts
+language = Language
+theme = Appearance
+theme-system = Automatic
+theme-light = Light
+theme-dark = Dark
+footer-promise = The price you see is the price you pay. No fees are added.
+free = Free
+tickets =
+    { $count ->
+        [one] { $shown } ticket
+       *[other] { $shown } tickets
+    }
+
+## The state of a sale, in words
+
+state-on-sale = On sale
+state-few-left = Few left: { $shown }
+state-sold-out = Sold out
+state-closed = Sale closed
+state-past = Already played
+
+## List of concerts
+
+concerts-title = Concerts
+concerts-lead = Pick an evening. We hold your tickets while you decide.
+concerts-description = Find a concert, see how many tickets are left and book yours in a minute. The price you see is the price you pay.
+filter-label = Find a concert
+filter-search = Artist, concert or venue
+filter-more = Month, venue, sale
+filter-month = Month
+filter-month-any = Any month
+filter-venue = Venue
+filter-venue-any = Any venue
+filter-status = Sale
+filter-status-open = On sale
+filter-status-closed = Closed
+filter-submit = Search
+filter-clear = Clear the search
+concerts-more = More concerts
+concerts-empty-title = No concert matches your search
+concerts-empty-hint = Try fewer words, another month or any venue.
+concerts-empty-action = Show all concerts on sale
+concerts-none-title = No concerts here at the moment
+concerts-none-hint = New concerts appear on this page as soon as their sale opens.
+
+## One concert
+
+concert-back = All concerts
+concert-description = { $artist } – { $name }, { $date }, { $venue }. Tickets at the full price, with no fees added.
+concert-date = Date
+concert-venue = Venue
+concert-price = Price per ticket
+concert-price-note = all fees included
+concert-left = Tickets left
+concert-left-of = of { $shown }
+concert-about = About this concert
+concert-poster = Poster: { $artist }
+hold-title = Get tickets
+hold-quantity = How many tickets?
+hold-quantity-hint =
+    { $count ->
+        [one] One ticket per person.
+       *[other] Up to { $shown } per person.
+    }
+hold-fewer = One ticket fewer
+hold-more = One ticket more
+hold-name = Your name
+hold-email = E-mail
+hold-email-hint = It belongs to your reservation. We send no advertising.
+hold-total = Total
+hold-submit = Get tickets
+hold-note = Nothing is charged now. Your tickets are held for you first.
+hold-note-free = These tickets are free. Your reservation is confirmed at once.
+sold-out-title = Sold out
+sold-out-sentence = Every ticket is sold or held by somebody who is about to pay.
+sold-out-next = Held tickets that are not paid for come back within minutes, so it is worth looking again.
+sold-out-action = Look again
+sale-closed-title = The sale is closed
+sale-closed-sentence = Tickets for this concert can't be booked at the moment.
+sale-closed-next = If the sale opens again, you can book on this page.
+past-title = This concert has already been played
+past-sentence = Its sale ended with the day of the concert.
+other-concerts-action = See other concerts
+
+## What can be wrong with a booking
+
+errors-title =
+    { $count ->
+        [one] One thing needs your attention
+       *[other] { $shown } things need your attention
+    }
+errors-page-title = Please check: { $title }
+error-quantity-range =
+    { $count ->
+        [one] You can book 1 ticket.
+       *[other] Enter a number of tickets from 1 to { $shown }.
+    }
+error-name-missing = Enter your name.
+error-name-long = Shorten your name: it has too many characters.
+error-name-characters = Your name contains characters that can't be shown. Type it again.
+error-email = Enter an e-mail address like name@example.com.
+error-not-enough =
+    { $count ->
+        [one] Only 1 ticket is left. Choose 1 and try again.
+       *[other] Only { $shown } tickets are left. Choose { $shown } or fewer and try again.
+    }
+error-limit-order =
+    { $count ->
+        [one] You can book 1 ticket at a time.
+       *[other] You can book up to { $shown } tickets at a time. Choose fewer and try again.
+    }
+error-limit-customer =
+    { $count ->
+        [one] One e-mail address can have 1 ticket for this concert, and yours has it already.
+       *[other] One e-mail address can have { $shown } tickets for this concert, counting those you already have. Choose fewer and try again.
+    }
+error-sold-out = The last tickets were taken while you were writing. Held tickets may come back within minutes.
+error-sale-closed = The sale has just closed. No tickets were taken.
+error-form-stale = This form was already used for another booking. Check it and send it once more.
+error-in-flight = Your booking is still on its way. Wait a moment and send it once more: you won't get the tickets twice.
+error-total = One order can't cost that much. Choose fewer tickets and try again.
+error-unknown = The connection broke before we could see whether this was booked. Send it once more: you won't get the tickets twice.
+error-busy = Too many people are booking at this moment. Nothing was booked. Wait a moment and try again.
+
+## A reservation
+
+reservation-title = Your reservation
+reservation-number = Reservation
+reservation-name = Name
+reservation-tickets = Tickets
+reservation-total = Total
+held-title = Held for you until { $time }
+held-label = Held
+held-sentence = Nobody else can buy these tickets until { $time }. After that, tickets that are not paid for go back on sale.
+held-next = Come back to this page in the same browser at any time before { $time }.
+confirmed-title = Your tickets are confirmed
+confirmed-label = Confirmed
+confirmed-sentence = They are yours. Keep the reservation number: it is the proof of your booking.
+cancelled-title = Reservation cancelled
+cancelled-label = Cancelled
+cancelled-sentence = The tickets are on sale again, and nothing more is to be done.
+expired-title = The hold has ended
+expired-label = Ended
+expired-sentence = The tickets were held until { $time } and went back on sale. Nothing was charged.
+again-action = Book again
+concert-action = See the concert
+cancel-held = Let the tickets go
+cancel-confirmed = Give the tickets back
+cancel-warning = They go back on sale at once, for everybody. This can't be undone.
+cancel-submit = Yes, put them back on sale
+cancel-not-possible = This reservation can't be cancelled any more. This is how it stands now.
+
+## When something goes wrong
+
+error-next-home = See all concerts
+error-400-title = We couldn't read that request
+error-400-sentence = Something in the address or the form was not as it should be. Go back and try again.
+error-403-title = This page isn't open to you
+error-403-sentence = The request came from another place than this site, or from an account without the right to it.
+error-404-title = There is nothing behind this door
+error-404-sentence = The address may be mistyped, or the concert is no longer listed. Reservations open only in the browser that made them.
+error-405-title = This page can't do that
+error-405-sentence = The address exists, but it doesn't take this kind of request. Start again from the concerts.
+error-410-title = This page is gone
+error-410-sentence = It was here once and won't come back.
+error-422-title = We couldn't use what was sent
+error-422-sentence = Something in the form was not as it should be. Nothing was booked. Go back and try again.
+error-429-title = A little slower, please
+error-429-sentence = There were many requests from your address in a short time. Nothing of yours is lost.
+error-500-title = Something broke on our side
+error-500-sentence = It is not your fault. If you were booking, look at your reservation before you try again.
+error-503-title = We'll be right back
+error-503-sentence = The ticket office can't answer at this moment. Reservations already made are safe.
+retry-seconds =
+    { $count ->
+        [one] Try again in 1 second.
+       *[other] Try again in { $shown } seconds.
+    }
+retry-minutes =
+    { $count ->
+        [one] Try again in 1 minute.
+       *[other] Try again in { $shown } minutes.
+    }
+request-id = If you write to us, mention this number:

@@ -1,0 +1,170 @@
+//! `/concerts`: what is on, and one concert.
+
+use app::concerts::{self, ListRequest, Listed, PAGE_MAX};
+use app::{App, concerts::Position};
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use domain::concert::parse_day;
+use domain::id::ConcertId;
+use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, StatusCode};
+
+use super::cursor;
+use super::model::{ConcertBody, ConcertPageBody};
+use crate::http::fields::{FieldError, FieldReason};
+use crate::http::path::Segment;
+use crate::http::problem::Problem;
+use crate::http::problem_render::ProblemBody;
+
+const LIMIT_DEFAULT: u16 = 50;
+/// Longer search texts find nothing that shorter ones don't.
+const SEARCH_MAX: usize = 100;
+
+/// Concerts in chronological order
+///
+/// Without a filter: open concerts from today on.
+#[utoipa::path(
+    get, path = "/concerts", tag = "concerts", operation_id = "listConcerts",
+    params(
+        ("status" = Option<String>, Query, description = "`open` (default) or `closed`"),
+        ("q" = Option<String>, Query, description = "A part of name, artist or venue", max_length = 100),
+        ("from" = Option<String>, Query, description = "First day, `YYYY-MM-DD`"),
+        ("to" = Option<String>, Query, description = "Last day, `YYYY-MM-DD`"),
+        ("venue" = Option<String>, Query, description = "The venue's whole name"),
+        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses(
+        (status = 200, body = ConcertPageBody),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn list(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ConcertPageBody>, Problem> {
+    let request = read_query(query.as_deref().unwrap_or_default())?;
+    let page = concerts::list(&app, request).await?;
+    let currency = app.settings().currency;
+    let items = page
+        .items
+        .into_iter()
+        .map(|concert| ConcertBody::new(concert, currency));
+    let next_cursor = page.next.map(cursor::write);
+    Ok(Json(ConcertPageBody {
+        items: items.collect(),
+        next_cursor,
+    }))
+}
+
+/// One concert
+#[utoipa::path(
+    get, path = "/concerts/{id}", tag = "concerts", operation_id = "getConcert",
+    params(("id" = i32, Path, description = "The concert's number")),
+    responses(
+        (status = 200, body = ConcertBody, headers(("ETag" = String, description = "Changes with every field"))),
+        (status = 304, description = "`If-None-Match` has the current ETag"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn show(
+    State(app): State<App>,
+    Segment(id): Segment<ConcertId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let concert = concerts::show(&app, id)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    let changed = concert.updated_at.as_microsecond();
+    let etag = format!("\"{}-{changed}-{}\"", concert.id, concert.available_tickets);
+    let head = [(ETAG, etag.clone()), (CACHE_CONTROL, "no-cache".to_owned())];
+    let known = headers
+        .get(IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
+    if known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, head).into_response());
+    }
+    let body = ConcertBody::new(concert, app.settings().currency);
+    Ok((head, Json(body)).into_response())
+}
+
+fn read_query(query: &str) -> Result<ListRequest, Problem> {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+    let mut request = ListRequest {
+        limit: LIMIT_DEFAULT,
+        ..ListRequest::default()
+    };
+    let mut errors = Vec::new();
+    for (name, value) in pairs {
+        if let Err(reason) = read_parameter(&mut request, &name, value) {
+            errors.push(FieldError {
+                field: name,
+                reason,
+            });
+        }
+    }
+    if errors.is_empty() {
+        Ok(request)
+    } else {
+        Err(Problem::validation(errors))
+    }
+}
+
+fn read_parameter(request: &mut ListRequest, name: &str, value: String) -> Result<(), FieldReason> {
+    const DAY: FieldReason = FieldReason::Invalid {
+        wanted: "a day like 2027-01-31",
+    };
+    if value.is_empty() {
+        return Ok(());
+    }
+    match name {
+        "status" => request.status = Some(status(&value)?),
+        "q" if value.chars().count() > SEARCH_MAX => {
+            return Err(FieldReason::Invalid {
+                wanted: "at most 100 characters long",
+            });
+        }
+        "q" => request.text = searchable(&value)?,
+        "from" => request.from = Some(parse_day(&value).ok_or(DAY)?),
+        "to" => request.until = Some(parse_day(&value).ok_or(DAY)?),
+        "venue" => request.venue = searchable(&value)?,
+        "limit" => {
+            let max = i64::from(PAGE_MAX);
+            let limit = value
+                .parse()
+                .ok()
+                .filter(|limit| (1..=PAGE_MAX).contains(limit));
+            request.limit = limit.ok_or(FieldReason::OutOfRange { min: 1, max })?;
+        }
+        "cursor" => {
+            let position: Option<Position> = cursor::read(&value);
+            let wanted = FieldReason::Invalid {
+                wanted: "the `next_cursor` of an earlier page",
+            };
+            request.after = Some(position.ok_or(wanted)?);
+        }
+        _ => return Err(FieldReason::Unknown),
+    }
+    Ok(())
+}
+
+fn status(value: &str) -> Result<Listed, FieldReason> {
+    match value {
+        "open" => Ok(Listed::Open),
+        "closed" => Ok(Listed::Closed),
+        _ => Err(FieldReason::Invalid {
+            wanted: "open or closed",
+        }),
+    }
+}
+
+/// PostgreSQL's texts can't hold the character U+0000, so it can't be searched for.
+pub(crate) fn searchable(value: &str) -> Result<Option<String>, FieldReason> {
+    if value.contains('\0') {
+        return Err(FieldReason::Text(domain::text::TextError::ControlCharacter));
+    }
+    Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty()))
+}

@@ -1,0 +1,37 @@
+//! Cursors: a place in a list, opaque to clients.
+
+use app::concerts::Position;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// The cursor that continues after a concert.
+pub fn write(position: Position) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}/{}", position.date, position.id))
+}
+
+/// `None` for anything that [`write`] didn't make.
+pub fn read(cursor: &str) -> Option<Position> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    let (date, id) = text.split_once('/')?;
+    Some(Position {
+        date: date.parse().ok()?,
+        id: id.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_and_nonsense_does_not() {
+        let position = Position {
+            date: jiff::civil::date(2027, 1, 31),
+            id: 7,
+        };
+        assert_eq!(read(&write(position)), Some(position));
+        for text in ["", "x", "MjAyNy0wMS0zMQ", "////", "ก"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

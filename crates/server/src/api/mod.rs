@@ -1,0 +1,10 @@
+//! The HTTP API, `/api/v1`. A handler parses, calls one use case and answers.
+//!
+//! Errors are [`crate::http::problem::Problem`]s; shapes that leave are in `model`.
+
+pub mod body;
+pub mod concerts;
+pub mod cursor;
+pub mod document;
+pub mod model;
+pub mod reservations;

@@ -1,0 +1,155 @@
+//! The shapes of the API's answers. They are stable: names and types are the public contract.
+
+use domain::concert::Concert;
+use domain::money::Currency;
+use domain::reservation::Reservation;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A concert as everybody may see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Concert)]
+pub struct ConcertBody {
+    #[schema(example = 1, minimum = 1)]
+    id: i32,
+    name: String,
+    artist: String,
+    /// The concert's day, and the last day of its sale.
+    #[schema(format = Date, example = "2026-12-12")]
+    date: String,
+    venue: String,
+    #[schema(minimum = 0)]
+    total_tickets: i32,
+    /// Tickets that nobody holds or has bought.
+    #[schema(minimum = 0)]
+    available_tickets: i32,
+    /// For one ticket, all-in, with two decimals.
+    #[schema(pattern = r"^\d+\.\d{2}$", example = "1250.00")]
+    price: String,
+    /// ISO 4217.
+    #[schema(example = "THB")]
+    currency: String,
+    #[schema(pattern = "^(open|closed)$")]
+    status: &'static str,
+    /// A path of this site.
+    #[schema(required)]
+    image_url: Option<String>,
+    #[schema(required)]
+    description: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+impl ConcertBody {
+    pub fn new(concert: Concert, currency: Currency) -> Self {
+        Self {
+            id: concert.id.get(),
+            date: concert.date.to_string(),
+            total_tickets: concert.total_tickets,
+            available_tickets: concert.available_tickets,
+            price: concert.price.to_string(),
+            currency: currency.to_string(),
+            status: concert.status.as_str(),
+            created_at: concert.created_at.to_string(),
+            updated_at: concert.updated_at.to_string(),
+            name: concert.name,
+            artist: concert.artist,
+            venue: concert.venue,
+            image_url: concert.image_url,
+            description: concert.description,
+        }
+    }
+}
+
+/// A page of concerts in chronological order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConcertPage)]
+pub struct ConcertPageBody {
+    pub items: Vec<ConcertBody>,
+    /// Give it as `cursor` to get the next page; `null` on the last one.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+/// A reservation as its holder sees it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reservation)]
+pub struct ReservationBody {
+    #[schema(example = "RES1764000000123-0A1B2C3D")]
+    id: String,
+    concert_id: i32,
+    customer_name: String,
+    #[schema(format = "email")]
+    customer_email: String,
+    #[schema(minimum = 1)]
+    quantity: i32,
+    #[schema(pattern = r"^\d+\.\d{2}$", example = "2500.00")]
+    total_price: String,
+    #[schema(example = "THB")]
+    currency: String,
+    #[schema(pattern = "^(pending|confirmed|cancelled|expired)$")]
+    status: &'static str,
+    #[schema(pattern = "^(pending|completed|failed|refunded)$")]
+    payment_status: &'static str,
+    google_auth: bool,
+    #[schema(format = DateTime)]
+    reserved_at: String,
+    /// When the hold ends; `null` for a free reservation.
+    #[schema(format = DateTime, required)]
+    expires_at: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+impl ReservationBody {
+    pub fn new(reservation: Reservation, currency: Currency) -> Self {
+        Self {
+            id: reservation.id.to_string(),
+            concert_id: reservation.concert_id.get(),
+            quantity: reservation.quantity,
+            total_price: reservation.total_price.to_string(),
+            currency: currency.to_string(),
+            status: reservation.status.as_str(),
+            payment_status: reservation.payment_status.as_str(),
+            google_auth: reservation.google_auth,
+            reserved_at: reservation.reserved_at.to_string(),
+            expires_at: reservation.expires_at.map(|end| end.to_string()),
+            created_at: reservation.created_at.to_string(),
+            updated_at: reservation.updated_at.to_string(),
+            customer_name: reservation.customer_name,
+            customer_email: reservation.customer_email,
+        }
+    }
+}
+
+/// A new reservation with the token that opens it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NewReservation)]
+pub struct NewReservationBody {
+    #[serde(flatten)]
+    pub reservation: ReservationBody,
+    /// Show it as `Authorization: Bearer …` to see or change the reservation. Keep it secret.
+    pub access_token: String,
+}
+
+/// What a reservation is asked for with.
+#[derive(Debug, ToSchema)]
+#[schema(as = ReservationRequest)]
+#[expect(
+    dead_code,
+    reason = "documents the fields that the handler reads one by one"
+)]
+pub struct ReservationRequestBody {
+    #[schema(minimum = 1)]
+    concert_id: i32,
+    #[schema(minimum = 1, example = 2)]
+    quantity: i32,
+    #[schema(min_length = 1, max_length = 255)]
+    customer_name: String,
+    #[schema(format = "email", max_length = 254)]
+    customer_email: String,
+}

@@ -1,0 +1,210 @@
+//! `/reservations`: reserve, show, cancel.
+
+use app::access::Holder;
+use app::idempotency::{Caller, IdempotencyKey};
+use app::reserve::{self, ReserveRequest};
+use app::{App, cancel as cancelling, reservations};
+use axum::extract::{FromRequestParts, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use domain::id::ReservationId;
+use domain::text::{CustomerName, EmailAddress};
+use http::header::{AUTHORIZATION, HeaderName, LOCATION};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+
+use super::body::JsonFields;
+use super::model::{NewReservationBody, ReservationBody, ReservationRequestBody};
+use crate::http::client::ClientAddress;
+use crate::http::fields::{FieldError, FieldReason, Fields};
+use crate::http::path::Segment;
+use crate::http::problem::{Code, Problem};
+use crate::http::problem_render::ProblemBody;
+use crate::http::request::RequestId;
+use crate::http::web::Web;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Reserve tickets
+///
+/// The answer 201 is durable. A repeated `Idempotency-Key` within 24 hours gives the first 201
+/// again, whatever happened since; refusals aren't kept.
+#[utoipa::path(
+    post, path = "/reservations", tag = "reservations", operation_id = "createReservation",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters", min_length = 1, max_length = 255)),
+    request_body = ReservationRequestBody,
+    responses(
+        (status = 201, body = NewReservationBody, headers(
+            ("Location" = String, description = "The reservation's path"),
+            ("Idempotent-Replayed" = String, description = "`true` when this is an earlier answer"),
+        )),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "Not JSON"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`sold_out`, `not_enough_tickets`, `purchase_limit`, `sale_closed`, `request_in_flight`"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`, `idempotency_key_reused`"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn create(
+    State(app): State<App>,
+    Extension(request_id): Extension<RequestId>,
+    ClientAddress(client_ip): ClientAddress,
+    headers: HeaderMap,
+    JsonFields(fields): JsonFields,
+) -> Result<Response, Problem> {
+    let key = read_key(&headers)?;
+    let wish = read_wish(fields)?;
+    let request = ReserveRequest {
+        key,
+        client_ip,
+        request_id: request_id.0,
+        ..wish
+    };
+    let reserved = reserve::reserve(&app, request).await?;
+    let id = reserved.reservation.id.clone();
+    let location = format!("/api/v1/reservations/{id}");
+    let body = NewReservationBody {
+        access_token: app.access_key().token(&id),
+        reservation: ReservationBody::new(reserved.reservation, app.settings().currency),
+    };
+    let mut response = (StatusCode::CREATED, [(LOCATION, location)], Json(body)).into_response();
+    if reserved.replayed {
+        response
+            .headers_mut()
+            .insert(REPLAYED, http::HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// One reservation
+///
+/// Without its access token it doesn't exist.
+#[utoipa::path(
+    get, path = "/reservations/{id}", tag = "reservations", operation_id = "getReservation",
+    params(("id" = String, Path, description = "The reservation's id")),
+    security(("access_token" = [])),
+    responses(
+        (status = 200, body = ReservationBody),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn show(
+    State(app): State<App>,
+    Bearer(holder): Bearer,
+) -> Result<Json<ReservationBody>, Problem> {
+    let found = reservations::show(&app, &holder).await?;
+    let reservation = found.ok_or_else(Problem::not_found)?;
+    Ok(Json(ReservationBody::new(
+        reservation,
+        app.settings().currency,
+    )))
+}
+
+/// Cancel a reservation
+///
+/// Its tickets are on sale again when the answer leaves.
+#[utoipa::path(
+    post, path = "/reservations/{id}/cancel", tag = "reservations", operation_id = "cancelReservation",
+    params(("id" = String, Path, description = "The reservation's id")),
+    security(("access_token" = [])),
+    responses(
+        (status = 200, body = ReservationBody),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`, `reservation_expired`"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn cancel(
+    State(app): State<App>,
+    Bearer(holder): Bearer,
+) -> Result<Json<ReservationBody>, Problem> {
+    let reservation = cancelling::cancel(&app, holder).await?;
+    Ok(Json(ReservationBody::new(
+        reservation,
+        app.settings().currency,
+    )))
+}
+
+/// Proof of the reservation in the path: `Authorization: Bearer <access_token>` (RFC 6750).
+///
+/// Without it the reservation is not found, as if it didn't exist.
+#[derive(Debug)]
+pub struct Bearer(pub Holder);
+
+impl FromRequestParts<Web> for Bearer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
+        let Segment(id) = Segment::<ReservationId>::from_request_parts(parts, web).await?;
+        let header = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let (scheme, token) = header
+            .and_then(|text| text.split_once(' '))
+            .unwrap_or_default();
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| web.app.access_key().check(&id, token.trim()))
+            .flatten()
+            .map(Self)
+            .ok_or_else(Problem::not_found)
+    }
+}
+
+fn read_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    const WANTED: FieldReason = FieldReason::Invalid {
+        wanted: "1 to 255 visible ASCII characters",
+    };
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    let key = value
+        .to_str()
+        .ok()
+        .and_then(|text| IdempotencyKey::parse(text).ok());
+    key.map(Some).ok_or_else(|| {
+        let error = FieldError {
+            field: "Idempotency-Key".to_owned(),
+            reason: WANTED,
+        };
+        Problem {
+            errors: vec![error],
+            ..invalid_key()
+        }
+    })
+}
+
+fn invalid_key() -> Problem {
+    Problem::new(
+        Code::ValidationFailed,
+        "The Idempotency-Key can't be used; see `errors`.",
+    )
+}
+
+fn read_wish(mut fields: Fields) -> Result<ReserveRequest, Problem> {
+    let concert_id = fields.concert_id("concert_id");
+    let quantity = fields.quantity("quantity");
+    let name = fields.text("customer_name", CustomerName::parse);
+    let email = fields.text("customer_email", EmailAddress::parse);
+    let errors = fields.finish();
+    match (concert_id, quantity, name, email, errors.is_empty()) {
+        (Some(concert_id), Some(quantity), Some(customer_name), Some(customer_email), true) => {
+            Ok(ReserveRequest {
+                concert_id,
+                quantity,
+                customer_name,
+                customer_email,
+                caller: Caller::Anonymous,
+                key: None,
+                client_ip: None,
+                request_id: uuid::Uuid::nil(),
+            })
+        }
+        _ => Err(Problem::validation(errors)),
+    }
+}

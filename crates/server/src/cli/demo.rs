@@ -1,0 +1,214 @@
+//! `demo`: everything on one machine, a private PostgreSQL included, with sample concerts.
+
+use std::path::Path;
+
+use app::{App, sample, staff};
+use domain::role::Role;
+use domain::text::{EmailAddress, Line};
+use postgres_local::{Cluster, ClusterSpec, Lifetime};
+use serde_json::json;
+use store::bootstrap;
+use store::migrate::{self, Login};
+
+use super::{CliError, DemoArgs, serve as serve_command};
+use crate::config::{BaseUrl, Config, DatabaseUrl, Source};
+use crate::serve;
+
+mod files;
+
+use files::Secrets;
+
+/// Everything that the demonstration keeps, in the current folder.
+const FOLDER: &str = ".stagedoor";
+const DATABASE: &str = "stagedoor";
+const SAMPLES: &str = include_str!("../../sample/concerts.json");
+const ADMIN_USERNAME: &str = "admin";
+const ADMIN_EMAIL: &str = "admin@example.com";
+
+/// What a private PostgreSQL runs with beside the defaults: slow statements and waits are logged,
+/// values never are.
+const POSTGRES_SETTINGS: [(&str, &str); 5] = [
+    ("log_min_duration_statement", "100ms"),
+    ("log_parameter_max_length", "0"),
+    ("log_lock_waits", "on"),
+    ("deadlock_timeout", "200ms"),
+    ("track_io_timing", "on"),
+];
+
+pub async fn run(mut config: Config, _args: DemoArgs) -> Result<(), CliError> {
+    if config.environment.is_production() {
+        return Err(CliError::Usage(
+            "demo is for development; in production run `stagedoor migrate`, then `stagedoor serve`"
+                .to_owned(),
+        ));
+    }
+    let folder = Path::new(FOLDER);
+    let secrets = Secrets::load_or_make(folder)?;
+    if config.secret_key.is_none() {
+        config.secret_key = Some(secrets.secret_key());
+    }
+    let private = match &config.database.url {
+        Some(_) => None,
+        None => Some(Private::start(&mut config, folder, &secrets).await?),
+    };
+    let admin_password = prepare(&config, &secrets).await?;
+    let url = config.require_database_url()?.reveal().to_owned();
+    name_base_url(&mut config)?;
+    let app = open(&config, &url)?;
+    let running = serve_command::start(&config, app).await?;
+    let base_url = config.web.base_url.to_string();
+    if let Some(private) = &private {
+        private.write_description(&config, &secrets, running.metrics_address)?;
+    }
+    greet(&base_url, &admin_password);
+    serve_command::wait_for_stop().await?;
+    running.stop().await;
+    if let Some(mut private) = private {
+        private
+            .cluster
+            .stop()
+            .map_err(|error| CliError::failed("can't stop PostgreSQL", &error))?;
+    }
+    Ok(())
+}
+
+/// A private cluster with its addresses.
+struct Private {
+    cluster: Cluster,
+    owner_url: String,
+    app_url: String,
+}
+
+impl Private {
+    async fn start(
+        config: &mut Config,
+        folder: &Path,
+        secrets: &Secrets,
+    ) -> Result<Self, CliError> {
+        let spec = ClusterSpec {
+            folder: folder.join("postgres"),
+            lifetime: Lifetime::Kept,
+            settings: POSTGRES_SETTINGS
+                .map(|(key, value)| (key.into(), value.into()))
+                .to_vec(),
+            programs: None,
+        };
+        let opening = tokio::task::spawn_blocking(move || Cluster::open(&spec)).await;
+        let cluster = opening
+            .map_err(|error| CliError::failed("starting PostgreSQL broke off", &error))?
+            .map_err(|error| CliError::failed("can't start a private PostgreSQL", &error))?;
+        let logins = secrets.logins();
+        bootstrap::prepare(&cluster.superuser_url("postgres"), DATABASE, &logins)
+            .await
+            .map_err(|error| CliError::failed("can't prepare the private PostgreSQL", &error))?;
+        let url = |login: &Login| {
+            cluster.url(
+                &login.role,
+                login.password.as_deref().unwrap_or_default(),
+                DATABASE,
+            )
+        };
+        let (owner_url, app_url) = (url(&logins[0]), url(&logins[1]));
+        config.database.owner_url = Some(parse_url(&owner_url)?);
+        config.database.url = Some(parse_url(&app_url)?);
+        Ok(Self {
+            cluster,
+            owner_url,
+            app_url,
+        })
+    }
+
+    /// `.stagedoor/demo.json`: where everything is, for other programs.
+    fn write_description(
+        &self,
+        config: &Config,
+        secrets: &Secrets,
+        metrics_address: std::net::SocketAddr,
+    ) -> Result<(), CliError> {
+        let description = json!({
+            "base_url": config.web.base_url.to_string().trim_end_matches('/'),
+            "metrics_url": format!("http://{metrics_address}/metrics"),
+            "database_url": self.cluster.superuser_url(DATABASE),
+            "owner_database_url": self.owner_url,
+            "app_database_url": self.app_url,
+            "data_folder": self.cluster.data_folder(),
+            "admin": { "username": ADMIN_USERNAME, "password": secrets.admin_password },
+        });
+        files::write_private(
+            &Path::new(FOLDER).join("demo.json"),
+            &format!("{description:#}\n"),
+        )
+    }
+}
+
+/// Migrates, and loads samples and the first superadmin into a database that has neither.
+async fn prepare(config: &Config, secrets: &Secrets) -> Result<String, CliError> {
+    let Some(owner_url) = &config.database.owner_url else {
+        // Somebody else's database, without its owner: it is used as it is.
+        return Ok(String::new());
+    };
+    migrate::migrate(owner_url.reveal(), &super::migrate::logins(config))
+        .await
+        .map_err(|error| CliError::failed("can't migrate the database", &error))?;
+    let owner = open(config, owner_url.reveal())?;
+    let loaded = sample::load(&owner, SAMPLES)
+        .await
+        .map_err(|error| CliError::failed("can't load the sample concerts", &error))?;
+    if loaded > 0 {
+        tracing::info!(concerts = loaded, "sample concerts loaded");
+    }
+    create_admin(&owner, &secrets.admin_password).await?;
+    Ok(secrets.admin_password.clone())
+}
+
+async fn create_admin(owner: &App, password: &str) -> Result<(), CliError> {
+    let (Ok(username), Ok(email)) = (
+        Line::parse(ADMIN_USERNAME),
+        EmailAddress::parse(ADMIN_EMAIL),
+    ) else {
+        return Err(CliError::Failed(
+            "the first superadmin's name is damaged".to_owned(),
+        ));
+    };
+    match staff::create_first(owner, (&username, &email), Role::Superadmin, password).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(CliError::failed(
+            "can't create the first superadmin",
+            &error,
+        )),
+    }
+}
+
+fn open(config: &Config, url: &str) -> Result<App, CliError> {
+    serve::open_app(config, url).map_err(|error| CliError::failed("can't use the database", &error))
+}
+
+fn parse_url(url: &str) -> Result<DatabaseUrl, CliError> {
+    url.parse()
+        .map_err(|error| CliError::failed("PostgreSQL's address is damaged", &error))
+}
+
+/// Links follow the listening address unless somebody chose where they lead.
+fn name_base_url(config: &mut Config) -> Result<(), CliError> {
+    let is_default = config
+        .settings
+        .get("base_url")
+        .is_none_or(|setting| setting.source == Source::Default);
+    if is_default {
+        let url = format!("http://localhost:{}", config.web.listen.port());
+        config.web.base_url = BaseUrl::parse(&url)
+            .ok_or_else(|| CliError::Failed(format!("{url} can't be a base URL")))?;
+    }
+    Ok(())
+}
+
+fn greet(base_url: &str, admin_password: &str) {
+    println!("\nstagedoor is open.\n");
+    println!("  Shop   {base_url}/");
+    println!("  API    {base_url}/api/v1/concerts");
+    if !admin_password.is_empty() {
+        println!("  Staff  {ADMIN_USERNAME}, password {admin_password}");
+    }
+    println!("\nAddresses and passwords for other programs: {FOLDER}/demo.json");
+    println!("Stop with Ctrl-C; the data stays in {FOLDER}.\n");
+}

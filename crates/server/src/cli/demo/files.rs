@@ -1,0 +1,99 @@
+//! What the demonstration keeps between starts, readable by its owner alone.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use app::Ctx;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use store::migrate::Login;
+
+use super::CliError;
+use crate::config::Secret;
+
+/// Passwords and keys, made once.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Secrets {
+    owner_password: String,
+    app_password: String,
+    secret_key: String,
+    pub(super) admin_password: String,
+}
+
+impl Secrets {
+    /// Those of an earlier start, or new ones.
+    pub(super) fn load_or_make(folder: &Path) -> Result<Self, CliError> {
+        let path = folder.join("secrets.json");
+        if let Ok(text) = fs::read_to_string(&path) {
+            return serde_json::from_str(&text).map_err(|error| {
+                let what = format!(
+                    "{} is damaged; delete it to get new passwords",
+                    path.display()
+                );
+                CliError::failed(what, &error)
+            });
+        }
+        fs::DirBuilder::new()
+            .recursive(true)
+            // PostgreSQL runs as another user when root starts it, and must get through to its own
+            // folder; the files here are for their owner alone.
+            .mode(0o711)
+            .create(folder)
+            .map_err(|error| {
+                CliError::failed(format!("can't make {}", folder.display()), &error)
+            })?;
+        let secrets = Self::make();
+        let text = serde_json::to_string_pretty(&secrets)
+            .map_err(|error| CliError::failed("can't write secrets", &error))?;
+        write_private(&path, &text)?;
+        Ok(secrets)
+    }
+
+    fn make() -> Self {
+        let ctx = Ctx::system();
+        let password = || URL_SAFE_NO_PAD.encode(ctx.random_bytes::<18>());
+        Self {
+            owner_password: password(),
+            app_password: password(),
+            secret_key: URL_SAFE_NO_PAD.encode(ctx.random_bytes::<32>()),
+            admin_password: password(),
+        }
+    }
+
+    pub(super) fn secret_key(&self) -> Secret {
+        Secret::new(&self.secret_key)
+    }
+
+    /// The owner's login and the server's, in this order.
+    pub(super) fn logins(&self) -> [Login; 2] {
+        let login = |role: &str, password: &String| Login {
+            role: role.to_owned(),
+            password: Some(password.clone()),
+        };
+        [
+            login("stagedoor_owner", &self.owner_password),
+            login("stagedoor_app", &self.app_password),
+        ]
+    }
+}
+
+/// Replaces a file in one step; only its owner may read it.
+pub(super) fn write_private(path: &Path, text: &str) -> Result<(), CliError> {
+    let fresh = path.with_extension("new");
+    let write = || {
+        // A file left by an interrupted start may have other permissions.
+        let _ = fs::remove_file(&fresh);
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    write().map_err(|error| CliError::failed(format!("can't write {}", path.display()), &error))
+}

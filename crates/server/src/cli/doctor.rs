@@ -1,0 +1,216 @@
+//! `doctor`: what is wrong with an installation, and what mends it.
+
+use app::{App, health};
+use jiff::SignedDuration;
+use serde_json::json;
+use store::migrate::SchemaState;
+
+use super::{CliError, ReportArgs, migrate as migrate_command, print, print_json};
+use crate::config::{self, Config, production_findings};
+use crate::serve;
+
+/// A clock further from the database's than this makes times on pages wrong.
+const CLOCK_MAX: SignedDuration = SignedDuration::from_secs(5);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Severity {
+    Error,
+    Warning,
+    Info,
+}
+
+impl Severity {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// One thing that was looked at, with what to do about it.
+#[derive(Debug)]
+struct Finding {
+    id: &'static str,
+    severity: Severity,
+    detail: String,
+    mend: String,
+}
+
+pub async fn run(config: Config, args: ReportArgs) -> Result<(), CliError> {
+    let url = config.require_database_url()?.clone();
+    let app = serve::open_app(&config, url.reveal())
+        .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+    let mut findings = configuration(&config);
+    findings.extend(database(&app).await);
+    let is_ok = findings
+        .iter()
+        .all(|finding| finding.severity != Severity::Error);
+    if args.json {
+        let findings: Vec<_> = findings.iter().map(Finding::to_json).collect();
+        print_json(&json!({ "ok": is_ok, "findings": findings }))?;
+    } else {
+        let report: String = findings.iter().map(Finding::to_line).collect();
+        let verdict = if is_ok {
+            "all is well\n"
+        } else {
+            "there is something to mend\n"
+        };
+        print(format!("{report}{verdict}").as_bytes())?;
+    }
+    if is_ok {
+        Ok(())
+    } else {
+        Err(CliError::CheckFailed)
+    }
+}
+
+impl Finding {
+    fn new(id: &'static str, severity: Severity, detail: impl Into<String>, mend: &str) -> Self {
+        Self {
+            id,
+            severity,
+            detail: detail.into(),
+            mend: mend.to_owned(),
+        }
+    }
+
+    fn good(id: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(id, Severity::Info, detail, "")
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        json!({
+            "id": self.id,
+            "severity": self.severity.as_str(),
+            "detail": self.detail,
+            "mend": self.mend,
+        })
+    }
+
+    fn to_line(&self) -> String {
+        let mend = if self.mend.is_empty() {
+            String::new()
+        } else {
+            format!("\n         {}", self.mend)
+        };
+        format!(
+            "{:8} {}: {}{mend}\n",
+            self.severity.as_str(),
+            self.id,
+            self.detail
+        )
+    }
+}
+
+fn configuration(config: &Config) -> Vec<Finding> {
+    if !config.environment.is_production() {
+        let mend = "set STAGEDOOR_ENV=production for real sales";
+        return vec![Finding::new(
+            "environment",
+            Severity::Info,
+            "development",
+            mend,
+        )];
+    }
+    let findings = production_findings(config)
+        .into_iter()
+        .map(|finding| Finding {
+            id: finding.id,
+            severity: match finding.severity {
+                config::Severity::Error => Severity::Error,
+                config::Severity::Warning => Severity::Warning,
+            },
+            detail: finding.detail,
+            mend: finding.mend,
+        });
+    findings.collect()
+}
+
+async fn database(app: &App) -> Vec<Finding> {
+    let login = match health::login(app).await {
+        Ok(login) => login,
+        Err(error) => {
+            let mend = "check that PostgreSQL runs and that DATABASE_URL names it";
+            return vec![Finding::new(
+                "database",
+                Severity::Error,
+                error.to_string(),
+                mend,
+            )];
+        }
+    };
+    let mut findings = vec![Finding::good(
+        "database",
+        format!("PostgreSQL {}", login.server_version),
+    )];
+    findings.push(if login.is_superuser || login.owns_tables {
+        let detail = format!(
+            "the server's login {} has more rights than it needs",
+            login.name
+        );
+        let mend = "let DATABASE_URL log in as stagedoor_app";
+        Finding::new("login", Severity::Error, detail, mend)
+    } else {
+        Finding::good("login", format!("{} owns nothing", login.name))
+    });
+    findings.push(schema(app).await);
+    findings.push(inventory(app).await);
+    findings.push(clock(app).await);
+    findings
+}
+
+async fn schema(app: &App) -> Finding {
+    match health::schema_state(app).await {
+        Ok(state @ SchemaState::Current { .. }) => {
+            Finding::good("schema", migrate_command::describe(&state))
+        }
+        Ok(state) => {
+            let detail = migrate_command::describe(&state);
+            Finding::new("schema", Severity::Error, detail, "stagedoor migrate")
+        }
+        Err(error) => unreadable("schema", &error),
+    }
+}
+
+async fn inventory(app: &App) -> Finding {
+    match health::broken_inventory(app).await {
+        Ok(broken) if broken.is_empty() => {
+            Finding::good("inventory", "every concert's tickets add up")
+        }
+        Ok(broken) => {
+            let each = broken.iter().map(|concert| {
+                format!(
+                    "concert {}: {} of {} available, {} held or sold",
+                    concert.concert_id,
+                    concert.available_tickets,
+                    concert.total_tickets,
+                    concert.held
+                )
+            });
+            let detail = each.collect::<Vec<_>>().join("; ");
+            let mend = "close these concerts, find in the audit log who changed them, and set \
+                        available_tickets to the total less what is held or sold";
+            Finding::new("inventory", Severity::Error, detail, mend)
+        }
+        Err(error) => unreadable("inventory", &error),
+    }
+}
+
+async fn clock(app: &App) -> Finding {
+    match health::clock_offset(app).await {
+        Ok(offset) if offset.abs() > CLOCK_MAX => {
+            let detail = format!("this machine's clock is {offset:#} away from the database's");
+            let mend = "synchronise both clocks (timedatectl set-ntp true)";
+            Finding::new("clock", Severity::Error, detail, mend)
+        }
+        Ok(_) => Finding::good("clock", "this machine's clock agrees with the database's"),
+        Err(error) => unreadable("clock", &error),
+    }
+}
+
+fn unreadable(id: &'static str, error: &store::StoreError) -> Finding {
+    let mend = "grant what is missing with `stagedoor migrate`";
+    Finding::new(id, Severity::Error, error.to_string(), mend)
+}

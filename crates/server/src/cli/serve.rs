@@ -1,0 +1,110 @@
+//! `serve`: shop and API until SIGTERM or SIGINT.
+
+use app::{App, health};
+use store::migrate::{self, SchemaState};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{CliError, ServeArgs, migrate as migrate_command};
+use crate::config::{Config, Severity, production_findings};
+use crate::serve::{self, Running, StartError};
+
+pub async fn run(config: Config, _args: ServeArgs) -> Result<(), CliError> {
+    refuse_unsafe(&config)?;
+    let url = config.require_database_url()?.clone();
+    if config.database.run_migrations
+        && let Some(owner) = &config.database.owner_url
+    {
+        migrate::migrate(owner.reveal(), &migrate_command::logins(&config))
+            .await
+            .map_err(|error| CliError::failed("can't migrate the database", &error))?;
+    }
+    let app = serve::open_app(&config, url.reveal())
+        .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+    refuse_unfit(&app).await?;
+    let running = start(&config, app).await?;
+    tracing::info!(address = %running.address, metrics = %running.metrics_address, "listening");
+    eprintln!("stagedoor listens on http://{}", running.address);
+    wait_for_stop().await?;
+    running.stop().await;
+    Ok(())
+}
+
+/// Starts the server, with the errors of starting as sentences.
+pub(crate) async fn start(config: &Config, app: App) -> Result<Running, CliError> {
+    serve::start(config, app)
+        .await
+        .map_err(|error| match error {
+            StartError::DatabaseUrl(error) => CliError::Usage(format!("DATABASE_URL is {error}")),
+            StartError::Listen { address, error } => CliError::failed(
+                format!(
+                    "can't listen on {address}; stop what does, or choose another with --listen"
+                ),
+                &error,
+            ),
+        })
+}
+
+/// Returns at SIGINT (Ctrl-C) or SIGTERM.
+pub(crate) async fn wait_for_stop() -> Result<(), CliError> {
+    let listen =
+        |kind| signal(kind).map_err(|error| CliError::failed("can't take signals", &error));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    tracing::info!("stopping");
+    Ok(())
+}
+
+fn refuse_unsafe(config: &Config) -> Result<(), CliError> {
+    let (refused, warned): (Vec<_>, Vec<_>) = production_findings(config)
+        .into_iter()
+        .partition(|finding| finding.severity == Severity::Error);
+    for finding in warned {
+        tracing::warn!(mend = finding.mend, "{}", finding.detail);
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let each = refused
+        .iter()
+        .map(|finding| format!("\n  {}: {}", finding.detail, finding.mend));
+    let each: String = each.collect();
+    Err(CliError::Usage(format!(
+        "production refuses this configuration:{each}"
+    )))
+}
+
+/// INVARIANT: the server never runs with more rights than it needs, nor on a schema that it
+/// doesn't know; guarded by `serve_refuses_a_login_that_owns_tables`.
+async fn refuse_unfit(app: &App) -> Result<(), CliError> {
+    let unreachable = |error: &store::StoreError| {
+        CliError::failed("can't reach the database that DATABASE_URL names", error)
+    };
+    let login = health::login(app)
+        .await
+        .map_err(|error| unreachable(&error))?;
+    if login.is_superuser || login.owns_tables {
+        let what = if login.is_superuser {
+            "is a superuser"
+        } else {
+            "owns tables"
+        };
+        return Err(CliError::Usage(format!(
+            "the database login {} {what}, which a server must not: let DATABASE_URL log in as \
+             stagedoor_app, and keep the owner in DATABASE_OWNER_URL for `stagedoor migrate`",
+            login.name
+        )));
+    }
+    match health::schema_state(app)
+        .await
+        .map_err(|error| unreachable(&error))?
+    {
+        SchemaState::Current { .. } => Ok(()),
+        state => Err(CliError::Usage(migrate_command::describe(&state))),
+    }
+}

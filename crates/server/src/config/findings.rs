@@ -1,0 +1,173 @@
+//! What production refuses although every value parses, and what to do about each.
+//!
+//! Absent on purpose: anything that needs the database, such as sample data; `doctor` asks there.
+
+use super::database_url::TlsMode;
+use super::value::{PaymentProvider, RateLimit, Secret};
+use super::{Config, DatabaseUrl};
+
+/// RFC 2104 discourages HMAC keys that are shorter than the hash: 32 bytes for SHA-256.
+const SECRET_KEY_BYTES_MIN: usize = 32;
+
+/// Fewer different bytes than this is a placeholder such as `change-me-change-me-…`, not a key.
+const SECRET_KEY_DIFFERENT_BYTES_MIN: usize = 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// `serve` refuses to start.
+    Error,
+    Warning,
+}
+
+impl Severity {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// One thing that production doesn't take, in the shape that `doctor` reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub id: &'static str,
+    pub severity: Severity,
+    pub detail: String,
+    pub mend: String,
+}
+
+fn finding(id: &'static str, severity: Severity, detail: &str, mend: &str) -> Finding {
+    Finding {
+        id,
+        severity,
+        detail: detail.to_owned(),
+        mend: mend.to_owned(),
+    }
+}
+
+/// Everything that production refuses or warns of; empty in development.
+pub fn production_findings(config: &Config) -> Vec<Finding> {
+    if !config.environment.is_production() {
+        return Vec::new();
+    }
+    let mut findings = database_findings(config);
+    findings.extend(secret_key_finding(config.secret_key.as_ref()));
+    findings.extend(service_findings(config));
+    findings
+}
+
+fn database_findings(config: &Config) -> Vec<Finding> {
+    let database = &config.database;
+    let mut findings = Vec::new();
+    if database.url.is_none() {
+        findings.push(finding(
+            "database_url_missing",
+            Severity::Error,
+            "DATABASE_URL is not set",
+            "set DATABASE_URL or DATABASE_URL_FILE to a login as stagedoor_app",
+        ));
+    }
+    let named = [
+        ("DATABASE_URL", database.url.as_ref()),
+        ("DATABASE_OWNER_URL", database.owner_url.as_ref()),
+        ("DATABASE_MONITOR_URL", database.monitor_url.as_ref()),
+    ];
+    let singles = named
+        .into_iter()
+        .filter_map(|(name, url)| Some((name, url?)));
+    let replicas = database
+        .replica_urls
+        .iter()
+        .map(|url| ("DATABASE_REPLICA_URLS", url));
+    for (name, url) in singles.chain(replicas) {
+        // The monitor's URL is the primary's unless it was set: one finding is enough.
+        let repeated = name == "DATABASE_MONITOR_URL" && database.url.as_ref() == Some(url);
+        if !repeated {
+            findings.extend(tls_finding(name, url));
+        }
+    }
+    findings
+}
+
+fn tls_finding(name: &str, url: &DatabaseUrl) -> Option<Finding> {
+    if url.is_unix_socket() {
+        return None;
+    }
+    let mend = format!("add sslmode=verify-full to {name}, or connect through a Unix socket");
+    let (id, severity, what) = match url.tls() {
+        TlsMode::NotEnforced => ("database_tls", Severity::Error, "goes without enforced TLS"),
+        TlsMode::Encrypted => (
+            "database_tls_unverified",
+            Severity::Warning,
+            "doesn't check the server's certificate",
+        ),
+        TlsMode::Verified => return None,
+    };
+    Some(Finding {
+        id,
+        severity,
+        detail: format!("{name} ({url}) {what}"),
+        mend,
+    })
+}
+
+fn secret_key_finding(key: Option<&Secret>) -> Option<Finding> {
+    let mend = "set STAGEDOOR_SECRET_KEY_FILE to a file made with: openssl rand -hex 32";
+    let error = |id, detail: &str| Some(finding(id, Severity::Error, detail, mend));
+    let Some(key) = key else {
+        return error("secret_key_missing", "STAGEDOOR_SECRET_KEY is not set");
+    };
+    let bytes = key.reveal().as_bytes();
+    if bytes.len() < SECRET_KEY_BYTES_MIN {
+        return error(
+            "secret_key_short",
+            "STAGEDOOR_SECRET_KEY is shorter than 32 bytes",
+        );
+    }
+    let different: std::collections::BTreeSet<u8> = bytes.iter().copied().collect();
+    if different.len() < SECRET_KEY_DIFFERENT_BYTES_MIN {
+        return error(
+            "secret_key_default",
+            "STAGEDOOR_SECRET_KEY is a placeholder, not a key",
+        );
+    }
+    None
+}
+
+fn service_findings(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if config.payment.provider == PaymentProvider::Sandbox && !config.allow_sandbox {
+        findings.push(finding(
+            "sandbox_provider",
+            Severity::Error,
+            "the sandbox payment provider sells tickets without money",
+            "set STAGEDOOR_PAYMENT_PROVIDER=stripe, or STAGEDOOR_ALLOW_SANDBOX=true for a trial",
+        ));
+    }
+    if config.mail.smtp_url.is_none() {
+        findings.push(finding(
+            "smtp_url_missing",
+            Severity::Error,
+            "STAGEDOOR_SMTP_URL is empty, so no mail would leave",
+            "set STAGEDOOR_SMTP_URL_FILE to a file with smtps://user:password@host",
+        ));
+    }
+    if !config.web.base_url.is_https() {
+        findings.push(finding(
+            "base_url_http",
+            Severity::Error,
+            "STAGEDOOR_BASE_URL is http: links and cookies would travel in the clear",
+            "set STAGEDOOR_BASE_URL to the shop's public https URL",
+        ));
+    }
+    if config.web.rate_limit == RateLimit::Off {
+        findings.push(finding(
+            "rate_limit_off",
+            Severity::Warning,
+            "STAGEDOOR_RATE_LIMIT is off, which is for load tests on a private system",
+            "unset STAGEDOOR_RATE_LIMIT",
+        ));
+    }
+    findings
+}

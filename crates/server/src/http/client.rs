@@ -1,0 +1,83 @@
+//! Where a request really comes from, behind proxies that we trust or without any.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use http::request::Parts;
+use ipnet::IpNet;
+
+use super::web::Web;
+
+/// The client's address; `None` only in tests without a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub Option<IpAddr>);
+
+impl FromRequestParts<Web> for ClientAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let Some(ConnectInfo(peer)) = peer else {
+            return Ok(Self(None));
+        };
+        let hops = parts
+            .headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(|hop| hop.trim().parse().ok());
+        let hops: Vec<Option<IpAddr>> = hops.collect();
+        Ok(Self(Some(rightmost_untrusted(
+            peer.ip(),
+            &hops,
+            &web.trusted_proxies,
+        ))))
+    }
+}
+
+/// The rightmost address that isn't a trusted proxy's: all to the left of it can be made up.
+fn rightmost_untrusted(peer: IpAddr, hops: &[Option<IpAddr>], trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
+    let mut client = peer.to_canonical();
+    for hop in hops.iter().rev() {
+        if !is_trusted(client) {
+            break;
+        }
+        match hop {
+            Some(address) => client = address.to_canonical(),
+            None => break,
+        }
+    }
+    client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, hops: &[&str], trusted: &[&str]) -> String {
+        let hops: Vec<_> = hops.iter().map(|hop| hop.parse().ok()).collect();
+        let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
+        rightmost_untrusted(peer.parse().unwrap(), &hops, &trusted).to_string()
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        assert_eq!(client("203.0.113.9", &["198.51.100.1"], &[]), "203.0.113.9");
+        let proxies = ["10.0.0.0/8"];
+        assert_eq!(
+            client("10.0.0.1", &["198.51.100.1"], &proxies),
+            "198.51.100.1"
+        );
+        let forged = ["192.0.2.66", "198.51.100.1", "10.0.0.2"];
+        assert_eq!(client("10.0.0.1", &forged, &proxies), "198.51.100.1");
+        assert_eq!(
+            client("203.0.113.9", &["198.51.100.1"], &proxies),
+            "203.0.113.9"
+        );
+        assert_eq!(client("10.0.0.1", &["nonsense"], &proxies), "10.0.0.1");
+        assert_eq!(client("::ffff:203.0.113.9", &[], &[]), "203.0.113.9");
+    }
+}

@@ -1,0 +1,254 @@
+//! Reading the fields of a request: every field that is wrong is named, not just the first.
+//!
+//! The same reading serves JSON bodies and forms, so that both have the same rules.
+
+use std::collections::BTreeMap;
+
+use domain::id::ConcertId;
+use domain::reservation::Quantity;
+use domain::text::TextError;
+use serde_json::Value;
+
+/// Why a field was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldReason {
+    Required,
+    /// What it must be: `an integer`, `a string`.
+    WrongType {
+        wanted: &'static str,
+    },
+    OutOfRange {
+        min: i64,
+        max: i64,
+    },
+    Text(TextError),
+    Unknown,
+    /// Another rule, said by `wanted`: "must be …".
+    Invalid {
+        wanted: &'static str,
+    },
+}
+
+impl FieldReason {
+    /// The stable code in a problem's `errors`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Required | Self::Text(TextError::Empty) => "required",
+            Self::WrongType { .. } => "wrong_type",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::Text(TextError::TooLong { .. }) => "too_long",
+            Self::Text(TextError::ControlCharacter) => "control_character",
+            Self::Text(TextError::NotAnEmail) => "not_an_email",
+            Self::Text(TextError::NotALocalPath) | Self::Invalid { .. } => "invalid",
+            Self::Unknown => "unknown_field",
+        }
+    }
+
+    /// The sentence in a problem's `errors`, without the field's name.
+    pub fn detail(self) -> String {
+        match self {
+            Self::Required => "is required".to_owned(),
+            Self::WrongType { wanted } | Self::Invalid { wanted } => format!("must be {wanted}"),
+            Self::OutOfRange { min, max } => format!("must be from {min} to {max}"),
+            Self::Text(error) => error.to_string(),
+            Self::Unknown => "is not a field of this request".to_owned(),
+        }
+    }
+}
+
+/// One refused field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    pub field: String,
+    pub reason: FieldReason,
+}
+
+/// The fields of a request while they are read.
+#[derive(Debug)]
+pub struct Fields {
+    values: BTreeMap<String, Value>,
+    /// In a form every value is a text, numbers too.
+    numbers_are_text: bool,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// A JSON body; `None` unless it is an object.
+    pub fn from_json(body: Value) -> Option<Self> {
+        let Value::Object(map) = body else {
+            return None;
+        };
+        let values = map.into_iter().collect();
+        Some(Self {
+            values,
+            numbers_are_text: false,
+            errors: Vec::new(),
+        })
+    }
+
+    /// A submitted form; of a repeated field the first counts.
+    pub fn from_form(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut values = BTreeMap::new();
+        for (name, value) in pairs {
+            values.entry(name).or_insert(Value::String(value));
+        }
+        Self {
+            values,
+            numbers_are_text: true,
+            errors: Vec::new(),
+        }
+    }
+
+    /// A required text, parsed by its type.
+    pub fn text<T>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&str) -> Result<T, TextError>,
+    ) -> Option<T> {
+        let text = match self.values.remove(field) {
+            None | Some(Value::Null) => return self.refuse(field, FieldReason::Required),
+            Some(Value::String(text)) => text,
+            Some(_) => return self.refuse(field, FieldReason::WrongType { wanted: "a string" }),
+        };
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(error) => self.refuse(field, FieldReason::Text(error)),
+        }
+    }
+
+    pub fn quantity(&mut self, field: &str) -> Option<Quantity> {
+        self.positive(field).and_then(Quantity::new)
+    }
+
+    pub fn concert_id(&mut self, field: &str) -> Option<ConcertId> {
+        self.positive(field).and_then(ConcertId::new)
+    }
+
+    /// Takes a field away without judging it.
+    pub fn take_text(&mut self, field: &str) -> Option<String> {
+        match self.values.remove(field) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// All errors, those of fields that nobody asked for included.
+    pub fn finish(mut self) -> Vec<FieldError> {
+        for field in std::mem::take(&mut self.values).into_keys() {
+            self.errors.push(FieldError {
+                field,
+                reason: FieldReason::Unknown,
+            });
+        }
+        self.errors
+    }
+
+    /// A required whole number from 1 to 2,147,483,647, the range of the columns.
+    fn positive(&mut self, field: &str) -> Option<i32> {
+        const WANTED: FieldReason = FieldReason::WrongType {
+            wanted: "an integer",
+        };
+        const RANGE: FieldReason = FieldReason::OutOfRange {
+            min: 1,
+            max: i32::MAX as i64,
+        };
+        let number = match self.values.remove(field) {
+            None | Some(Value::Null) => return self.refuse(field, FieldReason::Required),
+            Some(Value::Number(number)) => number,
+            Some(Value::String(text)) if self.numbers_are_text => {
+                let text = text.trim();
+                if text.is_empty() {
+                    return self.refuse(field, FieldReason::Required);
+                }
+                match serde_json::from_str(text) {
+                    Ok(Value::Number(number)) => number,
+                    _ => return self.refuse(field, WANTED),
+                }
+            }
+            Some(_) => return self.refuse(field, WANTED),
+        };
+        if !number.is_i64() && !number.is_u64() {
+            return self.refuse(field, WANTED);
+        }
+        let fits = number
+            .as_i64()
+            .and_then(|number| i32::try_from(number).ok());
+        match fits {
+            Some(number) if number >= 1 => Some(number),
+            _ => self.refuse(field, RANGE),
+        }
+    }
+
+    fn refuse<T>(&mut self, field: &str, reason: FieldReason) -> Option<T> {
+        self.errors.push(FieldError {
+            field: field.to_owned(),
+            reason,
+        });
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::text::CustomerName;
+    use serde_json::json;
+
+    use super::*;
+
+    fn quantity_code(value: Value) -> Option<&'static str> {
+        let mut fields = Fields::from_json(json!({ "quantity": value })).unwrap();
+        fields.quantity("quantity");
+        fields.finish().first().map(|error| error.reason.code())
+    }
+
+    #[test]
+    fn numbers_are_integers_in_range() {
+        assert_eq!(quantity_code(json!(1)), None);
+        assert_eq!(quantity_code(json!(i32::MAX)), None);
+        for value in [
+            json!(0),
+            json!(-1),
+            json!(1_000_000_000_000_i64),
+            json!(u64::MAX),
+        ] {
+            assert_eq!(quantity_code(value), Some("out_of_range"));
+        }
+        for value in [
+            json!(1.5),
+            json!("2"),
+            json!(true),
+            json!([1]),
+            json!(1e300),
+        ] {
+            assert_eq!(quantity_code(value.clone()), Some("wrong_type"), "{value}");
+        }
+        assert_eq!(quantity_code(Value::Null), Some("required"));
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let mut fields = Fields::from_json(json!({ "customer_name": "", "quanttiy": 1 })).unwrap();
+        fields.quantity("quantity");
+        fields.text("customer_name", CustomerName::parse);
+        let errors = fields.finish();
+        let named: Vec<_> = errors
+            .iter()
+            .map(|error| (error.field.as_str(), error.reason.code()))
+            .collect();
+        let expected = [
+            ("quantity", "required"),
+            ("customer_name", "required"),
+            ("quanttiy", "unknown_field"),
+        ];
+        assert_eq!(named, expected);
+    }
+
+    #[test]
+    fn forms_write_numbers_as_text() {
+        let pairs = [("quantity", " 2 "), ("quantity", "9")];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut fields = Fields::from_form(pairs);
+        assert_eq!(fields.quantity("quantity").map(Quantity::get), Some(2));
+        assert!(fields.finish().is_empty());
+    }
+}

@@ -1,0 +1,307 @@
+//! The only place that knows status codes: every error of a use case as a problem (RFC 9457).
+//!
+//! A handler returns a [`Problem`]; `problem_render` shows it as JSON or as a page.
+
+use std::time::Duration;
+
+use app::cancel::CancelError;
+use app::reserve::ReserveError;
+use axum::response::{IntoResponse, Response};
+use domain::allotment::Refusal;
+use domain::reservation::TransitionError;
+use http::StatusCode;
+use store::StoreError;
+
+use super::fields::FieldError;
+
+/// How long a client should wait when the database is away or busy.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+
+/// The public codes of problems. They are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    MalformedRequest,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    ValidationFailed,
+    IdempotencyKeyReused,
+    SaleClosed,
+    SoldOut,
+    NotEnoughTickets,
+    PurchaseLimit,
+    ReservationExpired,
+    InvalidState,
+    RequestInFlight,
+    Overloaded,
+    DatabaseUnavailable,
+    Internal,
+}
+
+impl Code {
+    pub const fn as_str(self) -> &'static str {
+        self.parts().0
+    }
+
+    pub const fn status(self) -> StatusCode {
+        self.parts().1
+    }
+
+    pub const fn title(self) -> &'static str {
+        self.parts().2
+    }
+
+    const fn parts(self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::MalformedRequest => ("malformed_request", S::BAD_REQUEST, "Malformed request"),
+            Self::Forbidden => ("forbidden", S::FORBIDDEN, "Forbidden"),
+            Self::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
+            Self::MethodNotAllowed => (
+                "method_not_allowed",
+                S::METHOD_NOT_ALLOWED,
+                "Method not allowed",
+            ),
+            Self::PayloadTooLarge => (
+                "payload_too_large",
+                S::PAYLOAD_TOO_LARGE,
+                "Payload too large",
+            ),
+            Self::UnsupportedMediaType => (
+                "unsupported_media_type",
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "Unsupported media type",
+            ),
+            Self::ValidationFailed => (
+                "validation_failed",
+                S::UNPROCESSABLE_ENTITY,
+                "Validation failed",
+            ),
+            Self::IdempotencyKeyReused => (
+                "idempotency_key_reused",
+                S::UNPROCESSABLE_ENTITY,
+                "Idempotency key reused",
+            ),
+            Self::SaleClosed => ("sale_closed", S::CONFLICT, "Sale closed"),
+            Self::SoldOut => ("sold_out", S::CONFLICT, "Sold out"),
+            Self::NotEnoughTickets => ("not_enough_tickets", S::CONFLICT, "Not enough tickets"),
+            Self::PurchaseLimit => ("purchase_limit", S::CONFLICT, "Purchase limit"),
+            Self::ReservationExpired => ("reservation_expired", S::CONFLICT, "Reservation expired"),
+            Self::InvalidState => ("invalid_state", S::CONFLICT, "Invalid state"),
+            Self::RequestInFlight => ("request_in_flight", S::CONFLICT, "Request in flight"),
+            Self::Overloaded => ("overloaded", S::SERVICE_UNAVAILABLE, "Overloaded"),
+            Self::DatabaseUnavailable => (
+                "database_unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "Database unavailable",
+            ),
+            Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "Internal error"),
+        }
+    }
+}
+
+/// An error on its way to a client: what happened and what to do, nothing from inside.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub code: Code,
+    pub detail: String,
+    pub errors: Vec<FieldError>,
+    /// With `not_enough_tickets`: how many could still be had.
+    pub available: Option<i32>,
+    /// With `purchase_limit`: the limit.
+    pub limit: Option<i32>,
+    pub retry_after: Option<Duration>,
+}
+
+impl Problem {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            available: None,
+            limit: None,
+            retry_after: None,
+        }
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(Code::NotFound, "There is nothing here. Check the address.")
+    }
+
+    pub fn internal() -> Self {
+        let detail =
+            "Something went wrong on our side. Quote the request id when you ask about it.";
+        Self::new(Code::Internal, detail)
+    }
+
+    pub fn validation(errors: Vec<FieldError>) -> Self {
+        let detail = "Some fields are missing or wrong; `errors` names each.";
+        Self {
+            errors,
+            ..Self::new(Code::ValidationFailed, detail)
+        }
+    }
+
+    pub fn overloaded() -> Self {
+        let detail = "More requests than can be answered in time. Try again after the time given.";
+        Self {
+            retry_after: Some(RETRY_SOON),
+            ..Self::new(Code::Overloaded, detail)
+        }
+    }
+
+    pub fn database_unavailable() -> Self {
+        let detail = "The database can't be reached right now. Try again after the time given, \
+                      with the same Idempotency-Key if there was one.";
+        Self {
+            retry_after: Some(RETRY_SOON),
+            ..Self::new(Code::DatabaseUnavailable, detail)
+        }
+    }
+
+    /// A problem for a status that a layer below answered without one.
+    pub fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found(),
+            StatusCode::FORBIDDEN => Self::new(
+                Code::Forbidden,
+                "This request came from another site's page.",
+            ),
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                Code::MethodNotAllowed,
+                "This address doesn't take this method; `Allow` lists those it takes.",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
+                Code::PayloadTooLarge,
+                "The body is larger than this address takes.",
+            ),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(
+                Code::UnsupportedMediaType,
+                "Send the body in the documented media type.",
+            ),
+            StatusCode::UNPROCESSABLE_ENTITY => Self::validation(Vec::new()),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => Self::overloaded(),
+            status if status.is_client_error() => {
+                Self::new(Code::MalformedRequest, "The request can't be understood.")
+            }
+            _ => Self::internal(),
+        }
+    }
+}
+
+/// Carries the problem to the layer that renders it.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) => {
+                tracing::warn!(%error, "database unavailable");
+                Self::database_unavailable()
+            }
+            StoreError::PoolExhausted | StoreError::LockTimeout | StoreError::Conflict => {
+                tracing::warn!(%error, "overloaded");
+                Self::overloaded()
+            }
+            _ => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "internal error");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::SoldOut => Self::new(
+                Code::SoldOut,
+                "No tickets are left. Held tickets that aren't paid come back; try again later.",
+            ),
+            Refusal::NotEnoughTickets { available } => Self {
+                available: Some(available),
+                ..Self::new(
+                    Code::NotEnoughTickets,
+                    format!("Only {available} tickets are left. Ask for at most as many."),
+                )
+            },
+            Refusal::OverOrderLimit { limit } => Self {
+                limit: Some(limit),
+                ..Self::new(
+                    Code::PurchaseLimit,
+                    format!("At most {limit} tickets can be reserved at once."),
+                )
+            },
+            Refusal::OverCustomerLimit { limit, held } => Self {
+                limit: Some(limit),
+                ..Self::new(
+                    Code::PurchaseLimit,
+                    format!(
+                        "At most {limit} tickets for one customer; this e-mail address has {held}."
+                    ),
+                )
+            },
+        }
+    }
+}
+
+impl From<ReserveError> for Problem {
+    fn from(error: ReserveError) -> Self {
+        match error {
+            ReserveError::UnknownConcert => Self::new(Code::NotFound, "There is no such concert."),
+            ReserveError::SaleClosed => Self::new(
+                Code::SaleClosed,
+                "Tickets for this concert are not on sale.",
+            ),
+            ReserveError::Refused(refusal) => refusal.into(),
+            ReserveError::TotalTooLarge => Self::new(
+                Code::PurchaseLimit,
+                "One order can't cost that much; ask for fewer.",
+            ),
+            ReserveError::KeyReused => Self::new(
+                Code::IdempotencyKeyReused,
+                "This Idempotency-Key was used for a request with other values. Use a new one.",
+            ),
+            ReserveError::InFlight => Self::new(
+                Code::RequestInFlight,
+                "A request with this Idempotency-Key is still under way. Repeat this one soon.",
+            ),
+            ReserveError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TransitionError> for Problem {
+    fn from(error: TransitionError) -> Self {
+        match error {
+            TransitionError::Expired => Self::new(
+                Code::ReservationExpired,
+                "The hold has run out and its tickets are on sale again. Reserve anew.",
+            ),
+            TransitionError::InvalidState { status } => Self::new(
+                Code::InvalidState,
+                format!("This isn't possible, because the reservation is {status}."),
+            ),
+        }
+    }
+}
+
+impl From<CancelError> for Problem {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::NotFound => Self::not_found(),
+            CancelError::Transition(error) => error.into(),
+            CancelError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Shows a problem: as `application/problem+json` under `/api`, as a page elsewhere.
+//!
+//! Errors of the framework's own (unknown route, wrong method, panics) pass here too, so that all
+//! have the same shape.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Uri};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::page::{ErrorPage, Layout};
+use super::problem::Problem;
+use super::request::RequestId;
+use super::web::Web;
+use crate::shop::visitor::Visitor;
+
+/// An error, as of RFC 9457.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// Always `about:blank`; `code` tells problems apart.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The same for every problem of a code.
+    title: &'static str,
+    status: u16,
+    /// What happened this time, and what to do.
+    detail: String,
+    /// The path that was asked for.
+    instance: String,
+    /// Stable; programs decide by it.
+    code: &'static str,
+    /// Finds the line in the server's log.
+    request_id: String,
+    /// With `validation_failed`: every field that is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldErrorBody>,
+    /// With `not_enough_tickets`: how many are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available: Option<i32>,
+    /// With `purchase_limit`: how many are allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<i32>,
+}
+
+/// One wrong field.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FieldError)]
+pub struct FieldErrorBody {
+    /// Where in the request it is (RFC 6901).
+    pointer: String,
+    code: &'static str,
+    detail: String,
+}
+
+/// Renders the problem of an answer, if it is one.
+pub async fn render(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let (uri, headers) = (request.uri().clone(), request.headers().clone());
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.to_string());
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let problem = match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => problem,
+        // An answer that explains itself, such as a form with its errors.
+        None if explains_itself(response.headers()) => return response,
+        None => Problem::of_status(status),
+    };
+    let id = id.unwrap_or_default();
+    let mut shown = if uri.path().starts_with("/api/") {
+        as_json(&problem, &uri, id)
+    } else {
+        as_page(&web, &problem, &id, (&uri, &headers))
+    };
+    for header in [ALLOW, http::header::SET_COOKIE] {
+        if let Some(value) = response.headers_mut().remove(&header) {
+            shown.headers_mut().insert(header, value);
+        }
+    }
+    shown
+}
+
+fn explains_itself(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|media_type| {
+            media_type.starts_with("text/html") || media_type.starts_with("application/json")
+        })
+}
+
+fn as_json(problem: &Problem, uri: &Uri, request_id: String) -> Response {
+    let body = ProblemBody {
+        kind: "about:blank",
+        title: problem.code.title(),
+        status: problem.code.status().as_u16(),
+        detail: problem.detail.clone(),
+        instance: uri.path().to_owned(),
+        code: problem.code.as_str(),
+        request_id,
+        errors: problem.errors.iter().map(FieldErrorBody::of).collect(),
+        available: problem.available,
+        limit: problem.limit,
+    };
+    let mut response = (problem.code.status(), Json(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    finish(headers, problem);
+    response
+}
+
+impl FieldErrorBody {
+    fn of(error: &super::fields::FieldError) -> Self {
+        let token = error.field.replace('~', "~0").replace('/', "~1");
+        Self {
+            pointer: format!("/{token}"),
+            code: error.reason.code(),
+            detail: error.reason.detail(),
+        }
+    }
+}
+
+fn as_page(
+    web: &Web,
+    problem: &Problem,
+    request_id: &str,
+    (uri, headers): (&Uri, &HeaderMap),
+) -> Response {
+    let visitor = Visitor::of(uri.path(), headers);
+    let layout = Layout::new(&web.site, visitor.lang, visitor.theme, "/");
+    let mut page = ErrorPage::new(layout, problem.code.status());
+    if let Some(wait) = problem.retry_after {
+        page = page.retry_after(wait.as_secs());
+    }
+    if problem.code.status().is_server_error() {
+        page = page.with_request_id(request_id);
+    }
+    let mut response = page.into_response();
+    finish(response.headers_mut(), problem);
+    response
+}
+
+fn finish(headers: &mut HeaderMap, problem: &Problem) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(wait) = problem.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+}

@@ -1,0 +1,118 @@
+//! Every route of the product on one page, and the layers around them.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::response::IntoResponse as _;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use http::header::CONTENT_TYPE;
+use http::{Response, StatusCode};
+use memory_serve::MemoryServe;
+use tower_http::CompressionLevel;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::csrf::CsrfLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::page::Assets;
+use super::problem::Problem;
+use super::web::Web;
+use super::{headers, health, problem_render, request};
+use crate::api::{concerts, document, reservations};
+use crate::shop;
+
+/// The largest body of any request; a reservation has at most some 2 KB.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Every request is answered within it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The whole site.
+pub fn router(web: Web) -> Router {
+    let (api, document) = api().split_for_parts();
+    let document = document.to_json().unwrap_or_default();
+    let document = get(async || ([(CONTENT_TYPE, "application/json")], document));
+    let site = Router::new()
+        .nest("/api/v1", api.route("/openapi.json", document))
+        .merge(shop())
+        .nest_service("/assets", assets().into_router::<()>())
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED));
+    layered(site, &web).with_state(web)
+}
+
+/// What surrounds every handler; the last layer is the outermost.
+fn layered(site: Router<Web>, web: &Web) -> Router<Web> {
+    let state = || web.clone();
+    let csrf = CsrfLayer::new();
+    let csrf = csrf
+        .clone()
+        .add_trusted_origin(&web.site.base_url)
+        .unwrap_or(csrf);
+    site.layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(csrf)
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ANSWER_WITHIN,
+        ))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(
+            state(),
+            problem_render::render,
+        ))
+        .layer(middleware::from_fn_with_state(state(), request::identify))
+        .layer(middleware::from_fn_with_state(state(), headers::secure))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+}
+
+/// Its cause is in the log already, by the panic itself.
+fn panicked(_: Box<dyn Any + Send>) -> Response<Body> {
+    Problem::internal().into_response()
+}
+
+fn api() -> OpenApiRouter<Web> {
+    OpenApiRouter::with_openapi(document::base())
+        .routes(routes!(concerts::list))
+        .routes(routes!(concerts::show))
+        .routes(routes!(reservations::create))
+        .routes(routes!(reservations::show))
+        .routes(routes!(reservations::cancel))
+}
+
+fn shop() -> Router<Web> {
+    Router::new()
+        .route("/", get(shop::home))
+        .route("/{lang}", get(shop::home_in_language))
+        .route("/{lang}/", get(shop::concerts::show))
+        .route("/{lang}/concerts/{id}", get(shop::concert::show))
+        .route("/{lang}/concerts/{id}/hold", post(shop::hold::hold))
+        .route("/{lang}/r/{id}", get(shop::reservation::show))
+        .route("/{lang}/r/{id}/cancel", post(shop::reservation::cancel))
+        .route("/theme", post(shop::theme::choose))
+        .route("/robots.txt", get(shop::robots))
+}
+
+/// The API's document as the routes make it.
+pub fn api_document() -> utoipa::openapi::OpenApi {
+    api().split_for_parts().1
+}
+
+/// Style sheet, script, posters; also under names with their content's hash.
+pub fn assets() -> MemoryServe {
+    memory_serve::load!()
+        .enable_hashed_routes(true)
+        .index_file(None)
+        .fallback(None)
+}
+
+/// The addresses of the files that every page loads.
+pub fn asset_addresses() -> Assets {
+    let manifest = assets().manifest();
+    Assets::new(|path| manifest.get(path))
+}

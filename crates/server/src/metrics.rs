@@ -1,0 +1,120 @@
+//! Metrics in Prometheus' text format, on an address of their own.
+
+use std::sync::OnceLock;
+
+use app::App;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use http::header::CONTENT_TYPE;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use store::Pool;
+
+/// From a cached page to the longest that a request may take, in seconds.
+const SECONDS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// Starts collecting in this process; later calls give the same collection.
+pub fn install() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let builder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS);
+            let recorder = builder.map(PrometheusBuilder::build_recorder);
+            let recorder = recorder.unwrap_or_else(|_| PrometheusBuilder::new().build_recorder());
+            let handle = recorder.handle();
+            // Somebody else's recorder, in a program that embeds us, stays in place.
+            let _ = metrics::set_global_recorder(recorder);
+            describe();
+            handle
+        })
+        .clone()
+}
+
+/// The metrics address' only route.
+pub fn router(app: App, handle: PrometheusHandle) -> Router {
+    register(&app);
+    Router::new()
+        .route("/metrics", get(show))
+        .with_state((app, handle))
+}
+
+async fn show(
+    State((app, handle)): State<(App, PrometheusHandle)>,
+) -> ([(http::HeaderName, &'static str); 1], String) {
+    measure(app.writer());
+    handle.run_upkeep();
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        handle.render(),
+    )
+}
+
+/// Figures that are read when they are asked for.
+fn measure(pool: &Pool) {
+    let (name, state) = (pool.name(), pool.state());
+    let connections = |kind| gauge!("stagedoor_pool_connections", "pool" => name, "state" => kind);
+    connections("active").set(f64::from(state.active));
+    connections("idle").set(f64::from(state.idle));
+    #[expect(clippy::cast_precision_loss, reason = "a queue never has 2^52 entries")]
+    gauge!("stagedoor_pool_waiting", "pool" => name).set(state.waiting as f64);
+}
+
+/// Makes every series exist from the start, so that an absent one means an absent server.
+fn register(app: &App) {
+    let pool = app.writer().name();
+    measure(app.writer());
+    let _ = histogram!("stagedoor_pool_wait_seconds", "pool" => pool);
+    for kind in ["connect", "timeout", "broken"] {
+        counter!("stagedoor_pool_errors_total", "pool" => pool, "kind" => kind).absolute(0);
+    }
+    for outcome in app::reserve::OUTCOMES {
+        counter!("stagedoor_reservations_total", "outcome" => outcome).absolute(0);
+    }
+    for statement in ["BEGIN", "COMMIT", "concerts.lock"] {
+        let _ = histogram!("stagedoor_query_duration_seconds", "statement" => statement);
+        counter!("stagedoor_slow_queries_total", "statement" => statement).absolute(0);
+    }
+    let _ = histogram!(
+        "stagedoor_http_request_duration_seconds",
+        "route" => "/{lang}/", "method" => "GET", "status" => "200"
+    );
+}
+
+fn describe() {
+    describe_gauge!(
+        "stagedoor_pool_connections",
+        "Connections of a pool by state"
+    );
+    describe_gauge!(
+        "stagedoor_pool_waiting",
+        "Requests that wait for a connection"
+    );
+    describe_histogram!(
+        "stagedoor_pool_wait_seconds",
+        "Time until a connection was had"
+    );
+    describe_counter!(
+        "stagedoor_pool_errors_total",
+        "Connections that failed or were not had"
+    );
+    describe_histogram!(
+        "stagedoor_http_request_duration_seconds",
+        "Time until an answer began"
+    );
+    describe_histogram!(
+        "stagedoor_query_duration_seconds",
+        "Time of a statement, by its name"
+    );
+    describe_counter!(
+        "stagedoor_slow_queries_total",
+        "Statements that took over 100 ms"
+    );
+    describe_counter!(
+        "stagedoor_reservations_total",
+        "Requests to reserve, by outcome"
+    );
+}

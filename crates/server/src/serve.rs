@@ -1,0 +1,199 @@
+//! Assembles the product from its configuration and runs it until it is told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::{AccessKey, App, Ctx, Settings};
+use axum::Router;
+use axum::serve::ListenerExt as _;
+use domain::allotment::Limits;
+use domain::money::Currency;
+use store::pool::InvalidUrl;
+use store::{Pool, PoolSettings};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::http::page::Site;
+use crate::http::router;
+use crate::http::web::Web;
+use crate::metrics;
+
+/// How long requests under way may take once the server was told to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How often keys that are too old to count are deleted.
+const FORGET_EVERY: Duration = Duration::from_mins(10);
+
+/// Why the server didn't start.
+#[derive(Debug)]
+pub enum StartError {
+    DatabaseUrl(InvalidUrl),
+    Listen {
+        address: SocketAddr,
+        error: io::Error,
+    },
+}
+
+/// The use cases, ready to run, from the configuration.
+///
+/// `database_url` is given apart: commands run as the owner, the server as `stagedoor_app`.
+pub fn open_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+    let ctx = Ctx::system();
+    let observer = ctx.clone();
+    let pool = Pool::open(
+        database_url,
+        pool_settings(config),
+        Arc::new(move |primary| observer.observe(primary)),
+    )?;
+    let secret = config.secret_key.as_ref().map_or_else(
+        // Without a key, links last as long as the process; production refuses that.
+        || ctx.random_bytes::<32>().to_vec(),
+        |secret| secret.reveal().as_bytes().to_vec(),
+    );
+    Ok(App::new(
+        ctx,
+        settings(config),
+        pool,
+        AccessKey::new(&secret),
+    ))
+}
+
+fn pool_settings(config: &Config) -> PoolSettings {
+    let pool = config.database.pool;
+    PoolSettings {
+        name: "writer",
+        max: pool.connections_max,
+        min: pool.connections_min,
+        idle_timeout: pool.idle_timeout,
+        connect_timeout: pool.connect_timeout,
+        statement_timeout: config.database.statement_timeout,
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let sales = &config.sales;
+    let limit = |tickets: u32| i32::try_from(tickets).unwrap_or(i32::MAX);
+    Settings {
+        hold_ttl: sales.hold_ttl,
+        limits: Limits {
+            per_order: limit(sales.tickets_per_order_max),
+            per_customer: limit(sales.tickets_per_customer_max),
+        },
+        currency: sales.currency.to_string().parse().unwrap_or(Currency::THB),
+        timezone: sales.timezone.clone(),
+    }
+}
+
+/// The state of the pages and the API.
+pub fn web(config: &Config, app: App) -> Web {
+    let site = Site {
+        base_url: config
+            .web
+            .base_url
+            .to_string()
+            .trim_end_matches('/')
+            .to_owned(),
+        time_zone: config.sales.timezone.clone(),
+        assets: router::asset_addresses(),
+    };
+    Web {
+        app,
+        site: Arc::new(site),
+        trusted_proxies: config.web.trusted_proxies.clone().into(),
+    }
+}
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Running {
+    pub address: SocketAddr,
+    pub metrics_address: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Listens on both addresses and answers; returns once it does.
+pub async fn start(config: &Config, app: App) -> Result<Running, StartError> {
+    let handle = metrics::install();
+    let listener = listen(config.web.listen).await?;
+    let metrics_listener = listen(config.web.metrics_listen).await?;
+    let address = listener.local_addr().unwrap_or(config.web.listen);
+    let metrics_address = metrics_listener
+        .local_addr()
+        .unwrap_or(config.web.metrics_listen);
+    let (stop, stopped) = watch::channel(false);
+    let site = router::router(web(config, app.clone()));
+    let tasks = vec![
+        answer(listener, site, stopped.clone()),
+        answer(
+            metrics_listener,
+            metrics::router(app.clone(), handle),
+            stopped,
+        ),
+        tokio::spawn(forget_old_keys(app)),
+    ];
+    Ok(Running {
+        address,
+        metrics_address,
+        stop,
+        tasks,
+    })
+}
+
+impl Running {
+    /// Stops taking requests, and finishes those under way within ten seconds.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let [site, metrics, background] = <[_; 3]>::try_from(self.tasks)
+            .unwrap_or_else(|_| unreachable!("three tasks are started"));
+        background.abort();
+        if tokio::time::timeout(STOP_WITHIN, site).await.is_err() {
+            tracing::warn!("requests under way were cut off");
+        }
+        metrics.abort();
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Listen { address, error })
+}
+
+fn answer(
+    listener: TcpListener,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let listener = listener.tap_io(|socket| {
+        // Answers are small; waiting to fill a packet only delays them.
+        let _ = socket.set_nodelay(true);
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move {
+        let stop = async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        };
+        if let Err(error) = axum::serve(listener, service)
+            .with_graceful_shutdown(stop)
+            .await
+        {
+            tracing::error!(%error, "the server stopped");
+        }
+    })
+}
+
+async fn forget_old_keys(app: App) {
+    let mut tick = tokio::time::interval(FORGET_EVERY);
+    loop {
+        tick.tick().await;
+        match app::reserve::forget_old_keys(&app).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "old idempotency keys deleted"),
+            Err(error) => tracing::warn!(%error, "old idempotency keys not deleted"),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! One concert: everything about it, and the form that books tickets or the sentence why not.
+
+use app::{App, concerts};
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use domain::concert::Concert;
+use domain::id::ConcertId;
+use domain::money::Currency;
+use http::StatusCode;
+use jiff::civil::Date;
+
+use super::asked::Asked;
+pub use super::hold::hold;
+use super::hold_form::HoldForm;
+use super::{SaleState, event, poster, price};
+use crate::http::page::{Layout, figure};
+use crate::http::path::Segment;
+use crate::http::problem::Problem;
+
+/// `GET /{lang}/concerts/{id}`
+pub async fn show(
+    State(app): State<App>,
+    Asked { layout, answer }: Asked,
+    Segment(id): Segment<ConcertId>,
+) -> Result<Response, Problem> {
+    let concert = concerts::show(&app, id)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    let (settings, key) = (app.settings(), app.ctx().random_uuid().to_string());
+    let form = HoldForm::new(
+        &layout,
+        &concert,
+        settings.currency,
+        settings.limits.per_order,
+        key,
+    );
+    let page = ConcertPage::new(layout, &concert, settings.currency, app.today(), form);
+    Ok(answer.public(StatusCode::OK, &page))
+}
+
+#[derive(Debug, Template)]
+#[template(path = "concert.html")]
+pub struct ConcertPage {
+    pub layout: Layout,
+    pub artist: String,
+    pub name: String,
+    pub venue: String,
+    pub date: String,
+    pub date_iso: String,
+    pub price: String,
+    /// Whether there is a price to call all-in.
+    pub paid: bool,
+    pub available: String,
+    pub total: String,
+    pub poster: String,
+    pub paragraphs: Vec<String>,
+    pub state: &'static str,
+    pub state_label: String,
+    pub sale: Sale,
+    /// schema.org `Event`, safe inside a `script` element.
+    pub json_ld: String,
+}
+
+/// What the lower half of the page offers.
+#[derive(Debug)]
+pub enum Sale {
+    Open(Box<HoldForm>),
+    SoldOut,
+    Closed,
+    Past,
+}
+
+impl ConcertPage {
+    /// `form` is shown while the concert is on sale; after a refusal it brings its problems along.
+    pub fn new(
+        layout: Layout,
+        concert: &Concert,
+        currency: Currency,
+        today: Date,
+        form: HoldForm,
+    ) -> Self {
+        let lang = layout.lang;
+        let state = SaleState::of(concert, today);
+        let refused = !form.problems.is_empty();
+        let json_ld = event::json_ld(&layout, concert, currency, state);
+        let layout = head(layout, concert, refused);
+        Self {
+            artist: concert.artist.clone(),
+            name: concert.name.clone(),
+            venue: concert.venue.clone(),
+            date: lang.date_long(concert.date),
+            date_iso: concert.date.to_string(),
+            price: price(lang, concert.price, currency),
+            paid: !concert.price.is_zero(),
+            available: figure(concert.available_tickets.max(0)),
+            total: lang.count("concert-left-of", i64::from(concert.total_tickets)),
+            poster: poster(concert),
+            paragraphs: paragraphs(concert.description.as_deref().unwrap_or_default()),
+            state: state.name(),
+            state_label: state.label(lang),
+            sale: match state {
+                // A refusal stays readable with its input, even when the last ticket went meanwhile.
+                SaleState::OnSale | SaleState::FewLeft { .. } => Sale::Open(Box::new(form)),
+                _ if refused => Sale::Open(Box::new(form)),
+                SaleState::SoldOut => Sale::SoldOut,
+                SaleState::Closed => Sale::Closed,
+                SaleState::Past => Sale::Past,
+            },
+            json_ld,
+            layout,
+        }
+    }
+}
+
+fn head(layout: Layout, concert: &Concert, refused: bool) -> Layout {
+    let lang = layout.lang;
+    let date = lang.date_short(concert.date);
+    let description = lang.text_with(
+        "concert-description",
+        &[
+            ("artist", &concert.artist),
+            ("name", &concert.name),
+            ("date", &date),
+            ("venue", &concert.venue),
+        ],
+    );
+    let title = format!("{}: {}, {date}", concert.artist, concert.name);
+    let title = if refused {
+        lang.text_with("errors-page-title", &[("title", &title)])
+    } else {
+        title
+    };
+    let picture = concert
+        .image_url
+        .as_ref()
+        .map(|path| format!("{}{path}", layout.site.base_url));
+    Layout {
+        picture,
+        ..layout.titled(&title).public(description)
+    }
+}
+
+fn paragraphs(text: &str) -> Vec<String> {
+    text.split("\n\n")
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

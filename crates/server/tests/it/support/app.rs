@@ -1,0 +1,285 @@
+//! The product under test: real database, real socket, a clock that the test advances.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::app::ctx::{ManualClock, SeededRandom};
+use ::app::{AccessKey, App, Ctx, Settings};
+use domain::allotment::Limits;
+use domain::money::Currency;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use stagedoor::http::page::Site;
+use stagedoor::http::router;
+use stagedoor::http::web::Web;
+use store::{Pool, PoolSettings};
+use tokio::net::TcpListener;
+use tokio_postgres::Client as Postgres;
+
+use super::cluster::{APP, TestDatabase};
+
+/// What a test may want otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) pool_max: u32,
+    pub(crate) pool_idle_timeout: Duration,
+    /// Another way to the database, such as a fault proxy.
+    pub(crate) database_port: Option<u16>,
+    /// Another cluster than the shared one.
+    pub(crate) database_url: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            pool_max: 20,
+            pool_idle_timeout: Duration::from_secs(30),
+            database_port: None,
+            database_url: None,
+        }
+    }
+}
+
+/// A running product on a database of its own.
+pub(crate) struct TestApp {
+    pub(crate) app: App,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) database: TestDatabase,
+    /// A connection that may do everything, for looking and for planting.
+    pub(crate) postgres: Postgres,
+    pub(crate) address: SocketAddr,
+    client: Client,
+}
+
+/// A concert to be planted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewConcert<'a> {
+    pub(crate) tickets: i32,
+    pub(crate) price: &'a str,
+    pub(crate) status: &'a str,
+    /// Days from the test's today.
+    pub(crate) in_days: i32,
+    pub(crate) name: &'a str,
+}
+
+impl Default for NewConcert<'_> {
+    fn default() -> Self {
+        Self {
+            tickets: 100,
+            price: "1250.00",
+            status: "open",
+            in_days: 30,
+            name: "Night Ferry",
+        }
+    }
+}
+
+impl TestApp {
+    /// Runs a test, then asserts the promise about the inventory on what it left.
+    pub(crate) async fn run(test: impl AsyncFnOnce(&TestApp)) {
+        Self::run_with(Options::default(), test).await;
+    }
+
+    pub(crate) async fn run_with(options: Options, test: impl AsyncFnOnce(&TestApp)) {
+        let database = TestDatabase::migrated().await;
+        let app = Self::start(database, options).await;
+        test(&app).await;
+        app.assert_inventory().await;
+    }
+
+    pub(crate) async fn start(database: TestDatabase, options: Options) -> Self {
+        let start: Timestamp = "2026-11-22T05:00:00Z".parse().expect("an instant");
+        let clock = Arc::new(ManualClock::new(start));
+        let ctx = Ctx::new(Arc::clone(&clock) as _, Arc::new(SeededRandom::new(7)));
+        let pool = Pool::open(
+            &database_url(&database, &options),
+            pool_settings(&options),
+            Arc::new(|_| {}),
+        )
+        .expect("a pool");
+        let key = AccessKey::new(b"a key that is only used for tests");
+        let app = App::new(ctx, settings(), pool, key);
+        let site = Site {
+            base_url: "http://tickets.example".to_owned(),
+            time_zone: settings().timezone,
+            assets: router::asset_addresses(),
+        };
+        let web = Web {
+            app: app.clone(),
+            site: Arc::new(site),
+            trusted_proxies: Arc::new([]),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let service = router::router(web).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        let postgres = database.superuser().await;
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("an HTTP client");
+        Self {
+            app,
+            clock,
+            database,
+            postgres,
+            address,
+            client,
+        }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, format!("http://{}{path}", self.address))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path)
+            .send()
+            .await
+            .expect("an answer")
+    }
+
+    pub(crate) async fn get_json(&self, path: &str) -> Value {
+        self.get(path).await.json().await.expect("JSON")
+    }
+
+    /// `POST /api/v1/reservations` for one buyer.
+    pub(crate) fn reserve(&self, concert: i32, quantity: i32, buyer: &str) -> RequestBuilder {
+        self.request(Method::POST, "/api/v1/reservations")
+            .json(&json!({
+                "concert_id": concert,
+                "quantity": quantity,
+                "customer_name": "Som Chai",
+                "customer_email": format!("{buyer}@example.com"),
+            }))
+    }
+
+    /// Reserves, expecting 201.
+    pub(crate) async fn reserved(&self, concert: i32, quantity: i32, buyer: &str) -> Value {
+        let response = self
+            .reserve(concert, quantity, buyer)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(response.status(), 201);
+        response.json().await.expect("JSON")
+    }
+
+    /// A request about a reservation, with its token.
+    pub(crate) fn with_token(
+        &self,
+        method: Method,
+        reservation: &Value,
+        rest: &str,
+    ) -> RequestBuilder {
+        let id = reservation["id"].as_str().expect("an id");
+        let token = reservation["access_token"].as_str().expect("a token");
+        self.request(method, &format!("/api/v1/reservations/{id}{rest}"))
+            .bearer_auth(token)
+    }
+
+    /// Plants a concert with plain SQL.
+    pub(crate) async fn plant(&self, concert: NewConcert<'_>) -> i32 {
+        let date = self
+            .app
+            .today()
+            .checked_add(concert.in_days.days())
+            .expect("a day");
+        let statement = format!(
+            "INSERT INTO concerts (name, artist, date, venue, total_tickets, available_tickets,
+                                   price, status)
+             VALUES ($1, 'The Lanterns', '{date}', 'Riverside Hall', $2, $2, {}, $3)
+             RETURNING id",
+            concert.price
+        );
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+            [&concert.name, &concert.tickets, &concert.status];
+        self.postgres
+            .query_one(&statement, &parameters)
+            .await
+            .expect("a concert")
+            .get(0)
+    }
+
+    pub(crate) async fn available(&self, concert: i32) -> i32 {
+        let statement = "SELECT available_tickets FROM concerts WHERE id = $1";
+        self.postgres
+            .query_one(statement, &[&concert])
+            .await
+            .expect("a concert")
+            .get(0)
+    }
+
+    /// A number from the database.
+    pub(crate) async fn count(&self, statement: &str) -> i64 {
+        self.postgres
+            .query_one(statement, &[])
+            .await
+            .expect("a count")
+            .get(0)
+    }
+
+    /// INVARIANT: `0 <= available <= total` and `available = total - pending and confirmed`.
+    pub(crate) async fn assert_inventory(&self) {
+        let statement = "
+            SELECT c.id, c.total_tickets, c.available_tickets, coalesce(sum(r.quantity), 0)::bigint
+            FROM concerts c
+            LEFT JOIN reservations r
+              ON r.concert_id = c.id AND r.status IN ('pending', 'confirmed')
+            GROUP BY c.id";
+        for row in self.postgres.query(statement, &[]).await.expect("concerts") {
+            let (id, total, available): (i32, i32, i32) = (row.get(0), row.get(1), row.get(2));
+            let held: i64 = row.get(3);
+            assert!(
+                (0..=total).contains(&available),
+                "concert {id}: {available} of {total}"
+            );
+            assert_eq!(
+                i64::from(available),
+                i64::from(total) - held,
+                "concert {id}"
+            );
+        }
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        hold_ttl: Duration::from_mins(10),
+        limits: Limits {
+            per_order: 10,
+            per_customer: 10,
+        },
+        currency: Currency::THB,
+        timezone: TimeZone::get("Asia/Bangkok").expect("a time zone"),
+    }
+}
+
+fn pool_settings(options: &Options) -> PoolSettings {
+    PoolSettings {
+        name: "writer",
+        max: options.pool_max,
+        min: 2,
+        idle_timeout: options.pool_idle_timeout,
+        connect_timeout: Duration::from_secs(2),
+        statement_timeout: Duration::from_secs(120),
+    }
+}
+
+fn database_url(database: &TestDatabase, options: &Options) -> String {
+    let url = options
+        .database_url
+        .clone()
+        .unwrap_or_else(|| database.url(APP));
+    match options.database_port {
+        None => url,
+        Some(port) => {
+            let own = format!(":{}/", super::cluster().port());
+            url.replace(&own, &format!(":{port}/"))
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The cluster that all tests share, and the databases on it.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use postgres_local::{Cluster, ClusterSpec, Lifetime};
+use store::bootstrap;
+use store::migrate::{self, Login};
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, NoTls};
+
+pub(crate) const OWNER: &str = "stagedoor_owner";
+pub(crate) const APP: &str = "stagedoor_app";
+/// Everybody's password on a cluster that lives as long as the tests.
+pub(crate) const PASSWORD: &str = "only-for-tests";
+const TEMPLATE: &str = "stagedoor_template";
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+static TEMPLATE_MADE: OnceCell<()> = OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// The cluster of this run. It ends with the process: nobody has to stop it.
+pub(crate) fn cluster() -> &'static Cluster {
+    CLUSTER.get_or_init(|| {
+        let folder = tempfile::tempdir()
+            .expect("a temporary folder")
+            .keep()
+            .join("postgres");
+        let settings = [
+            ("fsync", "off"),
+            ("max_connections", "500"),
+            ("shared_buffers", "128MB"),
+        ];
+        Cluster::open(&ClusterSpec {
+            folder,
+            lifetime: Lifetime::Scratch,
+            settings: settings
+                .map(|(key, value)| (key.into(), value.into()))
+                .to_vec(),
+            programs: None,
+        })
+        .expect("a private PostgreSQL")
+    })
+}
+
+pub(crate) fn logins() -> [Login; 2] {
+    [OWNER, APP].map(|role| Login {
+        role: role.to_owned(),
+        password: Some(PASSWORD.to_owned()),
+    })
+}
+
+/// A database of a test's own.
+#[derive(Debug)]
+pub(crate) struct TestDatabase {
+    pub(crate) name: String,
+}
+
+impl TestDatabase {
+    /// A copy of the migrated template.
+    pub(crate) async fn migrated() -> Self {
+        TEMPLATE_MADE
+            .get_or_init(|| async {
+                let superuser = cluster().superuser_url("postgres");
+                bootstrap::prepare(&superuser, TEMPLATE, &logins())
+                    .await
+                    .expect("roles");
+                let owner = cluster().url(OWNER, PASSWORD, TEMPLATE);
+                migrate::migrate(&owner, &logins())
+                    .await
+                    .expect("a migrated template");
+            })
+            .await;
+        Self::create(&format!("OWNER {OWNER} TEMPLATE {TEMPLATE}")).await
+    }
+
+    /// A database that nobody migrated.
+    pub(crate) async fn empty() -> Self {
+        let superuser = cluster().superuser_url("postgres");
+        bootstrap::prepare(&superuser, "postgres", &logins())
+            .await
+            .expect("roles");
+        Self::create(&format!("OWNER {OWNER}")).await
+    }
+
+    async fn create(options: &str) -> Self {
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let client = connect(&cluster().superuser_url("postgres")).await;
+        let statement = format!("CREATE DATABASE {name} {options}");
+        client
+            .batch_execute(&statement)
+            .await
+            .expect("a test's database");
+        Self { name }
+    }
+
+    pub(crate) fn url(&self, role: &str) -> String {
+        cluster().url(role, PASSWORD, &self.name)
+    }
+
+    pub(crate) fn superuser_url(&self) -> String {
+        cluster().superuser_url(&self.name)
+    }
+
+    /// A connection that may do everything, for looking and for planting.
+    pub(crate) async fn superuser(&self) -> Client {
+        connect(&self.superuser_url()).await
+    }
+}
+
+pub(crate) async fn connect(url: &str) -> Client {
+    let (client, socket) = tokio_postgres::connect(url, NoTls)
+        .await
+        .expect("a connection");
+    tokio::spawn(socket);
+    client
+}

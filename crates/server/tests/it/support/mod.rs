@@ -1,0 +1,8 @@
+//! One private cluster for the run, one migrated template database, one database for each test.
+
+mod app;
+mod cluster;
+pub(crate) mod fault_proxy;
+
+pub(crate) use app::{NewConcert, Options, TestApp};
+pub(crate) use cluster::{TestDatabase, cluster};
