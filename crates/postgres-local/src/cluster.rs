@@ -212,8 +212,11 @@ impl Cluster {
             let hold = hold.map_err(|source| ClusterError::io("reach the watchdog", source))?;
             match self.server.start(self.port, hold) {
                 Ok(()) => break,
-                // Somebody took the port after we had looked.
-                Err(_) if tries < TRIES && !is_free(self.port) => {}
+                // Somebody took the port after we had looked; or a server that was being started when
+                // everybody around it was killed had not shown itself yet.
+                Err(_) if tries < TRIES && (!is_free(self.port) || self.server.is_there()?) => {
+                    self.server.clear_way()?;
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -54,6 +54,11 @@ impl Server {
         Ok(self.processes()?.contains(&pid).then_some(pid))
     }
 
+    /// Any of its processes runs, be it without a postmaster.
+    pub(crate) fn is_there(&self) -> Result<bool, ClusterError> {
+        Ok(!self.processes()?.is_empty())
+    }
+
     /// Starts the server on this port and waits until it answers. If that fails, nothing is left
     /// running. `hold` comes from the watchdog.
     pub(crate) fn start(&self, port: u16, hold: Stdio) -> Result<(), ClusterError> {

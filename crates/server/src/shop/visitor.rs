@@ -135,8 +135,8 @@ mod tests {
         for n in 0..25 {
             holdings.add(&id(n), &key.token(&id(n)));
         }
-        let set = holdings.to_cookie();
-        let sent = set.split(';').next().unwrap();
+        let header = holdings.to_cookie();
+        let sent = header.split(';').next().unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, HeaderValue::from_str(sent).unwrap());
         let read = Holdings::of(&headers, false);
