@@ -58,7 +58,7 @@ pub fn filter(text: &str) -> Result<EnvFilter, ParseError> {
                 .iter()
                 .map(|name| format!("{name}={text}"))
                 .collect();
-            format!("info,{}", ours.join(","))
+            format!("info,memory_serve=warn,{}", ours.join(","))
         }
         _ => text
             .split(',')
