@@ -1,0 +1,88 @@
+// The world as test files see it: where everything is, and the API for what has to be true in the
+// database. `build.mjs` builds it once for all files.
+
+import { spawn } from "node:child_process";
+
+import { cleanEnvironment, PATIENT } from "./server.mjs";
+
+/** How long the hasty server holds tickets. */
+export const HASTY_HOLD_MS = 3_000;
+
+/** Where everything is, in a test file. */
+export function world() {
+  const text = process.env.STAGEDOOR_E2E_WORLD;
+  if (!text) throw new Error("run the tests by `npm test`, or one file by `npm test -- booking`");
+  return JSON.parse(text);
+}
+
+/** Adds a concert on sale and gives it as the API shows it. Every test that books has its own. */
+export async function addConcert(wishes = {}) {
+  const { base, binary, databaseUrl } = world();
+  const concert = {
+    name: "Test Piece", artist: "The Understudies", date: dayFromNow(400), venue: "Rehearsal Room, Bangkok",
+    total_tickets: 100, price: "1250.00", status: "open", image_url: "/assets/posters/keys.svg", ...wishes,
+  };
+  const said = await runBinary(binary, ["concert", "import", "-", "--format", "json", "--json"], {
+    env: { DATABASE_URL: databaseUrl }, input: JSON.stringify([concert]),
+  });
+  const [id] = JSON.parse(said).ids;
+  return readConcert(id, base);
+}
+
+/** `YYYY-MM-DD`, so many days from today. */
+export function dayFromNow(days) {
+  return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+}
+
+function runBinary(binary, args, { env, input }) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(binary, args, {
+      env: { ...cleanEnvironment(), ...PATIENT, STAGEDOOR_LOG: "warn", ...env }, timeout: 30_000,
+    });
+    let said = "";
+    let complained = "";
+    child.stdout.on("data", (data) => (said += data));
+    child.stderr.on("data", (data) => (complained += data));
+    child.once("error", reject);
+    child.once("close", (code) => (code === 0 ? resolve(said) : reject(new Error(`${args.join(" ")}: ${code}\n${said}${complained}`))));
+    child.stdin.end(input);
+  });
+}
+
+/** A concert as the API shows it. */
+export async function readConcert(id, base = world().base) {
+  return json(await fetch(`${base}/api/v1/concerts/${id}`, { signal: AbortSignal.timeout(10_000) }));
+}
+
+/** How many tickets of a concert can still be had. */
+export async function ticketsLeft(id) {
+  return (await readConcert(id)).available_tickets;
+}
+
+/** All concerts on sale, in the order of the list. */
+export async function listConcerts(query = "") {
+  return (await json(await fetch(`${world().base}/api/v1/concerts?limit=200${query}`, { signal: AbortSignal.timeout(10_000) }))).items;
+}
+
+/** Reserves by the API; gives the reservation with its access token. */
+export async function reserve(concertId, wishes = {}, base = world().base) {
+  const order = { concert_id: concertId, quantity: 2, customer_name: "Ada Lovelace", customer_email: newEmail(), ...wishes };
+  return json(await fetch(`${base}/api/v1/reservations`, {
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(order),
+    signal: AbortSignal.timeout(10_000),
+  }));
+}
+
+let emails = 0;
+
+/** An address that nobody has used yet, so that no test meets another's limit. */
+export function newEmail() {
+  emails += 1;
+  return `buyer-${process.pid}-${emails}@example.com`;
+}
+
+async function json(answer) {
+  const body = await answer.text();
+  if (!answer.ok) throw new Error(`${answer.url} answered ${answer.status}: ${body}`);
+  return JSON.parse(body);
+}
