@@ -160,7 +160,7 @@ fn read_csv(content: &str) -> Result<Vec<Cells>, RowError> {
         let cells = header
             .iter()
             .zip(&record)
-            .map(|(name, cell)| (name.to_owned(), cell.to_owned()));
+            .map(|(name, cell)| (name.to_owned(), plain(cell).to_owned()));
         rows.push(cells.collect());
     }
     Ok(rows)
@@ -391,11 +391,23 @@ fn export_object(concert: &Concert, currency: &str) -> Value {
 }
 
 fn neutralise(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    if is_formula(text.trim_start_matches('\'')) {
         format!("'{text}")
     } else {
         text.to_owned()
     }
+}
+
+/// Takes away what [`neutralise`] puts in front, so that what is exported reads back.
+fn plain(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(rest) if is_formula(rest.trim_start_matches('\'')) => rest,
+        _ => cell,
+    }
+}
+
+fn is_formula(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
 #[cfg(test)]
@@ -457,5 +469,13 @@ mod tests {
     fn formulas_are_neutralised() {
         assert_eq!(neutralise("=1+1"), "'=1+1");
         assert_eq!(neutralise("Night"), "Night");
+    }
+
+    #[test]
+    fn what_is_neutralised_reads_back() {
+        for text in ["=1+1", "'=1+1", "''@home", "-", "Night", "'Round Midnight", "'", ""] {
+            assert_eq!(plain(&neutralise(text)), text);
+        }
+        assert_eq!(plain("'Round Midnight"), "'Round Midnight");
     }
 }

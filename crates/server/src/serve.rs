@@ -27,14 +27,11 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// How often keys that are too old to count are deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
-/// Why the server didn't start.
+/// Why the server didn't start: an address can't be had.
 #[derive(Debug)]
-pub enum StartError {
-    DatabaseUrl(InvalidUrl),
-    Listen {
-        address: SocketAddr,
-        error: io::Error,
-    },
+pub struct StartError {
+    pub address: SocketAddr,
+    pub error: io::Error,
 }
 
 /// The use cases, ready to run, from the configuration.
@@ -106,6 +103,30 @@ pub fn web(config: &Config, app: App) -> Web {
     }
 }
 
+/// Both addresses, taken: nobody else can have them, and early visitors wait instead of failing.
+#[derive(Debug)]
+pub struct Listeners {
+    pub address: SocketAddr,
+    pub metrics_address: SocketAddr,
+    site: TcpListener,
+    metrics: TcpListener,
+}
+
+impl Listeners {
+    /// Takes both addresses; for port 0 the system chooses a free one.
+    pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        let (wanted, metrics_wanted) = (config.web.listen, config.web.metrics_listen);
+        let site = listen(wanted).await?;
+        let metrics = listen(metrics_wanted).await?;
+        Ok(Self {
+            address: site.local_addr().unwrap_or(wanted),
+            metrics_address: metrics.local_addr().unwrap_or(metrics_wanted),
+            site,
+            metrics,
+        })
+    }
+}
+
 /// A server that answers.
 #[derive(Debug)]
 pub struct Running {
@@ -115,32 +136,23 @@ pub struct Running {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Listens on both addresses and answers; returns once it does.
-pub async fn start(config: &Config, app: App) -> Result<Running, StartError> {
+/// Answers on both addresses.
+pub fn start(config: &Config, app: App, listeners: Listeners) -> Running {
     let handle = metrics::install();
-    let listener = listen(config.web.listen).await?;
-    let metrics_listener = listen(config.web.metrics_listen).await?;
-    let address = listener.local_addr().unwrap_or(config.web.listen);
-    let metrics_address = metrics_listener
-        .local_addr()
-        .unwrap_or(config.web.metrics_listen);
     let (stop, stopped) = watch::channel(false);
     let site = router::router(web(config, app.clone()));
+    let metrics = metrics::router(app.clone(), handle);
     let tasks = vec![
-        answer(listener, site, stopped.clone()),
-        answer(
-            metrics_listener,
-            metrics::router(app.clone(), handle),
-            stopped,
-        ),
+        answer(listeners.site, site, stopped.clone()),
+        answer(listeners.metrics, metrics, stopped),
         tokio::spawn(forget_old_keys(app)),
     ];
-    Ok(Running {
-        address,
-        metrics_address,
+    Running {
+        address: listeners.address,
+        metrics_address: listeners.metrics_address,
         stop,
         tasks,
-    })
+    }
 }
 
 impl Running {
@@ -160,7 +172,7 @@ impl Running {
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
-        .map_err(|error| StartError::Listen { address, error })
+        .map_err(|error| StartError { address, error })
 }
 
 fn answer(

@@ -1,7 +1,7 @@
 //! One connection to PostgreSQL: statements prepared once, timed, and a memory of what went wrong.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,11 @@ pub const SLOW_QUERY: Duration = Duration::from_millis(100);
 
 /// A connection with its statements.
 ///
-/// INVARIANT: a connection inside a transaction, or one that gave an error of
-/// [`error::ends_connection`], never serves another borrower. Guarded by
-/// `a_client_that_disconnects_leaves_nothing_half_made` and by [`Connection::is_sound`]'s use in
-/// the pool.
+/// INVARIANT: a connection inside a transaction, one that still owes an answer, or one that gave
+/// an error of [`error::ends_connection`] never serves another borrower. Guarded by
+/// `a_dropped_transaction_never_returns_to_the_pool`,
+/// `an_abandoned_statement_does_not_hold_up_the_next_borrower` and
+/// `a_connection_that_became_read_only_is_not_lent_again`.
 #[derive(Debug)]
 pub struct Connection {
     client: Client,
@@ -28,6 +29,9 @@ pub struct Connection {
     is_broken: AtomicBool,
     in_transaction: AtomicBool,
     has_failed: AtomicBool,
+    /// Requests without an answer yet. One whose future is dropped stays counted: the next
+    /// borrower would wait behind it.
+    in_flight: AtomicUsize,
     driver: JoinHandle<()>,
 }
 
@@ -40,6 +44,7 @@ impl Connection {
             is_broken: AtomicBool::new(false),
             in_transaction: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
             driver,
         }
     }
@@ -49,6 +54,15 @@ impl Connection {
         !self.client.is_closed()
             && !self.is_broken.load(Ordering::Acquire)
             && !self.in_transaction.load(Ordering::Acquire)
+            && self.in_flight.load(Ordering::Acquire) == 0
+    }
+
+    /// Waits for the answer to a request.
+    async fn answer<T>(&self, request: impl Future<Output = T>) -> T {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        let outcome = request.await;
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+        outcome
     }
 
     /// `BEGIN`: from now on the connection is unsound until [`Connection::end`] succeeds.
@@ -72,7 +86,7 @@ impl Connection {
 
     async fn run(&self, command: &'static str) -> Result<(), Error> {
         let started = Instant::now();
-        let outcome = self.client.batch_execute(command).await;
+        let outcome = self.answer(self.client.batch_execute(command)).await;
         self.note(command, started, &outcome);
         outcome
     }
@@ -127,7 +141,7 @@ impl GenericClient for Connection {
         if let Some(statement) = self.prepared(query) {
             return Ok(statement);
         }
-        let outcome = self.client.prepare(query).await;
+        let outcome = self.answer(self.client.prepare(query)).await;
         if let Err(failure) = &outcome {
             self.has_failed.store(true, Ordering::Release);
             if error::ends_connection(failure) {
@@ -150,7 +164,9 @@ impl GenericClient for Connection {
     ) -> Result<u64, Error> {
         let statement = self.prepare(query).await?;
         let started = Instant::now();
-        let outcome = self.client.execute(&statement, parameters).await;
+        let outcome = self
+            .answer(self.client.execute(&statement, parameters))
+            .await;
         self.note(query, started, &outcome);
         outcome
     }
@@ -162,7 +178,9 @@ impl GenericClient for Connection {
     ) -> Result<Row, Error> {
         let statement = self.prepare(query).await?;
         let started = Instant::now();
-        let outcome = self.client.query_one(&statement, parameters).await;
+        let outcome = self
+            .answer(self.client.query_one(&statement, parameters))
+            .await;
         self.note(query, started, &outcome);
         outcome
     }
@@ -174,7 +192,9 @@ impl GenericClient for Connection {
     ) -> Result<Option<Row>, Error> {
         let statement = self.prepare(query).await?;
         let started = Instant::now();
-        let outcome = self.client.query_opt(&statement, parameters).await;
+        let outcome = self
+            .answer(self.client.query_opt(&statement, parameters))
+            .await;
         self.note(query, started, &outcome);
         outcome
     }
@@ -186,7 +206,7 @@ impl GenericClient for Connection {
     ) -> Result<Vec<Row>, Error> {
         let statement = self.prepare(query).await?;
         let started = Instant::now();
-        let outcome = self.client.query(&statement, parameters).await;
+        let outcome = self.answer(self.client.query(&statement, parameters)).await;
         self.note(query, started, &outcome);
         outcome
     }

@@ -8,7 +8,7 @@ pub enum StoreError {
     /// No connection could be had, or it broke before a commit was sent: nothing happened.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// All connections stayed busy for as long as a request may wait for one.
+    /// Others had connections, but none was left for as long as a request may wait for one.
     #[error("no database connection became free in time")]
     PoolExhausted,
     /// A row stayed locked by somebody else for longer than a transaction may wait.

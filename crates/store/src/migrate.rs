@@ -164,7 +164,8 @@ async fn read_version(client: &Client) -> Result<i32, tokio_postgres::Error> {
     Ok(client.query_one(version, &[]).await?.get(0))
 }
 
-/// A superuser hands the schema to `stagedoor_owner` and acts as it; the owner goes on as itself.
+/// A superuser hands the database to `stagedoor_owner`, who alone can say who may use it, and acts
+/// as it; the owner goes on as itself.
 async fn become_owner(client: &Client) -> Result<(), tokio_postgres::Error> {
     let who = "SELECT current_user = $1, rolsuper FROM pg_roles WHERE rolname = current_user";
     let row = client.query_one(who, &[&roles::OWNER]).await?;
@@ -172,8 +173,14 @@ async fn become_owner(client: &Client) -> Result<(), tokio_postgres::Error> {
         return Ok(());
     }
     if row.get::<_, bool>(1) {
-        let grant = format!("GRANT CREATE, USAGE ON SCHEMA public TO {}", roles::OWNER);
-        client.batch_execute(&grant).await?;
+        let owner = roles::OWNER;
+        let hand_over = format!(
+            "DO $$ BEGIN
+                 EXECUTE format('ALTER DATABASE %I OWNER TO {owner}', current_database());
+             END $$;
+             ALTER SCHEMA public OWNER TO {owner}"
+        );
+        client.batch_execute(&hand_over).await?;
     }
     client
         .batch_execute(&format!("SET ROLE {}", roles::OWNER))

@@ -98,7 +98,9 @@ impl Pool {
             .max_lifetime(LIFETIME_MAX)
             .reaper_rate(REAPER_RATE)
             .connection_timeout(settings.connect_timeout)
-            .retry_connection(false)
+            // Who waits keeps trying, in growing steps: a short outage is waited out, and a long
+            // one isn't met by a connection attempt for each request.
+            .retry_connection(true)
             .test_on_check_out(false)
             .queue_strategy(bb8::QueueStrategy::Lifo)
             .error_sink(Box::new(LogErrors(settings.name)))
@@ -131,7 +133,8 @@ impl Pool {
             return Ok(lease);
         }
         count_error(self.settings.name, "timeout");
-        if self.state().active >= self.settings.max {
+        // While others have connections the database is there: we are too slow for the crowd.
+        if self.state().active > 0 {
             Err(StoreError::PoolExhausted)
         } else {
             Err(StoreError::Unavailable(

@@ -1,9 +1,13 @@
 //! Reading a JSON body with an answer for everything that can be wrong with it.
 
+use std::fmt;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use crate::http::fields::Fields;
 use crate::http::problem::{Code, Problem};
@@ -27,13 +31,76 @@ impl<S: Send + Sync> FromRequest<S> for JsonFields {
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
         let body = read_body(request, state).await?;
-        let value: serde_json::Value = serde_json::from_slice(&body).map_err(|error| {
+        let document = serde_json::from_slice(&body).map_err(|error| {
             let detail = format!("The body isn't JSON: {error}.");
             Problem::new(Code::MalformedRequest, detail)
         })?;
-        Fields::from_json(value)
-            .map(Self)
-            .ok_or_else(|| Problem::new(Code::ValidationFailed, "The body must be a JSON object."))
+        match document {
+            Document::Object(members) => Ok(Self(Fields::from_json(members))),
+            Document::Other => {
+                let detail = "The body must be a JSON object.";
+                Err(Problem::new(Code::ValidationFailed, detail))
+            }
+        }
+    }
+}
+
+/// A JSON document as it stands there: `serde_json`'s own map would hide a repeated member.
+enum Document {
+    Object(Vec<(String, Value)>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DocumentVisitor)
+    }
+}
+
+struct DocumentVisitor;
+
+impl<'de> Visitor<'de> for DocumentVisitor {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON document")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Document::Object(members))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Document, A::Error> {
+        while list.next_element::<Value>()?.is_some() {}
+        Ok(Document::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Document, E> {
+        Ok(Document::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Document, E> {
+        Ok(Document::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Document, E> {
+        Ok(Document::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Document, E> {
+        Ok(Document::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Document, E> {
+        Ok(Document::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Document, E> {
+        Ok(Document::Other)
     }
 }
 
@@ -47,7 +114,7 @@ pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<By
             } else {
                 Problem::new(
                     Code::MalformedRequest,
-                    "The body ended before it was complete.",
+                    "The body didn't arrive whole and in time.",
                 )
             }
         })

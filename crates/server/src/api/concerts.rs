@@ -1,5 +1,7 @@
 //! `/concerts`: what is on, and one concert.
 
+use std::collections::BTreeSet;
+
 use app::concerts::{self, ListRequest, Listed, PAGE_MAX};
 use app::{App, concerts::Position};
 use axum::Json;
@@ -7,6 +9,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use domain::concert::parse_day;
 use domain::id::ConcertId;
+use domain::text::TextError;
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 
@@ -36,9 +39,9 @@ const SEARCH_MAX: usize = 100;
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
     responses(
-        (status = 200, body = ConcertPageBody),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, body = ConcertPageBody, description = "A page of concerts"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: a parameter is wrong or unknown"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
 pub async fn list(
@@ -64,10 +67,10 @@ pub async fn list(
     get, path = "/concerts/{id}", tag = "concerts", operation_id = "getConcert",
     params(("id" = i32, Path, description = "The concert's number")),
     responses(
-        (status = 200, body = ConcertBody, headers(("ETag" = String, description = "Changes with every field"))),
+        (status = 200, body = ConcertBody, description = "The concert", headers(("ETag" = String, description = "Changes with every field"))),
         (status = 304, description = "`If-None-Match` has the current ETag"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
 pub async fn show(
@@ -98,8 +101,14 @@ fn read_query(query: &str) -> Result<ListRequest, Problem> {
         ..ListRequest::default()
     };
     let mut errors = Vec::new();
+    let mut seen = BTreeSet::new();
     for (name, value) in pairs {
-        if let Err(reason) = read_parameter(&mut request, &name, value) {
+        let read = if seen.insert(name.clone()) {
+            read_parameter(&mut request, &name, value)
+        } else {
+            Err(FieldReason::Repeated)
+        };
+        if let Err(reason) = read {
             errors.push(FieldError {
                 field: name,
                 reason,
@@ -123,9 +132,7 @@ fn read_parameter(request: &mut ListRequest, name: &str, value: String) -> Resul
     match name {
         "status" => request.status = Some(status(&value)?),
         "q" if value.chars().count() > SEARCH_MAX => {
-            return Err(FieldReason::Invalid {
-                wanted: "at most 100 characters long",
-            });
+            return Err(FieldReason::Text(TextError::TooLong { max: SEARCH_MAX }));
         }
         "q" => request.text = searchable(&value)?,
         "from" => request.from = Some(parse_day(&value).ok_or(DAY)?),
@@ -164,7 +171,7 @@ fn status(value: &str) -> Result<Listed, FieldReason> {
 /// PostgreSQL's texts can't hold the character U+0000, so it can't be searched for.
 pub(crate) fn searchable(value: &str) -> Result<Option<String>, FieldReason> {
     if value.contains('\0') {
-        return Err(FieldReason::Text(domain::text::TextError::ControlCharacter));
+        return Err(FieldReason::Text(TextError::ControlCharacter));
     }
     Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty()))
 }

@@ -3,6 +3,7 @@
 use app::concerts::Position;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::concert::parse_day;
 
 /// The cursor that continues after a concert.
 pub fn write(position: Position) -> String {
@@ -14,7 +15,7 @@ pub fn read(cursor: &str) -> Option<Position> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
     let (date, id) = text.split_once('/')?;
     Some(Position {
-        date: date.parse().ok()?,
+        date: parse_day(date)?,
         id: id.parse().ok()?,
     })
 }
@@ -30,7 +31,8 @@ mod tests {
             id: 7,
         };
         assert_eq!(read(&write(position)), Some(position));
-        for text in ["", "x", "MjAyNy0wMS0zMQ", "////", "ก"] {
+        // The last one is a day that no calendar of PostgreSQL has: -009999-01-01.
+        for text in ["", "x", "MjAyNy0wMS0zMQ", "////", "ก", "LTAwOTk5OS0wMS0wMS8x"] {
             assert_eq!(read(text), None, "{text}");
         }
     }

@@ -3,7 +3,7 @@
 use domain::concert::Concert;
 use domain::money::Currency;
 use domain::reservation::Reservation;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// A concert as everybody may see it.
@@ -137,7 +137,8 @@ pub struct NewReservationBody {
 }
 
 /// What a reservation is asked for with.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = ReservationRequest)]
 #[expect(
     dead_code,

@@ -35,15 +35,15 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters", min_length = 1, max_length = 255)),
     request_body = ReservationRequestBody,
     responses(
-        (status = 201, body = NewReservationBody, headers(
+        (status = 201, body = NewReservationBody, description = "The tickets are held or, when free, confirmed", headers(
             ("Location" = String, description = "The reservation's path"),
             ("Idempotent-Replayed" = String, description = "`true` when this is an earlier answer"),
         )),
         (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "Not JSON"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`sold_out`, `not_enough_tickets`, `purchase_limit`, `sale_closed`, `request_in_flight`"),
-        (status = 413, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 415, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`, `idempotency_key_reused`"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
@@ -87,9 +87,9 @@ pub async fn create(
     params(("id" = String, Path, description = "The reservation's id")),
     security(("access_token" = [])),
     responses(
-        (status = 200, body = ReservationBody),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, body = ReservationBody, description = "The reservation"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
 pub async fn show(
@@ -112,10 +112,10 @@ pub async fn show(
     params(("id" = String, Path, description = "The reservation's id")),
     security(("access_token" = [])),
     responses(
-        (status = 200, body = ReservationBody),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, body = ReservationBody, description = "The cancelled reservation"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`, `reservation_expired`"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
 pub async fn cancel(
@@ -160,12 +160,14 @@ fn read_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     const WANTED: FieldReason = FieldReason::Invalid {
         wanted: "1 to 255 visible ASCII characters",
     };
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
     let key = value
         .to_str()
         .ok()
+        .filter(|_| values.next().is_none())
         .and_then(|text| IdempotencyKey::parse(text).ok());
     key.map(Some).ok_or_else(|| {
         let error = FieldError {

@@ -1,5 +1,6 @@
 //! `demo`: everything on one machine, a private PostgreSQL included, with sample concerts.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use app::{App, sample, staff};
@@ -42,6 +43,9 @@ pub async fn run(mut config: Config, _args: DemoArgs) -> Result<(), CliError> {
                 .to_owned(),
         ));
     }
+    // First of all, so that a taken address is told before anything is made.
+    let listeners = serve_command::listen(&config).await?;
+    name_base_url(&mut config, listeners.address)?;
     let folder = Path::new(FOLDER);
     let secrets = Secrets::load_or_make(folder)?;
     if config.secret_key.is_none() {
@@ -53,9 +57,8 @@ pub async fn run(mut config: Config, _args: DemoArgs) -> Result<(), CliError> {
     };
     let admin_password = prepare(&config, &secrets).await?;
     let url = config.require_database_url()?.reveal().to_owned();
-    name_base_url(&mut config)?;
     let app = open(&config, &url)?;
-    let running = serve_command::start(&config, app).await?;
+    let running = serve::start(&config, app, listeners);
     let base_url = config.web.base_url.to_string();
     if let Some(private) = &private {
         private.write_description(&config, &secrets, running.metrics_address)?;
@@ -123,7 +126,7 @@ impl Private {
         &self,
         config: &Config,
         secrets: &Secrets,
-        metrics_address: std::net::SocketAddr,
+        metrics_address: SocketAddr,
     ) -> Result<(), CliError> {
         let description = json!({
             "base_url": config.web.base_url.to_string().trim_end_matches('/'),
@@ -189,13 +192,13 @@ fn parse_url(url: &str) -> Result<DatabaseUrl, CliError> {
 }
 
 /// Links follow the listening address unless somebody chose where they lead.
-fn name_base_url(config: &mut Config) -> Result<(), CliError> {
+fn name_base_url(config: &mut Config, address: SocketAddr) -> Result<(), CliError> {
     let is_default = config
         .settings
         .get("base_url")
         .is_none_or(|setting| setting.source == Source::Default);
     if is_default {
-        let url = format!("http://localhost:{}", config.web.listen.port());
+        let url = format!("http://localhost:{}", address.port());
         config.web.base_url = BaseUrl::parse(&url)
             .ok_or_else(|| CliError::Failed(format!("{url} can't be a base URL")))?;
     }

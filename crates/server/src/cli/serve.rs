@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, ServeArgs, migrate as migrate_command};
 use crate::config::{Config, Severity, production_findings};
-use crate::serve::{self, Running, StartError};
+use crate::serve::{self, Listeners, StartError};
 
 pub async fn run(config: Config, _args: ServeArgs) -> Result<(), CliError> {
     refuse_unsafe(&config)?;
@@ -21,7 +21,7 @@ pub async fn run(config: Config, _args: ServeArgs) -> Result<(), CliError> {
     let app = serve::open_app(&config, url.reveal())
         .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
     refuse_unfit(&app).await?;
-    let running = start(&config, app).await?;
+    let running = serve::start(&config, app, listen(&config).await?);
     tracing::info!(address = %running.address, metrics = %running.metrics_address, "listening");
     eprintln!("stagedoor listens on http://{}", running.address);
     wait_for_stop().await?;
@@ -29,18 +29,18 @@ pub async fn run(config: Config, _args: ServeArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Starts the server, with the errors of starting as sentences.
-pub(crate) async fn start(config: &Config, app: App) -> Result<Running, CliError> {
-    serve::start(config, app)
+/// Takes both addresses, or says which one can't be had.
+pub(crate) async fn listen(config: &Config) -> Result<Listeners, CliError> {
+    Listeners::bind(config)
         .await
-        .map_err(|error| match error {
-            StartError::DatabaseUrl(error) => CliError::Usage(format!("DATABASE_URL is {error}")),
-            StartError::Listen { address, error } => CliError::failed(
+        .map_err(|StartError { address, error }| {
+            CliError::failed(
                 format!(
-                    "can't listen on {address}; stop what does, or choose another with --listen"
+                    "can't listen on {address}; stop what does, or choose another with --listen or \
+                     --metrics-listen"
                 ),
                 &error,
-            ),
+            )
         })
 }
 

@@ -23,6 +23,8 @@ pub enum FieldReason {
     },
     Text(TextError),
     Unknown,
+    /// It stands there twice, and nobody knows which one is meant.
+    Repeated,
     /// Another rule, said by `wanted`: "must be …".
     Invalid {
         wanted: &'static str,
@@ -41,6 +43,7 @@ impl FieldReason {
             Self::Text(TextError::NotAnEmail) => "not_an_email",
             Self::Text(TextError::NotALocalPath) | Self::Invalid { .. } => "invalid",
             Self::Unknown => "unknown_field",
+            Self::Repeated => "repeated",
         }
     }
 
@@ -52,6 +55,7 @@ impl FieldReason {
             Self::OutOfRange { min, max } => format!("must be from {min} to {max}"),
             Self::Text(error) => error.to_string(),
             Self::Unknown => "is not a field of this request".to_owned(),
+            Self::Repeated => "must be given only once".to_owned(),
         }
     }
 }
@@ -73,17 +77,20 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// A JSON body; `None` unless it is an object.
-    pub fn from_json(body: Value) -> Option<Self> {
-        let Value::Object(map) = body else {
-            return None;
-        };
-        let values = map.into_iter().collect();
-        Some(Self {
-            values,
+    /// The members of a JSON object, none of which may be repeated (RFC 7493, section 2.3).
+    pub fn from_json(members: impl IntoIterator<Item = (String, Value)>) -> Self {
+        let mut fields = Self {
+            values: BTreeMap::new(),
             numbers_are_text: false,
             errors: Vec::new(),
-        })
+        };
+        for (name, value) in members {
+            if fields.values.contains_key(&name) {
+                let _ = fields.refuse::<()>(&name, FieldReason::Repeated);
+            }
+            fields.values.insert(name, value);
+        }
+        fields
     }
 
     /// A submitted form; of a repeated field the first counts.
@@ -196,7 +203,7 @@ mod tests {
     use super::*;
 
     fn quantity_code(value: Value) -> Option<&'static str> {
-        let mut fields = Fields::from_json(json!({ "quantity": value })).unwrap();
+        let mut fields = Fields::from_json([("quantity".to_owned(), value)]);
         fields.quantity("quantity");
         fields.finish().first().map(|error| error.reason.code())
     }
@@ -227,7 +234,13 @@ mod tests {
 
     #[test]
     fn every_wrong_field_is_named() {
-        let mut fields = Fields::from_json(json!({ "customer_name": "", "quanttiy": 1 })).unwrap();
+        let members = [
+            ("customer_name", json!("")),
+            ("quanttiy", json!(1)),
+            ("quanttiy", json!(2)),
+        ];
+        let members = members.map(|(name, value)| (name.to_owned(), value));
+        let mut fields = Fields::from_json(members);
         fields.quantity("quantity");
         fields.text("customer_name", CustomerName::parse);
         let errors = fields.finish();
@@ -236,6 +249,7 @@ mod tests {
             .map(|error| (error.field.as_str(), error.reason.code()))
             .collect();
         let expected = [
+            ("quanttiy", "repeated"),
             ("quantity", "required"),
             ("customer_name", "required"),
             ("quanttiy", "unknown_field"),

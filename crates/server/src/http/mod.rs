@@ -4,6 +4,7 @@ pub mod client;
 pub mod fields;
 pub mod headers;
 pub mod health;
+pub mod limits;
 pub mod page;
 pub mod path;
 pub mod problem;

@@ -22,12 +22,10 @@ use utoipa_axum::routes;
 use super::page::Assets;
 use super::problem::Problem;
 use super::web::Web;
-use super::{headers, health, problem_render, request};
+use super::{headers, health, limits, problem_render, request};
 use crate::api::{concerts, document, reservations};
 use crate::shop;
 
-/// The largest body of any request; a reservation has at most some 2 KB.
-const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Every request is answered within it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -55,13 +53,14 @@ fn layered(site: Router<Web>, web: &Web) -> Router<Web> {
         .clone()
         .add_trusted_origin(&web.site.base_url)
         .unwrap_or(csrf);
-    site.layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+    site.layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
         .layer(csrf)
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             ANSWER_WITHIN,
         ))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(limits::refuse_large))
         .layer(middleware::from_fn_with_state(
             state(),
             problem_render::render,
@@ -115,4 +114,83 @@ pub fn assets() -> MemoryServe {
 pub fn asset_addresses() -> Assets {
     let manifest = assets().manifest();
     Assets::new(|path| manifest.get(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use ::app::{AccessKey, App, Ctx, Settings};
+    use domain::allotment::Limits;
+    use domain::money::Currency;
+    use jiff::tz::TimeZone;
+    use store::{Pool, PoolSettings};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::http::page::Site;
+
+    /// The layers around two handlers that panic; no database is asked.
+    fn panicking() -> Router {
+        let pool = PoolSettings {
+            name: "writer",
+            max: 1,
+            min: 0,
+            idle_timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(1),
+            statement_timeout: Duration::from_secs(1),
+        };
+        let pool = Pool::open("postgresql://nobody@127.0.0.1:1/none", pool, Arc::new(|_| {}));
+        let settings = Settings {
+            hold_ttl: Duration::from_mins(10),
+            limits: Limits {
+                per_order: 10,
+                per_customer: 10,
+            },
+            currency: Currency::THB,
+            timezone: TimeZone::UTC,
+        };
+        let key = AccessKey::new(b"a key that is only used for tests");
+        let web = Web {
+            app: App::new(Ctx::system(), settings, pool.unwrap(), key),
+            site: Arc::new(Site {
+                base_url: "http://tickets.example".to_owned(),
+                time_zone: TimeZone::UTC,
+                assets: asset_addresses(),
+            }),
+            trusted_proxies: Arc::new([]),
+        };
+        let panics = || get(async || -> &'static str { panic!("a secret from inside") });
+        let site = Router::new()
+            .route("/api/v1/panic", panics())
+            .route("/en/panic", panics());
+        layered(site, &web).with_state(web)
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_an_internal_problem_that_leaks_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, panicking()).await });
+        for (path, media_type) in [
+            ("/api/v1/panic", "application/problem+json"),
+            ("/en/panic", "text/html; charset=utf-8"),
+        ] {
+            let url = format!("http://{address}{path}");
+            let response = reqwest::get(url).await.unwrap();
+            assert_eq!(response.status(), 500);
+            assert_eq!(response.headers()["content-type"], media_type);
+            let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+            let body = response.text().await.unwrap();
+            assert!(body.contains(&id), "the id finds the log line: {body}");
+            for inside in ["secret", "panic!", "router.rs", "backtrace"] {
+                assert!(!body.contains(inside), "{path} leaks {inside}: {body}");
+            }
+            if path.starts_with("/api/") {
+                let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
+                assert_eq!(problem["code"], "internal");
+            }
+        }
+    }
 }

@@ -2,4 +2,13 @@
 
 mod api_concerts;
 mod api_reservations;
+mod bad_input;
+mod commands;
+mod disconnect;
+mod document;
+mod metrics;
+mod outage;
+mod pool;
+mod race;
+mod schema;
 mod support;

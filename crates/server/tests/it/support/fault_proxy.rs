@@ -1,4 +1,4 @@
-//! A TCP proxy before PostgreSQL that can hold a conversation at a chosen statement.
+//! A TCP proxy before PostgreSQL that can hold a conversation at a chosen statement, and cut it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -6,15 +6,19 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// Where the proxy stops a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
     /// The statement doesn't reach PostgreSQL until it is let go.
     Statement,
-    /// PostgreSQL has it; its answer doesn't come back until it is let go.
+    /// PostgreSQL has run it; its answer doesn't come back until it is let go.
     Answer,
+}
+
+impl Hold {
+    pub(crate) const ALL: [Self; 2] = [Self::Statement, Self::Answer];
 }
 
 #[derive(Debug)]
@@ -22,9 +26,12 @@ struct State {
     /// Statements counted since the proxy was armed.
     seen: AtomicUsize,
     armed: Mutex<Option<(usize, Hold)>>,
-    is_held: AtomicBool,
-    held: Notify,
-    open: watch::Sender<bool>,
+    is_held: watch::Sender<bool>,
+    /// While it is closed no conversation gets an answer.
+    is_open: watch::Sender<bool>,
+    /// Every change ends all conversations.
+    cuts: watch::Sender<usize>,
+    is_refusing: AtomicBool,
 }
 
 /// A proxy on a port of its own.
@@ -41,28 +48,21 @@ impl FaultProxy {
         let state = Arc::new(State {
             seen: AtomicUsize::new(0),
             armed: Mutex::new(None),
-            is_held: AtomicBool::new(false),
-            held: Notify::new(),
-            open: watch::channel(true).0,
+            is_held: watch::channel(false).0,
+            is_open: watch::channel(true).0,
+            cuts: watch::channel(0).0,
+            is_refusing: AtomicBool::new(false),
         });
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if shared.is_refusing.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let Ok(server) = TcpStream::connect(("127.0.0.1", postgres_port)).await else {
                     continue;
                 };
-                let (client_read, client_write) = client.into_split();
-                let (server_read, server_write) = server.into_split();
-                tokio::spawn(forward_statements(
-                    client_read,
-                    server_write,
-                    Arc::clone(&shared),
-                ));
-                tokio::spawn(forward_answers(
-                    server_read,
-                    client_write,
-                    shared.open.subscribe(),
-                ));
+                converse(&shared, client, server);
             }
         });
         Self { port, state }
@@ -71,21 +71,36 @@ impl FaultProxy {
     /// Holds the `n`th statement from now on, counted from 1.
     pub(crate) fn hold_at(&self, n: usize, hold: Hold) {
         self.state.seen.store(0, Ordering::SeqCst);
-        self.state.is_held.store(false, Ordering::SeqCst);
+        self.state.is_held.send_replace(false);
         *self.state.armed.lock().expect("a lock") = Some((n, hold));
     }
 
-    /// Waits until a statement is held.
+    /// How many statements there were since [`FaultProxy::hold_at`].
+    pub(crate) fn seen(&self) -> usize {
+        self.state.seen.load(Ordering::SeqCst)
+    }
+
+    /// Waits until a statement, or the answer to one, is held.
     pub(crate) async fn held(&self) {
-        while !self.state.is_held.load(Ordering::SeqCst) {
-            self.state.held.notified().await;
-        }
+        let mut is_held = self.state.is_held.subscribe();
+        is_held.wait_for(|held| *held).await.expect("a proxy");
     }
 
     /// Lets everything through again.
     pub(crate) fn let_go(&self) {
         *self.state.armed.lock().expect("a lock") = None;
-        self.state.open.send_replace(true);
+        self.state.is_open.send_replace(true);
+    }
+
+    /// Whether new conversations end at once.
+    pub(crate) fn refuse(&self, refuses: bool) {
+        self.state.is_refusing.store(refuses, Ordering::SeqCst);
+    }
+
+    /// Ends all conversations towards both sides; what is held is lost. New ones go through.
+    pub(crate) fn cut(&self) {
+        self.state.cuts.send_modify(|cuts| *cuts += 1);
+        self.let_go();
     }
 }
 
@@ -99,30 +114,89 @@ impl State {
             return None;
         }
         *armed = None;
-        self.open.send_replace(false);
-        self.is_held.store(true, Ordering::SeqCst);
-        self.held.notify_waiters();
-        self.held.notify_one();
+        self.is_open.send_replace(false);
         Some(hold)
     }
+}
+
+/// One client of the proxy, and what is known of it on both ways.
+#[derive(Debug)]
+struct Conversation {
+    state: Arc<State>,
+    /// How many cuts there had been when it began.
+    begun_after: usize,
+    awaits_held_answer: AtomicBool,
+}
+
+impl Conversation {
+    /// Waits until the gate is open; `false` when it was opened by a cut.
+    async fn pass_gate(&self) -> bool {
+        let mut is_open = self.state.is_open.subscribe();
+        is_open.wait_for(|open| *open).await.is_ok() && !self.is_cut()
+    }
+
+    fn is_cut(&self) -> bool {
+        *self.state.cuts.borrow() != self.begun_after
+    }
+
+    async fn cut(&self) {
+        let mut cuts = self.state.cuts.subscribe();
+        let _ = cuts.wait_for(|cuts| *cuts != self.begun_after).await;
+    }
+}
+
+/// Forwards in both directions until a side ends or the proxy cuts.
+fn converse(state: &Arc<State>, client: TcpStream, server: TcpStream) {
+    // Messages go one by one; waiting to fill a packet would delay each by 40 ms.
+    for socket in [&client, &server] {
+        socket.set_nodelay(true).expect("a socket");
+    }
+    let (client_read, client_write) = client.into_split();
+    let (server_read, server_write) = server.into_split();
+    let conversation = Arc::new(Conversation {
+        state: Arc::clone(state),
+        begun_after: *state.cuts.borrow(),
+        awaits_held_answer: AtomicBool::new(false),
+    });
+    let same = Arc::clone(&conversation);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = same.cut() => {}
+            () = forward_statements(client_read, server_write, &same) => {}
+        }
+    });
+    tokio::spawn(async move {
+        tokio::select! {
+            () = conversation.cut() => {}
+            () = forward_answers(server_read, client_write, &conversation) => {}
+        }
+    });
 }
 
 /// Forwards the client's messages one by one; `Query` and `Sync` end a statement.
 async fn forward_statements(
     mut client: OwnedReadHalf,
     mut server: OwnedWriteHalf,
-    state: Arc<State>,
+    conversation: &Conversation,
 ) {
+    let state = &conversation.state;
     let mut is_startup = true;
-    loop {
-        let Some(message) = read_message(&mut client, is_startup).await else {
-            return;
-        };
+    while let Some(message) = read_message(&mut client, is_startup).await {
         let ends_statement = !is_startup && matches!(message[0], b'Q' | b'S');
         is_startup = false;
         let hold = if ends_statement { state.count() } else { None };
-        if hold == Some(Hold::Statement) {
-            let _ = state.open.subscribe().wait_for(|open| *open).await;
+        match hold {
+            Some(Hold::Statement) => {
+                state.is_held.send_replace(true);
+                if !conversation.pass_gate().await {
+                    return;
+                }
+            }
+            Some(Hold::Answer) => {
+                let awaits = &conversation.awaits_held_answer;
+                awaits.store(true, Ordering::SeqCst);
+            }
+            None => {}
         }
         if server.write_all(&message).await.is_err() {
             return;
@@ -147,14 +221,15 @@ async fn read_message(client: &mut OwnedReadHalf, is_startup: bool) -> Option<Ve
 async fn forward_answers(
     mut server: OwnedReadHalf,
     mut client: OwnedWriteHalf,
-    mut open: watch::Receiver<bool>,
+    conversation: &Conversation,
 ) {
     let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let Ok(read @ 1..) = server.read(&mut buffer).await else {
-            return;
-        };
-        if open.wait_for(|open| *open).await.is_err() {
+    while let Ok(read @ 1..) = server.read(&mut buffer).await {
+        let awaits = &conversation.awaits_held_answer;
+        if awaits.swap(false, Ordering::SeqCst) {
+            conversation.state.is_held.send_replace(true);
+        }
+        if !conversation.pass_gate().await {
             return;
         }
         if client.write_all(&buffer[..read]).await.is_err() {

@@ -3,6 +3,9 @@
 mod app;
 mod cluster;
 pub(crate) mod fault_proxy;
+pub(crate) mod program;
+pub(crate) mod wait;
+pub(crate) mod wire;
 
 pub(crate) use app::{NewConcert, Options, TestApp};
-pub(crate) use cluster::{TestDatabase, cluster};
+pub(crate) use cluster::{APP, OWNER, PASSWORD, TestDatabase, cluster, connect, logins};

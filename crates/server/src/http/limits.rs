@@ -1,0 +1,124 @@
+//! How much a request may bring and how long it may take, and that it learns when it was too much.
+//!
+//! A server that closes its socket while a client is still sending resets the connection, and the
+//! answer is lost. What is left of a refused body is therefore read and thrown away, to a limit.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::{Stream, StreamExt as _};
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, EXPECT};
+use tokio::runtime::Handle;
+use tokio::time::Sleep;
+
+use super::problem::{Code, Problem};
+
+/// The largest body of any request; a reservation has at most some 2 KB.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Address and headers of a request; browsers send some 2 KB and keep cookies below 4 KB each.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Less than a whole request may take, so that a client that stops sending gets its own answer.
+const BODY_WITHIN: Duration = Duration::from_secs(4);
+/// More than anybody sends by mistake, and no work for a server.
+const DISCARD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// As long as an answer may take.
+const DISCARD_WITHIN: Duration = Duration::from_secs(5);
+
+/// Refuses what is too large before anything reads it.
+pub async fn refuse_large(request: Request, next: Next) -> Response {
+    let (head_bytes, announced) = (head_bytes(&request), announced_bytes(&request));
+    let request = guard_body(request);
+    if head_bytes > HEAD_BYTES_MAX {
+        let detail = "Address and headers of the request are larger than 32 KB together.";
+        return Problem::new(Code::MalformedRequest, detail).into_response();
+    }
+    if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
+        return Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE).into_response();
+    }
+    next.run(request).await
+}
+
+fn head_bytes(request: &Request) -> usize {
+    let uri = request.uri();
+    let address = uri.path().len() + uri.query().map_or(0, str::len);
+    let headers = request.headers().iter();
+    headers.fold(address, |sum, (name, value)| {
+        sum + name.as_str().len() + value.len()
+    })
+}
+
+fn announced_bytes(request: &Request) -> Option<u64> {
+    let length = request.headers().get(CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+/// Gives the body a time to arrive in, and has it read to its end even if nobody wants it.
+fn guard_body(request: Request) -> Request {
+    if request.body().is_end_stream() {
+        return request;
+    }
+    // A client that asks before it sends has nothing under way.
+    let discards = !request.headers().contains_key(EXPECT);
+    request.map(|body| {
+        Body::from_stream(GuardedBody {
+            data: Some(body.into_data_stream()),
+            deadline: Box::pin(tokio::time::sleep(BODY_WITHIN)),
+            discards,
+        })
+    })
+}
+
+/// A body that fails when it takes too long, and is read on in the background when it is dropped.
+struct GuardedBody {
+    data: Option<BodyDataStream>,
+    deadline: Pin<Box<Sleep>>,
+    discards: bool,
+}
+
+impl Stream for GuardedBody {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(data) = &mut self.data else {
+            return Poll::Ready(None);
+        };
+        let mut polled = data.poll_next_unpin(context);
+        if polled.is_pending() && self.deadline.as_mut().poll(context).is_ready() {
+            polled = Poll::Ready(Some(Err(axum::Error::new("the body took too long"))));
+        }
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            self.data = None;
+        }
+        polled
+    }
+}
+
+impl Drop for GuardedBody {
+    fn drop(&mut self) {
+        let Some(data) = self.data.take().filter(|_| self.discards) else {
+            return;
+        };
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                // Whoever sends for longer is cut off.
+                let _ = tokio::time::timeout(DISCARD_WITHIN, discard(data)).await;
+            });
+        }
+    }
+}
+
+async fn discard(mut data: BodyDataStream) {
+    let mut bytes = 0;
+    while let Some(Ok(chunk)) = data.next().await {
+        bytes += chunk.len();
+        if bytes > DISCARD_BYTES_MAX {
+            return;
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The OpenAPI document: current, well formed, and what the server really answers.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use reqwest::{Method, Response};
+use serde_json::{Map, Value, json};
+
+use crate::support::program::Program;
+use crate::support::{NewConcert, TestApp};
+
+/// With this variable the committed document is written anew instead of compared.
+const UPDATE: &str = "STAGEDOOR_TEST_UPDATE";
+
+/// The calls of the API, as the router has them.
+const CALLS: [(&str, &str); 5] = [
+    ("get", "/concerts"),
+    ("get", "/concerts/{id}"),
+    ("get", "/reservations/{id}"),
+    ("post", "/reservations"),
+    ("post", "/reservations/{id}/cancel"),
+];
+const METHODS: [&str; 8] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+];
+
+fn committed() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json")
+}
+
+async fn printed() -> String {
+    let done = Program::new(&["openapi"]).run().await;
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    done.stdout
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_committed_document_is_what_the_program_prints_and_the_server_answers() {
+    let printed = printed().await;
+    if std::env::var_os(UPDATE).is_some() {
+        fs::write(committed(), &printed).unwrap();
+    }
+    let committed = fs::read_to_string(committed()).unwrap_or_default();
+    assert!(
+        committed == printed,
+        "docs/openapi.json is stale: run this test with {UPDATE}=1"
+    );
+    TestApp::run(async |app| {
+        let response = app.get("/api/v1/openapi.json").await;
+        assert_eq!(response.headers()["content-type"], "application/json");
+        let answered: Value = response.json().await.unwrap();
+        let printed: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(answered, printed);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_is_well_formed() {
+    let document: Value = serde_json::from_str(&printed().await).unwrap();
+    let version = document["openapi"].as_str().unwrap();
+    assert!(version.starts_with("3.1."), "{version}");
+    for required in ["title", "version"] {
+        assert_ne!(document["info"][required], "");
+    }
+    assert_eq!(document["servers"][0]["url"], "/api/v1");
+    check_references(&document, &document);
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations(&document) {
+        let name = format!("{method} {path}");
+        let id = operation["operationId"].as_str().unwrap().to_owned();
+        assert!(ids.insert(id), "{name}: its operationId isn't its own");
+        assert!(!text(&operation["summary"]).is_empty(), "{name}");
+        check_parameters(&name, &path, &operation);
+        for (status, response) in members(&operation["responses"]) {
+            let name = format!("{name} {status}");
+            assert!(status.parse::<u16>().is_ok(), "{name}");
+            // The one member that a response must have (OpenAPI 3.1, 4.8.17).
+            assert!(!text(&response["description"]).is_empty(), "{name}: no description");
+            let media_type = if status.starts_with('2') {
+                "application/json"
+            } else {
+                "application/problem+json"
+            };
+            let content = members(&response["content"]);
+            let is_typed = content.iter().all(|(key, _)| key == media_type);
+            assert!(is_typed && (status == "304" || content.len() == 1), "{name}");
+        }
+        for tag in operation["tags"].as_array().unwrap() {
+            let tags = document["tags"].as_array().unwrap();
+            assert!(tags.iter().any(|known| known["name"] == *tag), "{name}: {tag}");
+        }
+        for scheme in operation["security"].as_array().into_iter().flatten() {
+            for (key, _) in members(scheme) {
+                let known = &document["components"]["securitySchemes"][&key];
+                assert!(known.is_object(), "{name}: {key}");
+            }
+        }
+    }
+}
+
+fn check_parameters(name: &str, path: &str, operation: &Value) {
+    let in_path: BTreeSet<String> = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(str::to_owned)
+        .collect();
+    let mut declared = BTreeSet::new();
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let place = text(&parameter["in"]);
+        assert!(["query", "path", "header", "cookie"].contains(&place), "{name}");
+        assert!(parameter["schema"].is_object(), "{name}");
+        if place == "path" {
+            assert_eq!(parameter["required"], true, "{name}");
+            declared.insert(text(&parameter["name"]).to_owned());
+        }
+    }
+    assert_eq!(declared, in_path, "{name}");
+}
+
+fn check_references(document: &Value, part: &Value) {
+    match part {
+        Value::Object(map) => {
+            if let Some(Value::String(reference)) = map.get("$ref") {
+                assert!(resolve(document, reference).is_object(), "{reference}");
+            }
+            for value in map.values() {
+                check_references(document, value);
+            }
+        }
+        Value::Array(list) => {
+            for value in list {
+                check_references(document, value);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documents_calls_are_the_routers() {
+    let document: Value = serde_json::from_str(&printed().await).unwrap();
+    let mut documented: Vec<(String, String)> = operations(&document)
+        .into_iter()
+        .map(|(method, path, _)| (method, path))
+        .collect();
+    documented.sort();
+    let calls = CALLS.map(|(method, path)| (method.to_owned(), path.to_owned()));
+    assert_eq!(documented, calls);
+    TestApp::run(async |app| {
+        let paths: BTreeSet<&str> = CALLS.iter().map(|(_, path)| *path).collect();
+        for path in paths {
+            let address = format!("/api/v1{}", path.replace("{id}", "1"));
+            let refused = app.request(Method::PATCH, &address).send().await.unwrap();
+            assert_eq!(refused.status(), 405, "{path}");
+            let allowed: BTreeSet<String> = refused.headers()["allow"]
+                .to_str()
+                .unwrap()
+                .split(',')
+                .map(|method| method.trim().to_ascii_lowercase())
+                .filter(|method| method != "head")
+                .collect();
+            let own = CALLS.iter().filter(|(_, known)| *known == path);
+            let own: BTreeSet<String> = own.map(|(method, _)| (*method).to_owned()).collect();
+            assert_eq!(allowed, own, "{path}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_answers_fit_the_document() {
+    let document: Value = serde_json::from_str(&printed().await).unwrap();
+    TestApp::run(async |app| {
+        let paid = app.plant(NewConcert::default()).await;
+        let free = NewConcert {
+            price: "0",
+            tickets: 2,
+            ..NewConcert::default()
+        };
+        let free = app.plant(free).await;
+        let check = async |call: (&str, &str), response: Response, status: u16| {
+            check_answer(&document, call, response, status).await
+        };
+        let [list, show, find, reserve, cancel] = [
+            ("get", "/concerts"),
+            ("get", "/concerts/{id}"),
+            ("get", "/reservations/{id}"),
+            ("post", "/reservations"),
+            ("post", "/reservations/{id}/cancel"),
+        ];
+        check(list, app.get("/api/v1/concerts?limit=1").await, 200).await;
+        check(list, app.get("/api/v1/concerts?limit=0").await, 422).await;
+        check(show, app.get(&format!("/api/v1/concerts/{paid}")).await, 200).await;
+        check(show, app.get("/api/v1/concerts/999999").await, 404).await;
+        let send = async |concert: i32, quantity: i32| {
+            let request = app.reserve(concert, quantity, "som").header("idempotency-key", "k");
+            request.send().await.unwrap()
+        };
+        let held = check(reserve, send(paid, 1).await, 201).await;
+        check(reserve, send(paid, 1).await, 201).await;
+        check(reserve, send(paid, 2).await, 422).await;
+        let confirmed = app.reserve(free, 1, "free").send().await.unwrap();
+        let confirmed = check(reserve, confirmed, 201).await;
+        for (concert, quantity, status) in [(free, 2, 409), (paid, 11, 409), (999_999, 1, 404)] {
+            let refused = app.reserve(concert, quantity, "more").send().await.unwrap();
+            check(reserve, refused, status).await;
+        }
+        for (media_type, body, status) in [
+            ("text/plain", "{}".to_owned(), 415),
+            ("application/json", "{}".to_owned(), 422),
+            ("application/json", "{".to_owned(), 400),
+            ("application/json", " ".repeat(70_000), 413),
+        ] {
+            let request = app
+                .request(Method::POST, "/api/v1/reservations")
+                .header("content-type", media_type)
+                .body(body);
+            check(reserve, request.send().await.unwrap(), status).await;
+        }
+        for reservation in [&held, &confirmed] {
+            let shown = app.with_token(Method::GET, reservation, "").send().await;
+            check(find, shown.unwrap(), 200).await;
+        }
+        check(find, app.get("/api/v1/reservations/RES1-00000000").await, 404).await;
+        for status in [200, 409] {
+            let cancelled = app.with_token(Method::POST, &held, "/cancel").send().await;
+            check(cancel, cancelled.unwrap(), status).await;
+        }
+        let foreign = json!({ "id": held["id"], "access_token": "nonsense" });
+        let foreign = app.with_token(Method::POST, &foreign, "/cancel").send().await;
+        check(cancel, foreign.unwrap(), 404).await;
+    })
+    .await;
+}
+
+/// Compares an answer with what the document says of its call and status; gives back its body.
+async fn check_answer(
+    document: &Value,
+    (method, path): (&str, &str),
+    response: Response,
+    status: u16,
+) -> Value {
+    let name = format!("{method} {path} {status}");
+    assert_eq!(response.status(), status, "{name}");
+    let documented = &document["paths"][path][method]["responses"][status.to_string()];
+    assert!(documented.is_object(), "{name} isn't documented");
+    let media_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+    let schema = &documented["content"][&media_type]["schema"];
+    assert!(schema.is_object(), "{name}: {media_type} isn't documented");
+    for (header, _) in members(&documented["headers"]) {
+        // The only one that some answers of this status don't have.
+        let is_there = response.headers().contains_key(header.to_ascii_lowercase());
+        assert!(is_there || header == "Idempotent-Replayed", "{name}: {header}");
+    }
+    let body: Value = response.json().await.unwrap();
+    let mut faults = Vec::new();
+    check_value(document, schema, &body, &mut ("$".to_owned(), &mut faults));
+    assert!(faults.is_empty(), "{name}: {faults:#?} in {body:#}");
+    body
+}
+
+/// The parts of JSON Schema that the document uses, and one rule more: no undocumented member.
+fn check_value(
+    document: &Value,
+    schema: &Value,
+    value: &Value,
+    (place, faults): &mut (String, &mut Vec<String>),
+) {
+    let schema = flatten(document, schema);
+    let kinds = match &schema["type"] {
+        Value::String(kind) => vec![kind.as_str()],
+        Value::Array(kinds) => kinds.iter().map(text).collect(),
+        _ => Vec::new(),
+    };
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_i64() => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    if !kinds.contains(&kind) {
+        faults.push(format!("{place} is of type {kind}, not {kinds:?}"));
+        return;
+    }
+    if let (Some(number), Some(least)) = (value.as_i64(), schema["minimum"].as_i64())
+        && number < least
+    {
+        faults.push(format!("{place} is below {least}"));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        let place = format!("{place}[{index}]");
+        check_value(document, &schema["items"], item, &mut (place, faults));
+    }
+    let Some(object) = value.as_object() else {
+        return;
+    };
+    for required in schema["required"].as_array().into_iter().flatten() {
+        if !object.contains_key(text(required)) {
+            faults.push(format!("{place} has no {required}"));
+        }
+    }
+    for (name, member) in object {
+        let place = format!("{place}.{name}");
+        match schema["properties"].get(name) {
+            Some(schema) => check_value(document, schema, member, &mut (place, faults)),
+            None => faults.push(format!("{place} isn't documented")),
+        }
+    }
+}
+
+/// A schema without references and with the parts of `allOf` put together.
+fn flatten(document: &Value, schema: &Value) -> Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return flatten(document, resolve(document, reference));
+    }
+    let Some(parts) = schema["allOf"].as_array() else {
+        return schema.clone();
+    };
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for part in parts {
+        let part = flatten(document, part);
+        properties.extend(members(&part["properties"]));
+        required.extend(part["required"].as_array().cloned().unwrap_or_default());
+    }
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+fn resolve<'a>(document: &'a Value, reference: &str) -> &'a Value {
+    let pointer = reference.strip_prefix('#').expect("a reference within the document");
+    document.pointer(pointer).unwrap_or(&Value::Null)
+}
+
+/// Every operation with its method and path.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let mut operations = Vec::new();
+    for (path, item) in members(&document["paths"]) {
+        assert!(path.starts_with('/'), "{path}");
+        for (method, operation) in members(&item) {
+            assert!(METHODS.contains(&method.as_str()), "{path}: {method}");
+            operations.push((method, path.clone(), operation));
+        }
+    }
+    operations
+}
+
+fn members(value: &Value) -> Vec<(String, Value)> {
+    let members = value.as_object().into_iter().flatten();
+    members.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

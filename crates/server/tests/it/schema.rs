@@ -1,0 +1,723 @@
+//! The database as the specification has it: tables, constraints, migrations, rights and plans.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::process::Command;
+
+use store::migrate::{self, MigrateError, SchemaState};
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use crate::support::{APP, OWNER, TestDatabase, cluster, connect, logins};
+
+/// The specification's tables: columns in order with their types.
+const CONCERTS: &[(&str, &str)] = &[
+    ("id", "SERIAL"),
+    ("name", "VARCHAR(255)"),
+    ("artist", "VARCHAR(255)"),
+    ("date", "DATE"),
+    ("venue", "VARCHAR(255)"),
+    ("total_tickets", "INTEGER"),
+    ("available_tickets", "INTEGER"),
+    ("price", "DECIMAL(10,2)"),
+    ("status", "VARCHAR(50)"),
+    ("image_url", "TEXT"),
+    ("description", "TEXT"),
+    ("created_at", "TIMESTAMP"),
+    ("updated_at", "TIMESTAMP"),
+    ("deleted_at", "TIMESTAMP"),
+];
+const RESERVATIONS: &[(&str, &str)] = &[
+    ("id", "VARCHAR(50)"),
+    ("concert_id", "INTEGER"),
+    ("customer_name", "VARCHAR(255)"),
+    ("customer_email", "VARCHAR(255)"),
+    ("quantity", "INTEGER"),
+    ("total_price", "DECIMAL(10,2)"),
+    ("status", "VARCHAR(50)"),
+    ("google_auth", "BOOLEAN"),
+    ("payment_status", "VARCHAR(50)"),
+    ("reserved_at", "TIMESTAMP"),
+    ("created_at", "TIMESTAMP"),
+    ("updated_at", "TIMESTAMP"),
+    ("deleted_at", "TIMESTAMP"),
+];
+const ADMIN_USERS: &[(&str, &str)] = &[
+    ("id", "SERIAL"),
+    ("username", "VARCHAR(100)"),
+    ("password", "VARCHAR(255)"),
+    ("email", "VARCHAR(255)"),
+    ("role", "VARCHAR(50)"),
+    ("is_active", "BOOLEAN"),
+    ("last_login", "TIMESTAMP"),
+    ("created_at", "TIMESTAMP"),
+    ("updated_at", "TIMESTAMP"),
+    ("deleted_at", "TIMESTAMP"),
+];
+const AUDIT_LOGS: &[(&str, &str)] = &[
+    ("id", "SERIAL"),
+    ("user_id", "INTEGER"),
+    ("action", "VARCHAR(255)"),
+    ("table_name", "VARCHAR(100)"),
+    ("record_id", "VARCHAR(50)"),
+    ("old_values", "JSONB"),
+    ("new_values", "JSONB"),
+    ("ip_address", "VARCHAR(45)"),
+    ("created_at", "TIMESTAMP"),
+];
+/// A table's name with its specified columns.
+type Specified = (&'static str, &'static [(&'static str, &'static str)]);
+
+const TABLES: [Specified; 4] = [
+    ("concerts", CONCERTS),
+    ("reservations", RESERVATIONS),
+    ("admin_users", ADMIN_USERS),
+    ("audit_logs", AUDIT_LOGS),
+];
+
+/// Where the specification leaves a value out; every other column is NOT NULL.
+const NULLABLE: [&str; 9] = [
+    "deleted_at",
+    "last_login",
+    "image_url",
+    "description",
+    "audit_logs.user_id",
+    "audit_logs.record_id",
+    "audit_logs.old_values",
+    "audit_logs.new_values",
+    "audit_logs.ip_address",
+];
+
+const INDEXES: [(&str, &str); 8] = [
+    ("idx_admin_users_username", "admin_users"),
+    ("idx_audit_logs_created", "audit_logs"),
+    ("idx_concerts_date", "concerts"),
+    ("idx_concerts_status", "concerts"),
+    ("idx_reservations_concert", "reservations"),
+    ("idx_reservations_created", "reservations"),
+    ("idx_reservations_email", "reservations"),
+    ("idx_reservations_status", "reservations"),
+];
+
+const KEYS: [&str; 8] = [
+    "admin_users PRIMARY KEY (id)",
+    "admin_users UNIQUE (email)",
+    "admin_users UNIQUE (username)",
+    "audit_logs FOREIGN KEY (user_id) REFERENCES admin_users(id)",
+    "audit_logs PRIMARY KEY (id)",
+    "concerts PRIMARY KEY (id)",
+    "reservations FOREIGN KEY (concert_id) REFERENCES concerts(id)",
+    "reservations PRIMARY KEY (id)",
+];
+
+/// One column as it is: name, type in the specification's words, nullability, default.
+const COLUMNS: &str = "
+    SELECT column_name::text,
+           CASE WHEN column_default LIKE 'nextval(%' AND data_type = 'integer' THEN 'SERIAL'
+                WHEN data_type = 'character varying'
+                    THEN format('VARCHAR(%s)', character_maximum_length)
+                WHEN data_type = 'numeric'
+                    THEN format('DECIMAL(%s,%s)', numeric_precision, numeric_scale)
+                WHEN data_type = 'timestamp without time zone' AND datetime_precision = 6
+                    THEN 'TIMESTAMP'
+                ELSE upper(data_type) END,
+           is_nullable = 'YES',
+           coalesce(column_default, '')
+    FROM information_schema.columns
+    WHERE table_schema = 'public' AND table_name = $1
+    ORDER BY ordinal_position";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_four_tables_are_the_specifications_to_the_letter() {
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    for (table, specified) in TABLES {
+        let rows = postgres.query(COLUMNS, &[&table]).await.unwrap();
+        let found: Vec<(String, String)> =
+            rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let found: Vec<(&str, &str)> = found
+            .iter()
+            .map(|(name, kind)| (name.as_str(), kind.as_str()))
+            .collect();
+        assert_eq!(found[..specified.len()], *specified, "{table}");
+        for (index, row) in rows.iter().enumerate() {
+            let (name, is_nullable, default): (String, bool, String) =
+                (row.get(0), row.get(2), row.get(3));
+            let is_ours = index >= specified.len();
+            let may_be_null = is_ours
+                || NULLABLE.contains(&name.as_str())
+                || NULLABLE.contains(&format!("{table}.{name}").as_str());
+            assert_eq!(is_nullable, may_be_null, "{table}.{name}");
+            if !is_ours {
+                assert_eq!(default, expected_default(table, &name), "{table}.{name}");
+            }
+        }
+    }
+}
+
+fn expected_default(table: &str, column: &str) -> String {
+    match (table, column) {
+        ("reservations", "id") => String::new(),
+        (table, "id") => format!("nextval('{table}_id_seq'::regclass)"),
+        ("reservations", "status" | "payment_status") => "'pending'::character varying".to_owned(),
+        (_, "google_auth") => "false".to_owned(),
+        (_, "is_active") => "true".to_owned(),
+        (_, "reserved_at" | "created_at" | "updated_at") => {
+            "(now() AT TIME ZONE 'utc'::text)".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn indexes_and_keys_are_the_specifications() {
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    let indexes = "
+        SELECT index.relname || ' ' || t.relname || CASE WHEN indisvalid AND indisready THEN ''
+                                                         ELSE ' (invalid)' END
+        FROM pg_index
+        JOIN pg_class index ON index.oid = indexrelid
+        JOIN pg_class t ON t.oid = indrelid
+        WHERE index.relname LIKE 'idx\\_%' ORDER BY 1";
+    let expected = INDEXES.map(|(index, table)| format!("{index} {table}"));
+    assert_eq!(lines(&postgres, indexes).await, expected);
+    let keys = "
+        SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid)
+        FROM pg_constraint
+        WHERE contype IN ('p', 'f', 'u')
+          AND conrelid::regclass::text IN ('concerts', 'reservations', 'admin_users', 'audit_logs')
+        ORDER BY 1";
+    assert_eq!(lines(&postgres, keys).await, KEYS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn default_instants_are_utc_whatever_the_sessions_time_zone_is() {
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    let set = "SET TimeZone = 'Asia/Bangkok'";
+    postgres.batch_execute(set).await.unwrap();
+    for table in GOOD_ROWS {
+        let statement = format!("{} RETURNING extract(epoch FROM created_at)::bigint", table.insert(None));
+        let stored: i64 = postgres.query_one(&statement, &[]).await.unwrap().get(0);
+        let now: i64 = postgres
+            .query_one("SELECT extract(epoch FROM now())::bigint", &[])
+            .await
+            .unwrap()
+            .get(0);
+        assert!((now - stored).abs() < 60, "{}: {stored} at {now}", table.name);
+    }
+    let others = "
+        SELECT count(*) FROM reservations, admin_users
+        WHERE reserved_at = reservations.created_at
+          AND reservations.updated_at = reservations.created_at
+          AND admin_users.updated_at = admin_users.created_at";
+    assert_eq!(count(&postgres, others).await, 1);
+}
+
+/// A table with a row that it takes.
+#[derive(Clone, Copy)]
+struct GoodRow {
+    name: &'static str,
+    row: &'static [(&'static str, &'static str)],
+}
+
+impl GoodRow {
+    /// The statement that inserts the row, with columns written otherwise.
+    fn insert(self, otherwise: Option<(&str, &str)>) -> String {
+        let mut row: Vec<(&str, &str)> = self.row.to_vec();
+        if let Some((column, value)) = otherwise {
+            row.retain(|(name, _)| *name != column);
+            row.push((column, value));
+        }
+        let (columns, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
+        format!(
+            "INSERT INTO {} ({}) VALUES ({})",
+            self.name,
+            columns.join(", "),
+            values.join(", ")
+        )
+    }
+}
+
+const GOOD_ROWS: [GoodRow; 5] = [
+    GoodRow {
+        name: "concerts",
+        row: &[
+            ("name", "'n'"),
+            ("artist", "'a'"),
+            ("date", "'2027-01-31'"),
+            ("venue", "'v'"),
+            ("total_tickets", "10"),
+            ("available_tickets", "10"),
+            ("price", "0"),
+            ("status", "'open'"),
+        ],
+    },
+    GoodRow {
+        name: "reservations",
+        row: &[
+            ("id", "'RES1-00000000'"),
+            ("concert_id", "(SELECT min(id) FROM concerts)"),
+            ("customer_name", "'n'"),
+            ("customer_email", "'n@example.com'"),
+            ("quantity", "1"),
+            ("total_price", "0"),
+        ],
+    },
+    GoodRow {
+        name: "admin_users",
+        row: &[
+            ("username", "'u'"),
+            ("password", "'p'"),
+            ("email", "'u@example.com'"),
+            ("role", "'admin'"),
+        ],
+    },
+    GoodRow {
+        name: "audit_logs",
+        row: &[("action", "'CREATE'"), ("table_name", "'concerts'")],
+    },
+    GoodRow {
+        name: "admission_receipts",
+        row: &[
+            ("key_digest", "decode(repeat('00', 16), 'hex')"),
+            ("values_digest", "decode(repeat('00', 16), 'hex')"),
+            ("reservation_id", "'RES1-00000000'"),
+            ("request_id", "gen_random_uuid()"),
+        ],
+    },
+];
+
+/// Column, value, and the constraint that must refuse it.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("name", "''", "concerts_name_check"),
+    ("artist", "''", "concerts_artist_check"),
+    ("venue", "''", "concerts_venue_check"),
+    ("available_tickets", "-1", "concerts_available_tickets_check"),
+    ("available_tickets", "11", "concerts_available_tickets_check"),
+    ("price", "-0.01", "concerts_price_check"),
+    ("status", "''", "concerts_status_check"),
+    ("status", "'Open'", "concerts_status_check"),
+    ("status", "'deleted'", "concerts_status_check"),
+    ("id", "''", "reservations_id_check"),
+    ("customer_name", "''", "reservations_customer_name_check"),
+    ("customer_email", "''", "reservations_customer_email_check"),
+    ("quantity", "0", "reservations_quantity_check"),
+    ("quantity", "-1", "reservations_quantity_check"),
+    ("total_price", "-0.01", "reservations_total_price_check"),
+    ("status", "'open'", "reservations_status_check"),
+    ("status", "'PENDING'", "reservations_status_check"),
+    ("payment_status", "'paid'", "reservations_payment_status_check"),
+    ("payment_status", "''", "reservations_payment_status_check"),
+    ("username", "''", "admin_users_username_check"),
+    ("password", "''", "admin_users_password_check"),
+    ("email", "''", "admin_users_email_check"),
+    ("role", "'root'", "admin_users_role_check"),
+    ("role", "'Admin'", "admin_users_role_check"),
+    ("action", "'SELECT'", "audit_logs_action_check"),
+    ("action", "'create'", "audit_logs_action_check"),
+    ("key_digest", "'\\x00'", "admission_receipts_key_digest_check"),
+    ("values_digest", "'\\x00'", "admission_receipts_values_digest_check"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_named_check_refuses_its_row() {
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    let mut tried = BTreeSet::new();
+    for table in GOOD_ROWS {
+        let own = REFUSED
+            .iter()
+            .filter(|(_, _, constraint)| constraint.starts_with(&format!("{}_", table.name)));
+        for &(column, value, constraint) in own {
+            let statement = table.insert(Some((column, value)));
+            let error = postgres.batch_execute(&statement).await.unwrap_err();
+            let refusal = error.as_db_error().expect("a refusal");
+            assert_eq!(refusal.code(), &SqlState::CHECK_VIOLATION, "{statement}");
+            assert_eq!(refusal.constraint(), Some(constraint), "{statement}");
+            tried.insert(constraint.to_owned());
+        }
+        let good = table.insert(None);
+        postgres.batch_execute(&good).await.expect("a good row");
+    }
+    for (statement, constraint) in [
+        (
+            "UPDATE concerts SET total_tickets = 9",
+            "concerts_available_tickets_check",
+        ),
+        (
+            "ALTER TABLE concerts DROP CONSTRAINT concerts_available_tickets_check;
+             UPDATE concerts SET total_tickets = -1",
+            "concerts_total_tickets_check",
+        ),
+    ] {
+        // Several statements at once are one transaction, which the last one undoes.
+        let error = postgres.batch_execute(statement).await.unwrap_err();
+        let refusal = error.as_db_error().expect("a refusal");
+        assert_eq!(refusal.constraint(), Some(constraint));
+    }
+    let all = "
+        SELECT conname::text FROM pg_constraint
+        WHERE contype = 'c' AND connamespace = 'public'::regnamespace ORDER BY 1";
+    let mut all = lines(&postgres, all).await;
+    // No total below zero gets past `available_tickets BETWEEN 0 AND total_tickets`, whose name
+    // comes first.
+    all.retain(|name| name != "concerts_total_tickets_check");
+    let tried: Vec<String> = tried.into_iter().collect();
+    assert_eq!(all, tried, "every check of the database is tried");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_constraint_has_a_name_by_the_rule() {
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    let constraints = "
+        SELECT conrelid::regclass::text, conname::text, contype::text,
+               (SELECT array_agg(attname::text ORDER BY array_position(conkey, attnum))
+                FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey))
+        FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace
+          AND conrelid <> 'refinery_schema_history'::regclass";
+    let rows = postgres.query(constraints, &[]).await.unwrap();
+    assert!(rows.len() > 20, "{} constraints", rows.len());
+    for row in rows {
+        let (table, name, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        let columns: Vec<String> = row.get(3);
+        let joined = columns.join("_");
+        let allowed: Vec<String> = match kind.as_str() {
+            "p" => vec![format!("{table}_pkey")],
+            "u" => vec![format!("{table}_{joined}_key")],
+            "f" => vec![format!("{table}_{joined}_fkey")],
+            // A check that compares columns may be named after the one that it is about.
+            "c" => columns
+                .iter()
+                .chain([&joined])
+                .map(|column| format!("{table}_{column}_check"))
+                .collect(),
+            other => panic!("{name} is of the unknown kind {other}"),
+        };
+        assert!(allowed.contains(&name), "{name} should be one of {allowed:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrating_twice_changes_nothing() {
+    let database = TestDatabase::empty().await;
+    let owner = database.url(OWNER);
+    let first = migrate::migrate(&owner, &logins()).await.unwrap();
+    assert_eq!(first.migrations.len(), wanted());
+    let before = dump(&database);
+    assert!(before.contains("CREATE TABLE public.concerts"), "{before}");
+    assert!(before.contains("GRANT "), "{before}");
+    let second = migrate::migrate(&owner, &logins()).await.unwrap();
+    assert_eq!(second, migrate::Migrated::default());
+    assert_eq!(dump(&database), before);
+    let state = migrate::check(&owner).await.unwrap();
+    let version = migrate::wanted_version();
+    assert_eq!(state, SchemaState::Current { version });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_migrations_at_once_on_an_empty_database_both_succeed() {
+    let database = TestDatabase::empty().await;
+    let owner = database.url(OWNER);
+    let logins = logins();
+    let (one, other) = tokio::join!(
+        migrate::migrate(&owner, &logins),
+        migrate::migrate(&owner, &logins)
+    );
+    let mut applied = [one.unwrap().migrations.len(), other.unwrap().migrations.len()];
+    applied.sort_unstable();
+    assert_eq!(applied, [0, wanted()], "one waits for the other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_schema_is_left_alone() {
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    let newer = "
+        INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+        SELECT 99, 'from_tomorrow', applied_on, checksum FROM refinery_schema_history LIMIT 1";
+    postgres.batch_execute(newer).await.unwrap();
+    let before = dump(&database);
+    let owner = database.url(OWNER);
+    let refused = migrate::migrate(&owner, &logins()).await.unwrap_err();
+    let MigrateError::Newer { version, wanted } = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!((version, wanted), (99, migrate::wanted_version()));
+    let state = migrate::check(&owner).await.unwrap();
+    assert_eq!(state, SchemaState::Newer { version, wanted });
+    assert_eq!(dump(&database), before);
+}
+
+/// Every right that a role of the product, or everybody, has in a database.
+pub(crate) const RIGHTS: &[&str] = &[
+    "stagedoor_app database: CONNECT",
+    "stagedoor_app schema public: USAGE",
+    "stagedoor_app sequence concerts_id_seq: USAGE",
+    "stagedoor_app table admission_receipts: DELETE,INSERT,SELECT,UPDATE",
+    "stagedoor_app table concerts: INSERT,SELECT,UPDATE",
+    "stagedoor_app table refinery_schema_history: SELECT",
+    "stagedoor_app table reservations: INSERT,SELECT,UPDATE",
+    "stagedoor_backup database: CONNECT",
+    "stagedoor_monitor database: CONNECT",
+    "stagedoor_monitor member of pg_monitor",
+    "stagedoor_monitor schema public: USAGE",
+    "stagedoor_monitor table refinery_schema_history: SELECT",
+    "stagedoor_report column admin_users.created_at: SELECT",
+    "stagedoor_report column admin_users.deleted_at: SELECT",
+    "stagedoor_report column admin_users.email: SELECT",
+    "stagedoor_report column admin_users.id: SELECT",
+    "stagedoor_report column admin_users.is_active: SELECT",
+    "stagedoor_report column admin_users.last_login: SELECT",
+    "stagedoor_report column admin_users.role: SELECT",
+    "stagedoor_report column admin_users.updated_at: SELECT",
+    "stagedoor_report column admin_users.username: SELECT",
+    "stagedoor_report database: CONNECT",
+    "stagedoor_report schema public: USAGE",
+    "stagedoor_report table audit_logs: SELECT",
+    "stagedoor_report table concerts: SELECT",
+    "stagedoor_report table refinery_schema_history: SELECT",
+    "stagedoor_report table reservations: SELECT",
+];
+
+/// Rights as PostgreSQL keeps them; where none were ever set, its own defaults count.
+const RIGHTS_FOUND: &str = "
+    WITH who AS (
+        SELECT oid, rolname::text AS name FROM pg_roles WHERE rolname ~ '^stagedoor_(app|report|monitor|backup)$'
+        UNION ALL SELECT 0, 'PUBLIC'
+    ), place AS (
+        SELECT oid, nspname::text AS name, nspowner, nspacl FROM pg_namespace
+        WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+    ), thing AS (
+        SELECT 'database' AS name, coalesce(datacl, acldefault('d', datdba)) AS acl
+        FROM pg_database WHERE datname = current_database()
+        UNION ALL
+        SELECT 'schema ' || name, coalesce(nspacl, acldefault('n', nspowner)) FROM place
+        UNION ALL
+        SELECT CASE relkind WHEN 'S' THEN 'sequence ' ELSE 'table ' END || relname,
+               coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\", relowner))
+        FROM pg_class JOIN place ON place.oid = relnamespace
+        WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        UNION ALL
+        SELECT 'column ' || relname || '.' || attname, attacl
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        JOIN place ON place.oid = relnamespace
+        WHERE attacl IS NOT NULL
+        UNION ALL
+        SELECT 'function ' || pg_proc.oid::regprocedure, coalesce(proacl, acldefault('f', proowner))
+        FROM pg_proc JOIN place ON place.oid = pronamespace
+        UNION ALL
+        SELECT 'default for ' || defaclobjtype::text, defaclacl FROM pg_default_acl
+    )
+    SELECT who.name || ' ' || thing.name || ': '
+           || string_agg(privilege_type || CASE WHEN is_grantable THEN '*' ELSE '' END, ','
+                         ORDER BY privilege_type) AS line
+    FROM thing, aclexplode(acl) JOIN who ON who.oid = grantee
+    GROUP BY who.name, thing.name
+    UNION ALL
+    SELECT who.name || ' member of ' || roleid::regrole::text
+    FROM pg_auth_members JOIN who ON who.oid = member
+    UNION ALL
+    SELECT who.name || ' owns ' || pg_class.oid::regclass FROM pg_class JOIN who ON who.oid = relowner
+    ORDER BY line";
+
+/// The rights in a database, in the words of [`RIGHTS`].
+pub(crate) async fn rights(postgres: &Client) -> Vec<String> {
+    lines(postgres, RIGHTS_FOUND).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_has_exactly_its_rights() {
+    // A copy of a database has no rights of its own, so this one is migrated itself.
+    let database = TestDatabase::empty().await;
+    migrate::migrate(&database.url(OWNER), &logins())
+        .await
+        .unwrap();
+    let postgres = database.superuser().await;
+    assert_eq!(rights(&postgres).await, RIGHTS);
+    let powers = "
+        SELECT rolname::text FROM pg_roles
+        WHERE rolname LIKE 'stagedoor\\_%'
+          AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)";
+    assert_eq!(lines(&postgres, powers).await, [""; 0]);
+    let settings = "
+        SELECT unnest(setconfig) FROM pg_db_role_setting
+        WHERE setrole = 'stagedoor_app'::regrole ORDER BY 1";
+    let expected = ["TimeZone=UTC", "statement_timeout=120s"];
+    assert_eq!(lines(&postgres, settings).await, expected);
+}
+
+/// What the server's login must not be able to do, however it is asked.
+const FORBIDDEN: &[&str] = &[
+    "CREATE TABLE t (x int)",
+    "CREATE TEMP TABLE t (x int)",
+    "CREATE SCHEMA s",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE VIEW v AS SELECT 1",
+    "CREATE INDEX ON concerts (name)",
+    "CREATE ROLE r",
+    "CREATE DATABASE d",
+    "ALTER TABLE concerts ADD COLUMN x int",
+    "ALTER TABLE concerts DROP CONSTRAINT concerts_price_check",
+    "ALTER TABLE audit_logs DISABLE TRIGGER ALL",
+    "ALTER TABLE reservations DISABLE ROW LEVEL SECURITY",
+    "ALTER ROLE stagedoor_app SUPERUSER",
+    "ALTER SYSTEM SET log_statement = 'none'",
+    "DROP TABLE admission_receipts",
+    "TRUNCATE concerts CASCADE",
+    "TRUNCATE reservations",
+    "TRUNCATE admission_receipts",
+    "TRUNCATE audit_logs",
+    "DELETE FROM concerts",
+    "DELETE FROM reservations",
+    "SELECT 1 FROM audit_logs",
+    "INSERT INTO audit_logs (action, table_name) VALUES ('CREATE', 'concerts')",
+    "UPDATE audit_logs SET action = 'DELETE'",
+    "DELETE FROM audit_logs",
+    "SELECT username FROM admin_users",
+    "INSERT INTO admin_users (username, password, email, role) VALUES ('a', 'b', 'c', 'admin')",
+    "UPDATE admin_users SET role = 'superadmin'",
+    "DELETE FROM admin_users",
+    "INSERT INTO refinery_schema_history (version) VALUES (99)",
+    "SELECT setval('concerts_id_seq', 1)",
+    "SELECT nextval('audit_logs_id_seq')",
+    "SET ROLE stagedoor_owner",
+    "SET ROLE stagedoor_report",
+    "SET SESSION AUTHORIZATION stagedoor_owner",
+    "SET session_replication_role = replica",
+    "COPY concerts TO PROGRAM 'cat'",
+    "COPY concerts TO '/tmp/concerts'",
+    "SELECT pg_read_file('postgresql.conf')",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_login_may_do_nothing_else() {
+    let database = TestDatabase::empty().await;
+    migrate::migrate(&database.url(OWNER), &logins())
+        .await
+        .unwrap();
+    let before = dump(&database);
+    let app = connect(&database.url(APP)).await;
+    for statement in FORBIDDEN {
+        let refused = app.batch_execute(statement).await;
+        let code = refused.err().and_then(|error| error.code().cloned());
+        assert_eq!(code, Some(SqlState::INSUFFICIENT_PRIVILEGE), "{statement}");
+    }
+    assert_eq!(dump(&database), before);
+    for statement in [
+        GOOD_ROWS[0].insert(None),
+        GOOD_ROWS[1].insert(None),
+        "UPDATE concerts SET available_tickets = 9".to_owned(),
+        "SELECT 1 FROM concerts FOR UPDATE".to_owned(),
+    ] {
+        let done = app.batch_execute(&statement).await;
+        assert!(done.is_ok(), "{statement}: {done:?}");
+    }
+}
+
+/// The specification's most common queries, word for word.
+const QUERY_1: &str = "SELECT * FROM concerts
+WHERE status = 'open' AND date >= CURRENT_DATE
+ORDER BY date ASC";
+const QUERY_2: &str = "SELECT * FROM reservations
+WHERE customer_email = $1
+ORDER BY created_at DESC";
+const QUERY_3: &str = "SELECT COUNT(*) FROM reservations
+WHERE concert_id = $1 AND status = 'confirmed'";
+const QUERY_4: &str = "SELECT available_tickets FROM concerts WHERE id = $1 FOR UPDATE";
+
+/// Ten years of concerts, most of them over; one of them with a fifth of all reservations.
+const YEARS_OF_DATA: &str = "
+    INSERT INTO concerts (name, artist, date, venue, total_tickets, available_tickets, price, status)
+    SELECT 'Concert ' || n, 'Artist ' || n % 500, CURRENT_DATE + (n * 7919 % 3650 - 3500),
+           'Venue ' || n % 40, 1000, 500, 100,
+           CASE WHEN n * 7919 % 3650 < 3400 THEN 'archived' WHEN n % 5 = 0 THEN 'closed' ELSE 'open' END
+    FROM generate_series(1, 20000) n;
+    INSERT INTO reservations (id, concert_id, customer_name, customer_email, quantity, total_price,
+                              status, payment_status, created_at)
+    SELECT 'RES' || n || '-00000000', CASE WHEN n % 5 = 0 THEN 7 ELSE 1 + n * 31 % 20000 END,
+           'Customer', 'customer' || n % 25000 || '@example.com', 1, 100,
+           (ARRAY['confirmed', 'confirmed', 'confirmed', 'expired', 'cancelled', 'pending'])[1 + n % 6],
+           'completed', now() - n * interval '1 minute'
+    FROM generate_series(1, 60000) n;
+    VACUUM ANALYZE concerts;
+    VACUUM ANALYZE reservations;";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_specifications_queries_run_on_its_indexes() {
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    for statement in YEARS_OF_DATA.split_inclusive(';') {
+        postgres.batch_execute(statement).await.unwrap();
+    }
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        let set = format!("SET plan_cache_mode = {mode}");
+        postgres.batch_execute(&set).await.unwrap();
+        let plan = explain(&postgres, QUERY_1, "").await;
+        let is_indexed = ["idx_concerts_status", "idx_concerts_date"]
+            .iter()
+            .any(|index| plan.contains(index));
+        assert!(is_indexed && !plan.contains("Seq Scan"), "{plan}");
+        let plan = explain(&postgres, QUERY_2, "('customer77@example.com')").await;
+        assert!(plan.contains("idx_reservations_email"), "{plan}");
+        for concert in ["(7)", "(8)"] {
+            let plan = explain(&postgres, QUERY_3, concert).await;
+            let wanted = "Index Only Scan using idx_reservations_concert";
+            assert!(plan.contains(wanted), "{plan}");
+        }
+        let plan = explain(&postgres, QUERY_4, "(7)").await;
+        assert!(plan.contains("Index Scan using concerts_pkey"), "{plan}");
+    }
+    // On a table as small as this one, sorting a customer's few rows costs a percent less than
+    // reading them in the index's order; on a large one it doesn't.
+    let set = "SET enable_bitmapscan = off";
+    postgres.batch_execute(set).await.unwrap();
+    let plan = explain(&postgres, QUERY_2, "('customer77@example.com')").await;
+    let wanted = "Index Scan using idx_reservations_email";
+    assert!(plan.contains(wanted) && !plan.contains("Sort"), "{plan}");
+}
+
+/// How PostgreSQL would run a prepared statement.
+async fn explain(postgres: &Client, query: &str, parameters: &str) -> String {
+    let prepare = format!("DEALLOCATE ALL; PREPARE it AS {query}");
+    postgres.batch_execute(&prepare).await.unwrap();
+    let explain = format!("EXPLAIN EXECUTE it {parameters}");
+    let mut plan = format!("{query}\n");
+    for message in postgres.simple_query(&explain).await.unwrap() {
+        if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
+            let _ = writeln!(plan, "{}", row.get(0).unwrap_or_default());
+        }
+    }
+    plan
+}
+
+async fn lines(postgres: &Client, statement: &str) -> Vec<String> {
+    let rows = postgres.query(statement, &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+async fn count(postgres: &Client, statement: &str) -> i64 {
+    postgres.query_one(statement, &[]).await.unwrap().get(0)
+}
+
+fn wanted() -> usize {
+    usize::try_from(migrate::wanted_version()).unwrap()
+}
+
+/// Everything in a database, its rights and rows included.
+fn dump(database: &TestDatabase) -> String {
+    let output = Command::new(cluster().programs().path("pg_dump"))
+        .args(["--create", "--dbname", &database.superuser_url()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    // Newer versions put a random word around their output.
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines()
+        .filter(|line| !line.starts_with('\\'))
+        .fold(String::new(), |text, line| text + line + "\n")
+}
