@@ -51,3 +51,4 @@ fmt: ## format all Rust code
 
 regenerate: ## rewrite what is derived and committed: typed statements, schema, API document
 	cargo run --locked --package xtask -- regenerate
+	STAGEDOOR_TEST_UPDATE=1 cargo test --locked --package stagedoor --test it document::the_committed

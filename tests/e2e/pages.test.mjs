@@ -14,6 +14,9 @@ const LOOKS = [
   { look: "1280 px light", width: WIDE, colorScheme: "light" },
 ];
 
+/** What 1280 px become when they are enlarged four times (WCAG 1.4.10). */
+const ENLARGED = { width: 320, height: 256 };
+
 let axeRuns = 0;
 
 after(async () => {
@@ -47,6 +50,8 @@ function checkPage(kind, lang) {
       axeRuns += 1;
       assert.deepEqual(findings, [], look);
     }
+    await page.setViewportSize(ENLARGED);
+    assert.deepEqual(await measure(page, { lang }), [], "320 px");
   });
 }
 

@@ -28,6 +28,7 @@ async function main() {
   const { world, stop } = await buildWorld();
   process.env.STAGEDOOR_E2E_WORLD = JSON.stringify(world);
   try {
+    if (stopping.signal.aborted) return false;
     const first = wanted.filter((name) => name !== MEASURING);
     const passed = !first.length || (await runTests(first));
     const measured = !wanted.includes(MEASURING) || stopping.signal.aborted || (await runTests([MEASURING]));
@@ -49,4 +50,7 @@ function runTests(names) {
   });
 }
 
-process.exitCode = (await main()) ? 0 : 1;
+process.exitCode = await main().then((passed) => (passed ? 0 : 1), (error) => {
+  console.error(error.message);
+  return 1;
+});

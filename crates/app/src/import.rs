@@ -473,7 +473,16 @@ mod tests {
 
     #[test]
     fn what_is_neutralised_reads_back() {
-        for text in ["=1+1", "'=1+1", "''@home", "-", "Night", "'Round Midnight", "'", ""] {
+        for text in [
+            "=1+1",
+            "'=1+1",
+            "''@home",
+            "-",
+            "Night",
+            "'Round Midnight",
+            "'",
+            "",
+        ] {
             assert_eq!(plain(&neutralise(text)), text);
         }
         assert_eq!(plain("'Round Midnight"), "'Round Midnight");

@@ -74,7 +74,11 @@ fn register(app: &App) {
     for outcome in app::reserve::OUTCOMES {
         counter!("stagedoor_reservations_total", "outcome" => outcome).absolute(0);
     }
-    for statement in ["BEGIN", "COMMIT", "concerts.lock"] {
+    for statement in ["BEGIN", "COMMIT", "ROLLBACK"]
+        .iter()
+        .chain(store::STATEMENTS)
+    {
+        let statement = *statement;
         let _ = histogram!("stagedoor_query_duration_seconds", "statement" => statement);
         counter!("stagedoor_slow_queries_total", "statement" => statement).absolute(0);
     }

@@ -13,6 +13,9 @@ use crate::config::{Log, LogFormat};
 /// Our crates, which a bare `debug` or `trace` is about; what others say at that level is noise.
 const OUR_CRATES: [&str; 5] = ["stagedoor", "app", "store", "domain", "postgres_local"];
 
+/// A line for each embedded file at every start tells nobody anything.
+const ASSETS: &str = "memory_serve=warn";
+
 /// Short commands say only what goes wrong, unless somebody chose a filter.
 const QUIET: &str = "warn";
 
@@ -58,13 +61,12 @@ pub fn filter(text: &str) -> Result<EnvFilter, ParseError> {
                 .iter()
                 .map(|name| format!("{name}={text}"))
                 .collect();
-            format!("info,memory_serve=warn,{}", ours.join(","))
+            format!("info,{ASSETS},{}", ours.join(","))
         }
-        _ => text
-            .split(',')
-            .map(named_level)
-            .collect::<Vec<_>>()
-            .join(","),
+        _ => {
+            let chosen = text.split(',').map(named_level).collect::<Vec<_>>();
+            format!("{ASSETS},{}", chosen.join(","))
+        }
     };
     EnvFilter::builder().parse(directives)
 }

@@ -21,6 +21,9 @@ mod text;
 mod time;
 pub mod transaction;
 
+/// The names under which statements are timed, logged and shown by PostgreSQL itself.
+pub use generated::queries::NAMES as STATEMENTS;
+
 pub use connection::Connection;
 pub use error::StoreError;
 pub use pool::{Pool, PoolSettings};

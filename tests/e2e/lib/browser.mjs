@@ -1,13 +1,15 @@
 // One browser for all tests, and a page that notes everything it shouldn't have to complain about.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { chromium } from "playwright-core";
 
 import { world } from "./world.mjs";
 
-export const CHROMIUM = process.env.CHROMIUM || "/usr/bin/chromium";
+export const CHROMIUM = process.env.CHROMIUM || findChromium();
 export const FLAGS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
   "--disable-component-update", "--disable-sync",
@@ -20,9 +22,18 @@ export const LANGUAGES = ["en", "th"];
 export const NARROW = { width: 360, height: 740 };
 export const WIDE = { width: 1280, height: 720 };
 
+/** The installed browser, by the names that systems give it. */
+function findChromium() {
+  const folders = (process.env.PATH ?? "").split(path.delimiter);
+  const found = ["chromium", "chromium-browser", "google-chrome"].flatMap((name) => folders.map((folder) => path.join(folder, name)));
+  return found.find((file) => existsSync(file)) ?? "/usr/bin/chromium";
+}
+
 /** Starts the browser as a server that every test file connects to. */
 export function launchBrowser() {
-  return chromium.launchServer({ executablePath: CHROMIUM, args: FLAGS, host: "127.0.0.1" });
+  // Playwright would end this process at a signal; whoever built the world takes it down itself.
+  const handlers = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
+  return chromium.launchServer({ executablePath: CHROMIUM, args: FLAGS, host: "127.0.0.1", ...handlers });
 }
 
 let connected;

@@ -104,7 +104,7 @@ fn read_query(query: &str) -> Result<ListRequest, Problem> {
     let mut seen = BTreeSet::new();
     for (name, value) in pairs {
         let read = if seen.insert(name.clone()) {
-            read_parameter(&mut request, &name, value)
+            read_parameter(&mut request, &name, &value)
         } else {
             Err(FieldReason::Repeated)
         };
@@ -122,7 +122,7 @@ fn read_query(query: &str) -> Result<ListRequest, Problem> {
     }
 }
 
-fn read_parameter(request: &mut ListRequest, name: &str, value: String) -> Result<(), FieldReason> {
+fn read_parameter(request: &mut ListRequest, name: &str, value: &str) -> Result<(), FieldReason> {
     const DAY: FieldReason = FieldReason::Invalid {
         wanted: "a day like 2027-01-31",
     };
@@ -130,14 +130,14 @@ fn read_parameter(request: &mut ListRequest, name: &str, value: String) -> Resul
         return Ok(());
     }
     match name {
-        "status" => request.status = Some(status(&value)?),
+        "status" => request.status = Some(status(value)?),
         "q" if value.chars().count() > SEARCH_MAX => {
             return Err(FieldReason::Text(TextError::TooLong { max: SEARCH_MAX }));
         }
-        "q" => request.text = searchable(&value)?,
-        "from" => request.from = Some(parse_day(&value).ok_or(DAY)?),
-        "to" => request.until = Some(parse_day(&value).ok_or(DAY)?),
-        "venue" => request.venue = searchable(&value)?,
+        "q" => request.text = searchable(value)?,
+        "from" => request.from = Some(parse_day(value).ok_or(DAY)?),
+        "to" => request.until = Some(parse_day(value).ok_or(DAY)?),
+        "venue" => request.venue = searchable(value)?,
         "limit" => {
             let max = i64::from(PAGE_MAX);
             let limit = value
@@ -147,7 +147,7 @@ fn read_parameter(request: &mut ListRequest, name: &str, value: String) -> Resul
             request.limit = limit.ok_or(FieldReason::OutOfRange { min: 1, max })?;
         }
         "cursor" => {
-            let position: Option<Position> = cursor::read(&value);
+            let position: Option<Position> = cursor::read(value);
             let wanted = FieldReason::Invalid {
                 wanted: "the `next_cursor` of an earlier page",
             };

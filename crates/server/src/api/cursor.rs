@@ -32,7 +32,14 @@ mod tests {
         };
         assert_eq!(read(&write(position)), Some(position));
         // The last one is a day that no calendar of PostgreSQL has: -009999-01-01.
-        for text in ["", "x", "MjAyNy0wMS0zMQ", "////", "ก", "LTAwOTk5OS0wMS0wMS8x"] {
+        for text in [
+            "",
+            "x",
+            "MjAyNy0wMS0zMQ",
+            "////",
+            "ก",
+            "LTAwOTk5OS0wMS0wMS8x",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
     }

@@ -141,7 +141,11 @@ mod tests {
             connect_timeout: Duration::from_secs(1),
             statement_timeout: Duration::from_secs(1),
         };
-        let pool = Pool::open("postgresql://nobody@127.0.0.1:1/none", pool, Arc::new(|_| {}));
+        let pool = Pool::open(
+            "postgresql://nobody@127.0.0.1:1/none",
+            pool,
+            Arc::new(|_| {}),
+        );
         let settings = Settings {
             hold_ttl: Duration::from_mins(10),
             limits: Limits {
@@ -181,7 +185,10 @@ mod tests {
             let response = reqwest::get(url).await.unwrap();
             assert_eq!(response.status(), 500);
             assert_eq!(response.headers()["content-type"], media_type);
-            let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+            let id = response.headers()["x-request-id"]
+                .to_str()
+                .unwrap()
+                .to_owned();
             let body = response.text().await.unwrap();
             assert!(body.contains(&id), "the id finds the log line: {body}");
             for inside in ["secret", "panic!", "router.rs", "backtrace"] {

@@ -5,7 +5,7 @@ use app::concerts::{self, ListRequest, Listed};
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use domain::concert::Concert;
+use domain::concert::{Concert, parse_day};
 use domain::money::Currency;
 use http::StatusCode;
 use jiff::civil::Date;
@@ -86,7 +86,7 @@ impl Wanted {
     }
 
     fn first_day(&self) -> Option<Date> {
-        format!("{}-01", self.month).parse().ok()
+        parse_day(&format!("{}-01", self.month))
     }
 
     fn listed(&self) -> Listed {

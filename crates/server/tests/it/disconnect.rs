@@ -246,7 +246,7 @@ async fn run_through_proxy(test: impl AsyncFnOnce(&TestApp, &FaultProxy)) {
     };
     TestApp::run_with(options, async |app| {
         // Two idle ones while a third is lent: none needs to be made when a request comes.
-        let lease = app.app.writer().get().await.unwrap();
+        let lease = app.leases(1).await;
         eventually("two idle connections", LIMIT, async || {
             app.app.writer().state().idle == 2
         })
@@ -406,8 +406,9 @@ impl Stage {
             max,
             min: 0,
             idle_timeout: Duration::from_mins(10),
-            connect_timeout: Duration::from_secs(2),
-            statement_timeout: Duration::from_secs(120),
+            // Longer than the specified one, for how long a login takes is not the question here.
+            connect_timeout: Duration::from_secs(20),
+            statement_timeout: Duration::from_mins(2),
         };
         Pool::open(&url, settings, Arc::new(|_| {})).unwrap()
     }

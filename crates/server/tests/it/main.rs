@@ -1,5 +1,7 @@
 //! Tests of the whole product on a real PostgreSQL, over real HTTP.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 mod api_concerts;
 mod api_reservations;
 mod bad_input;

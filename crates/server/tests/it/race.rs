@@ -167,10 +167,7 @@ async fn deadlocks(app: &TestApp) -> i64 {
 
 /// Has the pool make all its connections before the rush, which takes a busy machine a while.
 async fn fill_pool(app: &TestApp) {
-    let mut leases = Vec::new();
-    for _ in 0..20 {
-        leases.push(app.app.writer().get().await.unwrap());
-    }
+    drop(app.leases(20).await);
 }
 
 /// Sends all requests in parallel; gives their final answers.

@@ -1,14 +1,16 @@
-//! The database as the specification has it: tables, constraints, migrations, rights and plans.
+//! The database as the specification has it: tables, constraints and migrations.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::process::Command;
 
 use store::migrate::{self, MigrateError, SchemaState};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use crate::support::{APP, OWNER, TestDatabase, cluster, connect, logins};
+use crate::support::{OWNER, TestDatabase, cluster, logins};
+
+mod plans;
+pub(crate) mod rights;
 
 /// The specification's tables: columns in order with their types.
 const CONCERTS: &[(&str, &str)] = &[
@@ -198,14 +200,21 @@ async fn default_instants_are_utc_whatever_the_sessions_time_zone_is() {
     let set = "SET TimeZone = 'Asia/Bangkok'";
     postgres.batch_execute(set).await.unwrap();
     for table in GOOD_ROWS {
-        let statement = format!("{} RETURNING extract(epoch FROM created_at)::bigint", table.insert(None));
+        let statement = format!(
+            "{} RETURNING extract(epoch FROM created_at)::bigint",
+            table.insert(None)
+        );
         let stored: i64 = postgres.query_one(&statement, &[]).await.unwrap().get(0);
         let now: i64 = postgres
             .query_one("SELECT extract(epoch FROM now())::bigint", &[])
             .await
             .unwrap()
             .get(0);
-        assert!((now - stored).abs() < 60, "{}: {stored} at {now}", table.name);
+        assert!(
+            (now - stored).abs() < 60,
+            "{}: {stored} at {now}",
+            table.name
+        );
     }
     let others = "
         SELECT count(*) FROM reservations, admin_users
@@ -294,8 +303,16 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("name", "''", "concerts_name_check"),
     ("artist", "''", "concerts_artist_check"),
     ("venue", "''", "concerts_venue_check"),
-    ("available_tickets", "-1", "concerts_available_tickets_check"),
-    ("available_tickets", "11", "concerts_available_tickets_check"),
+    (
+        "available_tickets",
+        "-1",
+        "concerts_available_tickets_check",
+    ),
+    (
+        "available_tickets",
+        "11",
+        "concerts_available_tickets_check",
+    ),
     ("price", "-0.01", "concerts_price_check"),
     ("status", "''", "concerts_status_check"),
     ("status", "'Open'", "concerts_status_check"),
@@ -308,7 +325,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("total_price", "-0.01", "reservations_total_price_check"),
     ("status", "'open'", "reservations_status_check"),
     ("status", "'PENDING'", "reservations_status_check"),
-    ("payment_status", "'paid'", "reservations_payment_status_check"),
+    (
+        "payment_status",
+        "'paid'",
+        "reservations_payment_status_check",
+    ),
     ("payment_status", "''", "reservations_payment_status_check"),
     ("username", "''", "admin_users_username_check"),
     ("password", "''", "admin_users_password_check"),
@@ -317,8 +338,16 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("role", "'Admin'", "admin_users_role_check"),
     ("action", "'SELECT'", "audit_logs_action_check"),
     ("action", "'create'", "audit_logs_action_check"),
-    ("key_digest", "'\\x00'", "admission_receipts_key_digest_check"),
-    ("values_digest", "'\\x00'", "admission_receipts_values_digest_check"),
+    (
+        "key_digest",
+        "'\\x00'",
+        "admission_receipts_key_digest_check",
+    ),
+    (
+        "values_digest",
+        "'\\x00'",
+        "admission_receipts_values_digest_check",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -397,7 +426,10 @@ async fn every_constraint_has_a_name_by_the_rule() {
                 .collect(),
             other => panic!("{name} is of the unknown kind {other}"),
         };
-        assert!(allowed.contains(&name), "{name} should be one of {allowed:?}");
+        assert!(
+            allowed.contains(&name),
+            "{name} should be one of {allowed:?}"
+        );
     }
 }
 
@@ -427,7 +459,10 @@ async fn two_migrations_at_once_on_an_empty_database_both_succeed() {
         migrate::migrate(&owner, &logins),
         migrate::migrate(&owner, &logins)
     );
-    let mut applied = [one.unwrap().migrations.len(), other.unwrap().migrations.len()];
+    let mut applied = [
+        one.unwrap().migrations.len(),
+        other.unwrap().migrations.len(),
+    ];
     applied.sort_unstable();
     assert_eq!(applied, [0, wanted()], "one waits for the other");
 }
@@ -450,248 +485,6 @@ async fn a_newer_schema_is_left_alone() {
     let state = migrate::check(&owner).await.unwrap();
     assert_eq!(state, SchemaState::Newer { version, wanted });
     assert_eq!(dump(&database), before);
-}
-
-/// Every right that a role of the product, or everybody, has in a database.
-pub(crate) const RIGHTS: &[&str] = &[
-    "stagedoor_app database: CONNECT",
-    "stagedoor_app schema public: USAGE",
-    "stagedoor_app sequence concerts_id_seq: USAGE",
-    "stagedoor_app table admission_receipts: DELETE,INSERT,SELECT,UPDATE",
-    "stagedoor_app table concerts: INSERT,SELECT,UPDATE",
-    "stagedoor_app table refinery_schema_history: SELECT",
-    "stagedoor_app table reservations: INSERT,SELECT,UPDATE",
-    "stagedoor_backup database: CONNECT",
-    "stagedoor_monitor database: CONNECT",
-    "stagedoor_monitor member of pg_monitor",
-    "stagedoor_monitor schema public: USAGE",
-    "stagedoor_monitor table refinery_schema_history: SELECT",
-    "stagedoor_report column admin_users.created_at: SELECT",
-    "stagedoor_report column admin_users.deleted_at: SELECT",
-    "stagedoor_report column admin_users.email: SELECT",
-    "stagedoor_report column admin_users.id: SELECT",
-    "stagedoor_report column admin_users.is_active: SELECT",
-    "stagedoor_report column admin_users.last_login: SELECT",
-    "stagedoor_report column admin_users.role: SELECT",
-    "stagedoor_report column admin_users.updated_at: SELECT",
-    "stagedoor_report column admin_users.username: SELECT",
-    "stagedoor_report database: CONNECT",
-    "stagedoor_report schema public: USAGE",
-    "stagedoor_report table audit_logs: SELECT",
-    "stagedoor_report table concerts: SELECT",
-    "stagedoor_report table refinery_schema_history: SELECT",
-    "stagedoor_report table reservations: SELECT",
-];
-
-/// Rights as PostgreSQL keeps them; where none were ever set, its own defaults count.
-const RIGHTS_FOUND: &str = "
-    WITH who AS (
-        SELECT oid, rolname::text AS name FROM pg_roles WHERE rolname ~ '^stagedoor_(app|report|monitor|backup)$'
-        UNION ALL SELECT 0, 'PUBLIC'
-    ), place AS (
-        SELECT oid, nspname::text AS name, nspowner, nspacl FROM pg_namespace
-        WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
-    ), thing AS (
-        SELECT 'database' AS name, coalesce(datacl, acldefault('d', datdba)) AS acl
-        FROM pg_database WHERE datname = current_database()
-        UNION ALL
-        SELECT 'schema ' || name, coalesce(nspacl, acldefault('n', nspowner)) FROM place
-        UNION ALL
-        SELECT CASE relkind WHEN 'S' THEN 'sequence ' ELSE 'table ' END || relname,
-               coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\", relowner))
-        FROM pg_class JOIN place ON place.oid = relnamespace
-        WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-        UNION ALL
-        SELECT 'column ' || relname || '.' || attname, attacl
-        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-        JOIN place ON place.oid = relnamespace
-        WHERE attacl IS NOT NULL
-        UNION ALL
-        SELECT 'function ' || pg_proc.oid::regprocedure, coalesce(proacl, acldefault('f', proowner))
-        FROM pg_proc JOIN place ON place.oid = pronamespace
-        UNION ALL
-        SELECT 'default for ' || defaclobjtype::text, defaclacl FROM pg_default_acl
-    )
-    SELECT who.name || ' ' || thing.name || ': '
-           || string_agg(privilege_type || CASE WHEN is_grantable THEN '*' ELSE '' END, ','
-                         ORDER BY privilege_type) AS line
-    FROM thing, aclexplode(acl) JOIN who ON who.oid = grantee
-    GROUP BY who.name, thing.name
-    UNION ALL
-    SELECT who.name || ' member of ' || roleid::regrole::text
-    FROM pg_auth_members JOIN who ON who.oid = member
-    UNION ALL
-    SELECT who.name || ' owns ' || pg_class.oid::regclass FROM pg_class JOIN who ON who.oid = relowner
-    ORDER BY line";
-
-/// The rights in a database, in the words of [`RIGHTS`].
-pub(crate) async fn rights(postgres: &Client) -> Vec<String> {
-    lines(postgres, RIGHTS_FOUND).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_role_has_exactly_its_rights() {
-    // A copy of a database has no rights of its own, so this one is migrated itself.
-    let database = TestDatabase::empty().await;
-    migrate::migrate(&database.url(OWNER), &logins())
-        .await
-        .unwrap();
-    let postgres = database.superuser().await;
-    assert_eq!(rights(&postgres).await, RIGHTS);
-    let powers = "
-        SELECT rolname::text FROM pg_roles
-        WHERE rolname LIKE 'stagedoor\\_%'
-          AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)";
-    assert_eq!(lines(&postgres, powers).await, [""; 0]);
-    let settings = "
-        SELECT unnest(setconfig) FROM pg_db_role_setting
-        WHERE setrole = 'stagedoor_app'::regrole ORDER BY 1";
-    let expected = ["TimeZone=UTC", "statement_timeout=120s"];
-    assert_eq!(lines(&postgres, settings).await, expected);
-}
-
-/// What the server's login must not be able to do, however it is asked.
-const FORBIDDEN: &[&str] = &[
-    "CREATE TABLE t (x int)",
-    "CREATE TEMP TABLE t (x int)",
-    "CREATE SCHEMA s",
-    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-    "CREATE VIEW v AS SELECT 1",
-    "CREATE INDEX ON concerts (name)",
-    "CREATE ROLE r",
-    "CREATE DATABASE d",
-    "ALTER TABLE concerts ADD COLUMN x int",
-    "ALTER TABLE concerts DROP CONSTRAINT concerts_price_check",
-    "ALTER TABLE audit_logs DISABLE TRIGGER ALL",
-    "ALTER TABLE reservations DISABLE ROW LEVEL SECURITY",
-    "ALTER ROLE stagedoor_app SUPERUSER",
-    "ALTER SYSTEM SET log_statement = 'none'",
-    "DROP TABLE admission_receipts",
-    "TRUNCATE concerts CASCADE",
-    "TRUNCATE reservations",
-    "TRUNCATE admission_receipts",
-    "TRUNCATE audit_logs",
-    "DELETE FROM concerts",
-    "DELETE FROM reservations",
-    "SELECT 1 FROM audit_logs",
-    "INSERT INTO audit_logs (action, table_name) VALUES ('CREATE', 'concerts')",
-    "UPDATE audit_logs SET action = 'DELETE'",
-    "DELETE FROM audit_logs",
-    "SELECT username FROM admin_users",
-    "INSERT INTO admin_users (username, password, email, role) VALUES ('a', 'b', 'c', 'admin')",
-    "UPDATE admin_users SET role = 'superadmin'",
-    "DELETE FROM admin_users",
-    "INSERT INTO refinery_schema_history (version) VALUES (99)",
-    "SELECT setval('concerts_id_seq', 1)",
-    "SELECT nextval('audit_logs_id_seq')",
-    "SET ROLE stagedoor_owner",
-    "SET ROLE stagedoor_report",
-    "SET SESSION AUTHORIZATION stagedoor_owner",
-    "SET session_replication_role = replica",
-    "COPY concerts TO PROGRAM 'cat'",
-    "COPY concerts TO '/tmp/concerts'",
-    "SELECT pg_read_file('postgresql.conf')",
-];
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_servers_login_may_do_nothing_else() {
-    let database = TestDatabase::empty().await;
-    migrate::migrate(&database.url(OWNER), &logins())
-        .await
-        .unwrap();
-    let before = dump(&database);
-    let app = connect(&database.url(APP)).await;
-    for statement in FORBIDDEN {
-        let refused = app.batch_execute(statement).await;
-        let code = refused.err().and_then(|error| error.code().cloned());
-        assert_eq!(code, Some(SqlState::INSUFFICIENT_PRIVILEGE), "{statement}");
-    }
-    assert_eq!(dump(&database), before);
-    for statement in [
-        GOOD_ROWS[0].insert(None),
-        GOOD_ROWS[1].insert(None),
-        "UPDATE concerts SET available_tickets = 9".to_owned(),
-        "SELECT 1 FROM concerts FOR UPDATE".to_owned(),
-    ] {
-        let done = app.batch_execute(&statement).await;
-        assert!(done.is_ok(), "{statement}: {done:?}");
-    }
-}
-
-/// The specification's most common queries, word for word.
-const QUERY_1: &str = "SELECT * FROM concerts
-WHERE status = 'open' AND date >= CURRENT_DATE
-ORDER BY date ASC";
-const QUERY_2: &str = "SELECT * FROM reservations
-WHERE customer_email = $1
-ORDER BY created_at DESC";
-const QUERY_3: &str = "SELECT COUNT(*) FROM reservations
-WHERE concert_id = $1 AND status = 'confirmed'";
-const QUERY_4: &str = "SELECT available_tickets FROM concerts WHERE id = $1 FOR UPDATE";
-
-/// Ten years of concerts, most of them over; one of them with a fifth of all reservations.
-const YEARS_OF_DATA: &str = "
-    INSERT INTO concerts (name, artist, date, venue, total_tickets, available_tickets, price, status)
-    SELECT 'Concert ' || n, 'Artist ' || n % 500, CURRENT_DATE + (n * 7919 % 3650 - 3500),
-           'Venue ' || n % 40, 1000, 500, 100,
-           CASE WHEN n * 7919 % 3650 < 3400 THEN 'archived' WHEN n % 5 = 0 THEN 'closed' ELSE 'open' END
-    FROM generate_series(1, 20000) n;
-    INSERT INTO reservations (id, concert_id, customer_name, customer_email, quantity, total_price,
-                              status, payment_status, created_at)
-    SELECT 'RES' || n || '-00000000', CASE WHEN n % 5 = 0 THEN 7 ELSE 1 + n * 31 % 20000 END,
-           'Customer', 'customer' || n % 25000 || '@example.com', 1, 100,
-           (ARRAY['confirmed', 'confirmed', 'confirmed', 'expired', 'cancelled', 'pending'])[1 + n % 6],
-           'completed', now() - n * interval '1 minute'
-    FROM generate_series(1, 60000) n;
-    VACUUM ANALYZE concerts;
-    VACUUM ANALYZE reservations;";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_specifications_queries_run_on_its_indexes() {
-    let database = TestDatabase::migrated().await;
-    let postgres = database.superuser().await;
-    for statement in YEARS_OF_DATA.split_inclusive(';') {
-        postgres.batch_execute(statement).await.unwrap();
-    }
-    for mode in ["force_custom_plan", "force_generic_plan"] {
-        let set = format!("SET plan_cache_mode = {mode}");
-        postgres.batch_execute(&set).await.unwrap();
-        let plan = explain(&postgres, QUERY_1, "").await;
-        let is_indexed = ["idx_concerts_status", "idx_concerts_date"]
-            .iter()
-            .any(|index| plan.contains(index));
-        assert!(is_indexed && !plan.contains("Seq Scan"), "{plan}");
-        let plan = explain(&postgres, QUERY_2, "('customer77@example.com')").await;
-        assert!(plan.contains("idx_reservations_email"), "{plan}");
-        for concert in ["(7)", "(8)"] {
-            let plan = explain(&postgres, QUERY_3, concert).await;
-            let wanted = "Index Only Scan using idx_reservations_concert";
-            assert!(plan.contains(wanted), "{plan}");
-        }
-        let plan = explain(&postgres, QUERY_4, "(7)").await;
-        assert!(plan.contains("Index Scan using concerts_pkey"), "{plan}");
-    }
-    // On a table as small as this one, sorting a customer's few rows costs a percent less than
-    // reading them in the index's order; on a large one it doesn't.
-    let set = "SET enable_bitmapscan = off";
-    postgres.batch_execute(set).await.unwrap();
-    let plan = explain(&postgres, QUERY_2, "('customer77@example.com')").await;
-    let wanted = "Index Scan using idx_reservations_email";
-    assert!(plan.contains(wanted) && !plan.contains("Sort"), "{plan}");
-}
-
-/// How PostgreSQL would run a prepared statement.
-async fn explain(postgres: &Client, query: &str, parameters: &str) -> String {
-    let prepare = format!("DEALLOCATE ALL; PREPARE it AS {query}");
-    postgres.batch_execute(&prepare).await.unwrap();
-    let explain = format!("EXPLAIN EXECUTE it {parameters}");
-    let mut plan = format!("{query}\n");
-    for message in postgres.simple_query(&explain).await.unwrap() {
-        if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
-            let _ = writeln!(plan, "{}", row.get(0).unwrap_or_default());
-        }
-    }
-    plan
 }
 
 async fn lines(postgres: &Client, statement: &str) -> Vec<String> {

@@ -5,3 +5,35 @@ pub mod concerts;
 pub mod monitor;
 pub mod receipts;
 pub mod reservations;
+
+pub const NAMES: &[&str] = &[
+    "admin_users.insert",
+    "admin_users.exist",
+    "concerts.find",
+    "concerts.list",
+    "concerts.list_all",
+    "concerts.list_venues",
+    "concerts.list_months",
+    "concerts.lock",
+    "concerts.lock_stock",
+    "concerts.take_tickets",
+    "concerts.return_tickets",
+    "concerts.insert",
+    "concerts.exist",
+    "monitor.primary_clock",
+    "monitor.list_broken_inventory",
+    "monitor.find_login",
+    "monitor.has_history",
+    "monitor.schema_version",
+    "monitor.is_read_only",
+    "receipts.find",
+    "receipts.insert",
+    "receipts.delete_before",
+    "reservations.find",
+    "reservations.find_even_deleted",
+    "reservations.find_concert_id",
+    "reservations.lock",
+    "reservations.sum_held",
+    "reservations.insert",
+    "reservations.update_status",
+];

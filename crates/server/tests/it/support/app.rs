@@ -15,11 +15,13 @@ use serde_json::{Value, json};
 use stagedoor::http::page::Site;
 use stagedoor::http::router;
 use stagedoor::http::web::Web;
+use store::pool::Lease;
 use store::{Pool, PoolSettings};
 use tokio::net::TcpListener;
 use tokio_postgres::Client as Postgres;
 
 use super::cluster::{APP, TestDatabase};
+use super::wait::within_limit;
 
 /// What a test may want otherwise.
 #[derive(Clone, Debug)]
@@ -214,6 +216,18 @@ impl TestApp {
             .get(0)
     }
 
+    /// Borrows so many connections, however long a busy machine takes to make them.
+    pub(crate) async fn leases(&self, connections: usize) -> Vec<Lease> {
+        within_limit("connections", async {
+            let mut leases = Vec::new();
+            while leases.len() < connections {
+                leases.extend(self.app.writer().get().await.ok());
+            }
+            leases
+        })
+        .await
+    }
+
     /// A number from the database.
     pub(crate) async fn count(&self, statement: &str) -> i64 {
         self.postgres
@@ -266,7 +280,7 @@ fn pool_settings(options: &Options) -> PoolSettings {
         min: 2,
         idle_timeout: options.pool_idle_timeout,
         connect_timeout: Duration::from_secs(2),
-        statement_timeout: Duration::from_secs(120),
+        statement_timeout: Duration::from_mins(2),
     }
 }
 

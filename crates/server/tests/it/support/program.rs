@@ -13,13 +13,13 @@ use tokio::process::{Child, Command};
 use super::cluster::{APP, TestDatabase};
 
 /// A command on a small database takes well under a second; a busy machine may be slow.
-const DONE_WITHIN: Duration = Duration::from_secs(60);
+const DONE_WITHIN: Duration = Duration::from_mins(1);
 
 /// A command that hasn't been started yet.
 #[derive(Debug)]
 pub(crate) struct Program {
     command: Command,
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 /// What a command has said and how it ended.
@@ -36,7 +36,7 @@ impl Program {
         let folder = TempDir::new().expect("a temporary folder");
         let program = Self::within(folder.path(), arguments);
         Self {
-            _folder: Some(folder),
+            folder: Some(folder),
             ..program
         }
     }
@@ -55,7 +55,7 @@ impl Program {
             .kill_on_drop(true);
         Self {
             command,
-            _folder: None,
+            folder: None,
         }
     }
 
@@ -95,7 +95,7 @@ impl Program {
         let mut started = Started {
             child,
             said,
-            _folder: self._folder,
+            folder: self.folder,
         };
         started.wait_for(sign).await;
         started
@@ -145,7 +145,9 @@ impl Said {
 pub(crate) struct Started {
     child: Child,
     said: Said,
-    _folder: Option<TempDir>,
+    /// Deleted with it.
+    #[expect(dead_code, reason = "lives as long as the program does")]
+    folder: Option<TempDir>,
 }
 
 impl Started {
