@@ -4,13 +4,15 @@
 
 DO $$
 BEGIN
-    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC, stagedoor_app, stagedoor_report, '
+                   'stagedoor_monitor, stagedoor_backup', current_database());
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO stagedoor_app, stagedoor_report, '
                    'stagedoor_monitor, stagedoor_backup', current_database());
 END
 $$;
 
-REVOKE ALL ON SCHEMA public FROM PUBLIC;
+REVOKE ALL ON SCHEMA public
+    FROM PUBLIC, stagedoor_app, stagedoor_report, stagedoor_monitor, stagedoor_backup;
 REVOKE ALL ON ALL TABLES IN SCHEMA public
     FROM PUBLIC, stagedoor_app, stagedoor_report, stagedoor_monitor, stagedoor_backup;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public

@@ -6,6 +6,7 @@ pub mod access;
 pub mod cancel;
 pub mod concerts;
 pub mod ctx;
+pub mod expire;
 pub mod health;
 pub mod idempotency;
 pub mod import;

@@ -62,9 +62,12 @@ pub enum ReserveError {
 
 /// Reserves tickets, or says why not. Once `Ok` is returned the reservation is durable.
 pub async fn reserve(app: &App, request: ReserveRequest) -> Result<Reserved, ReserveError> {
-    let app = app.clone();
+    let (app, has_key) = (app.clone(), request.key.is_some());
     let outcome = task::uninterrupted(async move {
-        allotment::check_order(app.settings().limits, request.quantity)?;
+        if request.key.is_none() {
+            // With a key the order may be a repeated one, made while the limit was higher.
+            allotment::check_order(app.settings().limits, request.quantity)?;
+        }
         match attempt(&app, &request).await {
             // Another request won the key or the id meanwhile, or a deadlock chose this one: the
             // second attempt sees what the first could not.
@@ -72,7 +75,8 @@ pub async fn reserve(app: &App, request: ReserveRequest) -> Result<Reserved, Res
             outcome => outcome,
         }
         .map_err(|failure| match failure {
-            Attempt::Again => ReserveError::InFlight,
+            Attempt::Again if has_key => ReserveError::InFlight,
+            Attempt::Again => ReserveError::Store(StoreError::Conflict),
             Attempt::Failed(error) => error,
         })
     })
@@ -264,10 +268,11 @@ async fn write_receipt(
 }
 
 /// Every outcome that `stagedoor_reservations_total` counts under a name of its own.
-pub const OUTCOMES: [&str; 11] = [
+pub const OUTCOMES: [&str; 12] = [
     "admitted",
     "replayed",
     "cancelled",
+    "expired",
     "sold_out",
     "not_enough_tickets",
     "purchase_limit",

@@ -2,7 +2,7 @@
 
 use domain::id::AdminUserId;
 use domain::role::Role;
-use domain::text::{EmailAddress, Line};
+use domain::text::{EmailAddress, Username};
 use store::StoreError;
 use store::admin_users::{self, NewAdminUser};
 
@@ -28,19 +28,12 @@ pub enum CreateError {
 /// Makes an account; `app`'s database login must be the owner's until staff can sign in.
 pub async fn create(
     app: &App,
-    username: &Line,
+    username: &Username,
     email: &EmailAddress,
     role: Role,
     password: String,
 ) -> Result<AdminUserId, CreateError> {
-    if password.len() > PASSWORD_BYTES_MAX {
-        return Err(CreateError::PasswordTooLong);
-    }
-    let hashing = tokio::task::spawn_blocking(move || bcrypt::hash(password, BCRYPT_COST));
-    let password_hash = match hashing.await {
-        Ok(hash) => hash?,
-        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
-    };
+    let password_hash = hash(password).await?;
     let connection = app.writer().get().await.map_err(CreateError::Store)?;
     let new = NewAdminUser {
         username,
@@ -59,7 +52,7 @@ pub async fn create(
 /// Makes an account while there is none at all; `None` when there is one.
 pub async fn create_first(
     app: &App,
-    (username, email): (&Line, &EmailAddress),
+    (username, email): (&Username, &EmailAddress),
     role: Role,
     password: &str,
 ) -> Result<Option<AdminUserId>, CreateError> {
@@ -74,4 +67,28 @@ pub async fn create_first(
     create(app, username, email, role, password.to_owned())
         .await
         .map(Some)
+}
+
+/// Gives an account another password; `false` when there is no such account.
+pub async fn set_password(
+    app: &App,
+    username: &Username,
+    password: &str,
+) -> Result<bool, CreateError> {
+    let password_hash = hash(password.to_owned()).await?;
+    let connection = app.writer().get().await.map_err(CreateError::Store)?;
+    admin_users::set_password(&connection, username, &password_hash, app.ctx().now())
+        .await
+        .map_err(CreateError::Store)
+}
+
+/// bcrypt, away from the threads that answer requests.
+async fn hash(password: String) -> Result<String, CreateError> {
+    if password.len() > PASSWORD_BYTES_MAX {
+        return Err(CreateError::PasswordTooLong);
+    }
+    match tokio::task::spawn_blocking(move || bcrypt::hash(password, BCRYPT_COST)).await {
+        Ok(hash) => Ok(hash?),
+        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    }
 }

@@ -16,6 +16,13 @@ pub struct Limits {
     pub per_customer: i32,
 }
 
+impl Limits {
+    /// The most that one buyer can get with one order.
+    pub fn per_buyer(self) -> i32 {
+        self.per_order.min(self.per_customer)
+    }
+}
+
 /// Why a request gets nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

@@ -33,13 +33,6 @@ pub struct Concert {
     pub updated_at: Timestamp,
 }
 
-impl Concert {
-    /// Whether tickets may be sold on the day `today`, regardless of how many are left.
-    pub fn is_on_sale(&self, today: Date) -> bool {
-        is_on_sale(self.status, self.date, today)
-    }
-}
-
 /// The rule of the sale: the concert is open, and its day isn't over.
 pub fn is_on_sale(status: ConcertStatus, date: Date, today: Date) -> bool {
     status == ConcertStatus::Open && date >= today

@@ -15,6 +15,8 @@ pub enum TextError {
     ControlCharacter,
     #[error("must be an e-mail address like name@example.com")]
     NotAnEmail,
+    #[error("must be made of letters a to z, digits, dots, hyphens and underscores")]
+    NotAUsername,
     #[error("must be the path of a poster on this site, like /assets/posters/name.svg")]
     NotALocalPath,
 }
@@ -79,6 +81,32 @@ line_type! {
 line_type! {
     /// What a buyer calls themselves, up to 255 characters; no rule about how many words.
     CustomerName
+}
+
+/// A staff account's name: 1 to 100 lower-case letters, digits, dots, hyphens and underscores.
+///
+/// 100 is the specification's column; the characters can't be mistaken for each other's accents or
+/// other scripts' look-alikes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Username(String);
+
+/// The specification's `VARCHAR(100)`.
+pub const USERNAME_MAX: usize = 100;
+
+impl Username {
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let text = parse_line(text, USERNAME_MAX)?.to_ascii_lowercase();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if text.bytes().all(is_plain) {
+            Ok(Self(text))
+        } else {
+            Err(TextError::NotAUsername)
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// An e-mail address in lower case, so that equality is the database's plain `=`.
@@ -249,6 +277,26 @@ mod tests {
             EmailAddress::parse(&format!("a@{}.co", "b".repeat(260))),
             Err(TextError::TooLong { max: 254 })
         );
+    }
+
+    #[test]
+    fn usernames_are_plain_and_lower_case() {
+        assert_eq!(
+            Username::parse("Box.Office-1").unwrap().as_str(),
+            "box.office-1"
+        );
+        assert!(Username::parse(&"a".repeat(100)).is_ok());
+        assert_eq!(
+            Username::parse(&"a".repeat(101)),
+            Err(TextError::TooLong { max: 100 })
+        );
+        for text in ["box office", "สมชาย", "a@b"] {
+            assert_eq!(
+                Username::parse(text),
+                Err(TextError::NotAUsername),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// The oldest major version that is accepted.
-pub const OLDEST_MAJOR: u32 = 14;
+pub const OLDEST_MAJOR: u32 = 15;
 
 const NEEDED: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
 
@@ -322,7 +322,7 @@ mod tests {
     fn shelves_are_read_newest_first_by_number() {
         let scrap = Scrap::new("find-shelves");
         let (debian, homebrew) = (scrap.path().join("debian"), scrap.path().join("homebrew"));
-        for version in ["9.6", "14", "15"] {
+        for version in ["9.6", "15", "16"] {
             install(&debian.join(version).join("bin"), &format!("{version}.1"));
         }
         install(&homebrew.join("postgresql@17/bin"), "17.1");
@@ -333,7 +333,7 @@ mod tests {
                 .find(None, None)
                 .unwrap()
                 .version(),
-            "15.1"
+            "16.1"
         );
         assert_eq!(
             search(&[], &[(&homebrew, "postgresql")])
@@ -343,10 +343,10 @@ mod tests {
             "17.1"
         );
         let both = search(&[], &[(&debian, ""), (&homebrew, "postgresql")]);
-        assert_eq!(both.find(None, Some(14)).unwrap().version(), "14.1");
+        assert_eq!(both.find(None, Some(15)).unwrap().version(), "15.1");
         assert_eq!(
-            both.find(None, Some(16)).unwrap().version(),
-            "15.1",
+            both.find(None, Some(18)).unwrap().version(),
+            "16.1",
             "the best, if none fits"
         );
     }
@@ -400,22 +400,22 @@ mod tests {
     fn an_old_version_is_named_unless_a_newer_one_is_there() {
         let scrap = Scrap::new("find-old");
         let (old, new) = (scrap.path().join("old"), scrap.path().join("new"));
-        install(&old, "13.22");
-        install(&new, "14.0");
+        install(&old, "14.22");
+        install(&new, "15.0");
 
         assert_eq!(
             search(&[&old, &new], &[])
                 .find(None, None)
                 .unwrap()
                 .version(),
-            "14.0"
+            "15.0"
         );
         let error = search(&[&old], &[])
             .find(None, None)
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("13.22") && error.contains("14 or newer"),
+            error.contains("14.22") && error.contains("15 or newer"),
             "{error}"
         );
     }

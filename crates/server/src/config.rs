@@ -18,16 +18,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::money::Currency;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl, TlsMode};
 pub use error::{ConfigError, ConfigErrors};
-pub use findings::{Finding, Severity, production_findings};
+pub use findings::{Finding, Severity, findings_without_effect, production_findings};
 pub use key::{KEYS, Key};
 pub use layer::{Inputs, Overrides, Setting, Settings, Source};
 pub use value::{
-    BaseUrl, Currency, Environment, LogFormat, PaymentProvider, RateLimit, Secret, parse_duration,
+    BaseUrl, Environment, LogFormat, PaymentProvider, RateLimit, Secret, parse_duration,
 };
 
 /// The lowest layer, which is the documentation of every key as well.

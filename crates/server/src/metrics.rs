@@ -1,6 +1,7 @@
 //! Metrics in Prometheus' text format, on an address of their own.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use app::App;
 use axum::Router;
@@ -15,6 +16,8 @@ use store::Pool;
 const SECONDS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
+
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Starts collecting in this process; later calls give the same collection.
 pub fn install() -> PrometheusHandle {
@@ -32,6 +35,15 @@ pub fn install() -> PrometheusHandle {
             handle
         })
         .clone()
+}
+
+/// Folds what was measured into the histograms, so that memory stays flat when nobody asks.
+pub async fn keep_up(handle: PrometheusHandle) {
+    let mut tick = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        tick.tick().await;
+        handle.run_upkeep();
+    }
 }
 
 /// The metrics address' only route.
@@ -59,8 +71,7 @@ fn measure(pool: &Pool) {
     let connections = |kind| gauge!("stagedoor_pool_connections", "pool" => name, "state" => kind);
     connections("active").set(f64::from(state.active));
     connections("idle").set(f64::from(state.idle));
-    #[expect(clippy::cast_precision_loss, reason = "a queue never has 2^52 entries")]
-    gauge!("stagedoor_pool_waiting", "pool" => name).set(state.waiting as f64);
+    gauge!("stagedoor_pool_waiting", "pool" => name).set(f64::from(state.waiting));
 }
 
 /// Makes every series exist from the start, so that an absent one means an absent server.

@@ -9,12 +9,12 @@ use app::{AccessKey, App, Ctx, Settings};
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use domain::allotment::Limits;
-use domain::money::Currency;
 use store::pool::InvalidUrl;
 use store::{Pool, PoolSettings};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
 use crate::http::page::Site;
@@ -24,6 +24,8 @@ use crate::metrics;
 
 /// How long requests under way may take once the server was told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// A hold is back on sale within two seconds of its end.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often keys that are too old to count are deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
@@ -79,7 +81,7 @@ fn settings(config: &Config) -> Settings {
             per_order: limit(sales.tickets_per_order_max),
             per_customer: limit(sales.tickets_per_customer_max),
         },
-        currency: sales.currency.to_string().parse().unwrap_or(Currency::THB),
+        currency: sales.currency,
         timezone: sales.timezone.clone(),
     }
 }
@@ -133,39 +135,52 @@ pub struct Running {
     pub address: SocketAddr,
     pub metrics_address: SocketAddr,
     stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    site: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
 }
 
 /// Answers on both addresses.
-pub fn start(config: &Config, app: App, listeners: Listeners) -> Running {
+///
+/// Without `jobs` the background work is left to other processes.
+pub fn start(config: &Config, app: App, listeners: Listeners, jobs: Jobs) -> Running {
     let handle = metrics::install();
     let (stop, stopped) = watch::channel(false);
     let site = router::router(web(config, app.clone()));
-    let metrics = metrics::router(app.clone(), handle);
-    let tasks = vec![
-        answer(listeners.site, site, stopped.clone()),
-        answer(listeners.metrics, metrics, stopped),
-        tokio::spawn(forget_old_keys(app)),
+    let metrics = metrics::router(app.clone(), handle.clone());
+    let mut background = vec![
+        answer(listeners.metrics, metrics, stopped.clone()),
+        tokio::spawn(metrics::keep_up(handle)),
     ];
+    if jobs == Jobs::Here {
+        background.push(tokio::spawn(forget_old_keys(app.clone())));
+        background.push(tokio::spawn(sweep_holds(app)));
+    }
     Running {
         address: listeners.address,
         metrics_address: listeners.metrics_address,
         stop,
-        tasks,
+        site: answer(listeners.site, site, stopped),
+        background,
     }
+}
+
+/// Which process does the background work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jobs {
+    Here,
+    Elsewhere,
 }
 
 impl Running {
     /// Stops taking requests, and finishes those under way within ten seconds.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
-        let [site, metrics, background] = <[_; 3]>::try_from(self.tasks)
-            .unwrap_or_else(|_| unreachable!("three tasks are started"));
-        background.abort();
-        if tokio::time::timeout(STOP_WITHIN, site).await.is_err() {
+        if tokio::time::timeout(STOP_WITHIN, self.site).await.is_err() {
             tracing::warn!("requests under way were cut off");
         }
-        metrics.abort();
+        for task in self.background {
+            task.abort();
+        }
     }
 }
 
@@ -206,6 +221,19 @@ async fn forget_old_keys(app: App) {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "old idempotency keys deleted"),
             Err(error) => tracing::warn!(%error, "old idempotency keys not deleted"),
+        }
+    }
+}
+
+async fn sweep_holds(app: App) {
+    let mut tick = tokio::time::interval(SWEEP_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        match app::expire::sweep(&app).await {
+            Ok(0) => {}
+            Ok(expired) => tracing::info!(expired, "holds ran out; their tickets are on sale"),
+            Err(error) => tracing::warn!(%error, "holds not swept"),
         }
     }
 }

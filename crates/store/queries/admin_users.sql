@@ -6,3 +6,6 @@ RETURNING id;
 --! exist
 -- Whether there ever was an account, deleted ones included.
 SELECT EXISTS (SELECT 1 FROM admin_users) AS any_account;
+
+--! set_password
+UPDATE admin_users SET password = :password, updated_at = :now WHERE username = :username;

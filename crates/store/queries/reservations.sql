@@ -46,3 +46,27 @@ VALUES (:id, :concert_id, :customer_name, :customer_email, :quantity, :total_pri
 --! update_status
 -- Primary key.
 UPDATE reservations SET status = :status, updated_at = :now WHERE id = :id;
+
+--! list_overdue
+-- Pending reservations whose hold ran out, the longest overdue first. idx_reservations_status.
+SELECT id, concert_id
+FROM reservations
+WHERE status = 'pending' AND expires_at <= :now
+ORDER BY expires_at
+LIMIT :limit;
+
+--! lock_overdue
+-- Those of them that still are so under their locks; their concerts are locked before. Primary key.
+SELECT id, concert_id, quantity
+FROM reservations
+WHERE id = ANY(:ids) AND status = 'pending' AND expires_at <= :now
+ORDER BY id
+FOR UPDATE;
+
+--! expire
+-- Primary key.
+UPDATE reservations SET status = 'expired', updated_at = :now WHERE id = ANY(:ids);
+
+--! try_lock_sweep
+-- Whether this transaction is the only one that sweeps now; the lock ends with it.
+SELECT pg_try_advisory_xact_lock(:key) AS is_locked;

@@ -2,7 +2,7 @@
 
 use domain::id::AdminUserId;
 use domain::role::Role;
-use domain::text::{EmailAddress, Line};
+use domain::text::{EmailAddress, Username};
 use jiff::Timestamp;
 
 use crate::connection::Connection;
@@ -17,7 +17,7 @@ use crate::time::to_column;
     reason = "a password hash has no place in a log"
 )]
 pub struct NewAdminUser<'a> {
-    pub username: &'a Line,
+    pub username: &'a Username,
     pub email: &'a EmailAddress,
     pub role: Role,
     /// bcrypt's text, never the password.
@@ -49,4 +49,22 @@ pub async fn insert(
 /// Whether there never was an account.
 pub async fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
     Ok(!statements::exist().bind(connection).one().await?)
+}
+
+/// Replaces an account's password hash; `false` when there is no such account.
+pub async fn set_password(
+    connection: &Connection,
+    username: &Username,
+    password_hash: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let changed = statements::set_password()
+        .bind(
+            connection,
+            &password_hash,
+            &to_column(now),
+            &username.as_str(),
+        )
+        .await?;
+    Ok(changed == 1)
 }

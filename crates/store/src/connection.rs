@@ -54,7 +54,7 @@ impl Connection {
         !self.client.is_closed()
             && !self.is_broken.load(Ordering::Acquire)
             && !self.in_transaction.load(Ordering::Acquire)
-            && self.in_flight.load(Ordering::Acquire) == 0
+            && !self.owes_answers()
     }
 
     /// Waits for the answer to a request.
@@ -82,6 +82,11 @@ impl Connection {
     /// Whether a statement of the current transaction failed, so that COMMIT would roll back.
     pub(crate) fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Acquire)
+    }
+
+    /// Whether a statement was sent and its answer never read.
+    pub(crate) fn owes_answers(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) > 0
     }
 
     async fn run(&self, command: &'static str) -> Result<(), Error> {

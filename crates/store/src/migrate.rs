@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use refinery::{Migration, Runner};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, NoTls};
 
 use crate::error::{StoreError, with_causes};
 use crate::generated::queries::monitor;
@@ -30,6 +30,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.
 const ADVISORY_LOCK: i64 = 0x7374_6167_6564_6f6f;
 
+/// Whoever waits for another `migrate` gives up after a minute.
+const OPTIONS: &str = "-c timezone=UTC -c client_min_messages=warning -c lock_timeout=60s";
+/// Every sale would queue behind a migration that queues behind a long reader, so it gives up soon.
+const TABLE_LOCK_TIMEOUT: &str = "SET lock_timeout = '5s'";
 /// A migration's login may take as long as an operator is ready to wait.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -90,6 +94,7 @@ pub async fn migrate(owner_url: &str, logins: &[Login]) -> Result<Migrated, Migr
     client
         .query_one("SELECT pg_advisory_lock($1)", &[&ADVISORY_LOCK])
         .await?;
+    client.batch_execute(TABLE_LOCK_TIMEOUT).await?;
     let roles = roles::create_missing(&client, logins)
         .await
         .map_err(role_error)?;
@@ -188,12 +193,10 @@ async fn become_owner(client: &Client) -> Result<(), tokio_postgres::Error> {
 }
 
 async fn connect(url: &str) -> Result<Client, MigrateError> {
-    let mut config: Config = url
-        .parse()
-        .map_err(|error: tokio_postgres::Error| InvalidUrl::new(&error))?;
+    let mut config = pool::parse_url(url)?;
     config
         .application_name(pool::APPLICATION_NAME)
-        .options("-c timezone=UTC -c client_min_messages=warning")
+        .options(OPTIONS)
         .connect_timeout(CONNECT_TIMEOUT);
     let (client, socket) = config.connect(NoTls).await?;
     tokio::spawn(async move {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 
 use crate::connection::Connection;
@@ -19,6 +21,8 @@ const REAPER_RATE: Duration = Duration::from_secs(2);
 const LIFETIME_MAX: Duration = Duration::from_mins(30);
 /// How long a dead peer may go unnoticed while data is under way.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(3);
+/// For one of several hosts, of the time for all of connecting.
+const HOST_TIMEOUT: Duration = Duration::from_millis(600);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,6 +48,23 @@ pub type ClockObserver = Arc<dyn Fn(Timestamp) + Send + Sync>;
 pub struct Pool {
     inner: bb8::Pool<Manager>,
     settings: PoolSettings,
+    waiting: Arc<AtomicU32>,
+}
+
+/// One request that waits for a connection, counted until it has one or is given up.
+struct Waiter<'a>(&'a AtomicU32);
+
+impl<'a> Waiter<'a> {
+    fn new(waiting: &'a AtomicU32) -> Self {
+        waiting.fetch_add(1, Ordering::AcqRel);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl fmt::Debug for Pool {
@@ -63,18 +84,32 @@ pub struct PoolState {
     pub active: u32,
     pub idle: u32,
     /// Requests that wait for a connection.
-    pub waiting: u64,
+    pub waiting: u32,
 }
 
-/// A database URL that can't be understood.
+/// A database URL that can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("not a PostgreSQL URL: {0}")]
-pub struct InvalidUrl(String);
+pub enum InvalidUrl {
+    #[error("not a PostgreSQL URL: {0}")]
+    Malformed(String),
+    #[error(
+        "a URL that asks for TLS (sslmode), which connections to the database don't have yet; \
+         connect through a Unix socket, or over a network of your own without sslmode"
+    )]
+    NeedsTls,
+}
 
-impl InvalidUrl {
-    pub(crate) fn new(error: &tokio_postgres::Error) -> Self {
-        Self(with_causes(error))
+/// Reads a connection URL.
+pub(crate) fn parse_url(url: &str) -> Result<Config, InvalidUrl> {
+    let parsed: Result<Config, _> = url.parse();
+    let asks_for_tls = parsed.as_ref().map_or_else(
+        |_| url.contains("sslmode=verify"),
+        |config| config.get_ssl_mode() == SslMode::Require,
+    );
+    if asks_for_tls {
+        return Err(InvalidUrl::NeedsTls);
     }
+    parsed.map_err(|error| InvalidUrl::Malformed(with_causes(&error)))
 }
 
 impl Pool {
@@ -105,7 +140,11 @@ impl Pool {
             .queue_strategy(bb8::QueueStrategy::Lifo)
             .error_sink(Box::new(LogErrors(settings.name)))
             .build_unchecked(manager);
-        Ok(Self { inner, settings })
+        Ok(Self {
+            inner,
+            settings,
+            waiting: Arc::default(),
+        })
     }
 
     /// A sound connection, or an error after the connect timeout at most.
@@ -114,6 +153,7 @@ impl Pool {
     /// server: the socket's end is known here.
     pub async fn get(&self) -> Result<Lease, StoreError> {
         let started = Instant::now();
+        let _waiter = Waiter::new(&self.waiting);
         let wait = async {
             loop {
                 let lease = self
@@ -148,7 +188,7 @@ impl Pool {
         PoolState {
             active: state.connections.saturating_sub(state.idle_connections),
             idle: state.idle_connections,
-            waiting: state.statistics.pending_gets(),
+            waiting: self.waiting.load(Ordering::Acquire),
         }
     }
 
@@ -242,9 +282,7 @@ pub(crate) async fn connect(config: &Config) -> Result<Connection, tokio_postgre
 
 /// A URL with everything that each of our connections is opened with.
 pub(crate) fn connection_config(url: &str, settings: &PoolSettings) -> Result<Config, InvalidUrl> {
-    let mut config: Config = url
-        .parse()
-        .map_err(|error: tokio_postgres::Error| InvalidUrl::new(&error))?;
+    let mut config = parse_url(url)?;
     let options = format!(
         "-c timezone=UTC -c statement_timeout={} -c lock_timeout={} \
          -c idle_in_transaction_session_timeout={}",
@@ -252,10 +290,16 @@ pub(crate) fn connection_config(url: &str, settings: &PoolSettings) -> Result<Co
         LOCK_TIMEOUT.as_millis(),
         IDLE_IN_TRANSACTION_TIMEOUT.as_millis(),
     );
+    // Of several hosts one that doesn't answer leaves time for the others.
+    let connect_timeout = if config.get_hosts().len() > 1 {
+        HOST_TIMEOUT
+    } else {
+        settings.connect_timeout
+    };
     config
         .application_name(APPLICATION_NAME)
         .options(options)
-        .connect_timeout(settings.connect_timeout)
+        .connect_timeout(connect_timeout)
         .tcp_user_timeout(TCP_USER_TIMEOUT)
         .keepalives_idle(KEEPALIVE_IDLE);
     Ok(config)

@@ -141,3 +141,70 @@ fn unreadable(column: &str, value: &str) -> StoreError {
         detail: format!("{column} {value:?}"),
     }
 }
+
+/// A hold that ran out, under its lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overdue {
+    pub id: String,
+    pub concert_id: ConcertId,
+    pub quantity: i32,
+}
+
+/// Lets one transaction at a time sweep, however many servers there are.
+pub async fn try_lock_sweep(connection: &Connection) -> Result<bool, StoreError> {
+    /// "sweep" in ASCII: any number that no other lock of ours has.
+    const KEY: i64 = 0x73_7765_6570;
+    Ok(statements::try_lock_sweep()
+        .bind(connection, &KEY)
+        .one()
+        .await?)
+}
+
+/// Up to `limit` holds that ran out, with their concerts, the longest overdue first.
+pub async fn list_overdue(
+    connection: &Connection,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<(String, ConcertId)>, StoreError> {
+    let rows = statements::list_overdue()
+        .bind(connection, &to_column(now), &limit)
+        .all()
+        .await?;
+    rows.into_iter()
+        .map(|row| Ok((row.id, concerts::read_id(row.concert_id)?)))
+        .collect()
+}
+
+/// Locks those that are still overdue, in id order.
+pub async fn lock_overdue(
+    connection: &Connection,
+    ids: &[String],
+    now: Timestamp,
+) -> Result<Vec<Overdue>, StoreError> {
+    let rows = statements::lock_overdue()
+        .bind(connection, &ids, &to_column(now))
+        .all()
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Overdue {
+                id: row.id,
+                concert_id: concerts::read_id(row.concert_id)?,
+                quantity: row.quantity,
+            })
+        })
+        .collect()
+}
+
+/// Marks locked holds as expired.
+pub async fn expire(
+    connection: &Connection,
+    overdue: &[Overdue],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let ids: Vec<&str> = overdue.iter().map(|hold| hold.id.as_str()).collect();
+    let changed = statements::expire()
+        .bind(connection, &to_column(now), &ids)
+        .await?;
+    expect_rows("reservations.expire", changed, ids.len() as u64)
+}

@@ -85,8 +85,10 @@ async fn create(
         statement.push_str(" PASSWORD ");
         statement.push_str(&verifier);
     }
+    statement.push_str(&completion(role));
+    // Several statements in one string are one transaction: a role is whole or not there.
     match client.batch_execute(&statement).await {
-        Ok(()) => {}
+        Ok(()) => Ok(true),
         Err(error)
             if [
                 Some(&SqlState::DUPLICATE_OBJECT),
@@ -94,25 +96,21 @@ async fn create(
             ]
             .contains(&error.code()) =>
         {
-            return Ok(false);
+            Ok(false)
         }
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
     }
+}
+
+/// What belongs to a role beside its creation.
+fn completion(role: &str) -> String {
     match role {
-        APP => {
-            for (setting, value) in APP_SETTINGS {
-                let statement = format!("ALTER ROLE {APP} SET {setting} = '{value}'");
-                client.batch_execute(&statement).await?;
-            }
-        }
-        MONITOR => {
-            client
-                .batch_execute(&format!("GRANT pg_monitor TO {MONITOR}"))
-                .await?;
-        }
-        _ => {}
+        APP => APP_SETTINGS
+            .map(|(setting, value)| format!("; ALTER ROLE {APP} SET {setting} = '{value}'"))
+            .concat(),
+        MONITOR => format!("; GRANT pg_monitor TO {MONITOR}"),
+        _ => String::new(),
     }
-    Ok(true)
 }
 
 /// Brings every privilege in this database to what `roles.sql` says, in one transaction.

@@ -4,6 +4,8 @@
 
 use std::ops::Deref;
 
+use tokio_postgres::error::{DbError, Severity};
+
 use crate::connection::Connection;
 use crate::error::StoreError;
 use crate::pool::{Lease, Pool};
@@ -30,15 +32,14 @@ impl Transaction {
     /// A transaction in which a statement failed is rolled back here and gives an error, because
     /// PostgreSQL answers its COMMIT with success.
     pub async fn commit(self) -> Result<(), StoreError> {
-        if self.lease.has_failed() {
+        if self.lease.has_failed() || self.lease.owes_answers() {
             self.rollback().await;
             return Err(StoreError::FailedTransaction);
         }
         self.lease.end("COMMIT").await.map_err(|error| {
-            if error
-                .as_db_error()
-                .is_some_and(|refusal| refusal.severity() != "FATAL")
-            {
+            // Only a plain ERROR is a refusal; a PANIC or a broken connection says nothing.
+            let severity = error.as_db_error().and_then(DbError::parsed_severity);
+            if severity == Some(Severity::Error) {
                 StoreError::from(error)
             } else {
                 StoreError::OutcomeUnknown(error)

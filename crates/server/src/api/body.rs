@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::http::fields::Fields;
+use crate::http::fields::{FieldError, FieldReason, Fields};
 use crate::http::problem::{Code, Problem};
 
 /// The fields of a JSON object.
@@ -38,8 +38,13 @@ impl<S: Send + Sync> FromRequest<S> for JsonFields {
         match document {
             Document::Object(members) => Ok(Self(Fields::from_json(members))),
             Document::Other => {
-                let detail = "The body must be a JSON object.";
-                Err(Problem::new(Code::ValidationFailed, detail))
+                let reason = FieldReason::WrongType {
+                    wanted: "a JSON object",
+                };
+                Err(Problem::validation(vec![FieldError {
+                    field: String::new(),
+                    reason,
+                }]))
             }
         }
     }

@@ -87,11 +87,17 @@ pub async fn show(
     let known = headers
         .get(IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok());
-    if known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag)) {
+    if known.is_some_and(|tags| names_tag(tags, &etag)) {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
     }
     let body = ConcertBody::new(concert, app.settings().currency);
     Ok((head, Json(body)).into_response())
+}
+
+/// Whether `If-None-Match` names a tag, by weak comparison (RFC 9110, 13.1.2).
+fn names_tag(tags: &str, etag: &str) -> bool {
+    let mut tags = tags.split(',').map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 fn read_query(query: &str) -> Result<ListRequest, Problem> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use app::{App, sample, staff};
 use domain::role::Role;
-use domain::text::{EmailAddress, Line};
+use domain::text::{EmailAddress, Username};
 use postgres_local::{Cluster, ClusterSpec, Lifetime};
 use serde_json::json;
 use store::bootstrap;
@@ -13,7 +13,7 @@ use store::migrate::{self, Login};
 
 use super::{CliError, DemoArgs, serve as serve_command};
 use crate::config::{BaseUrl, Config, DatabaseUrl, Source};
-use crate::serve;
+use crate::serve::{self, Jobs};
 
 mod files;
 
@@ -55,15 +55,15 @@ pub async fn run(mut config: Config, _args: DemoArgs) -> Result<(), CliError> {
         Some(_) => None,
         None => Some(Private::start(&mut config, folder, &secrets).await?),
     };
-    let admin_password = prepare(&config, &secrets).await?;
+    let has_password = prepare(&config, &secrets, private.is_some()).await?;
     let url = config.require_database_url()?.reveal().to_owned();
     let app = open(&config, &url)?;
-    let running = serve::start(&config, app, listeners);
-    let base_url = config.web.base_url.to_string();
+    serve_command::refuse_unfit(&app).await?;
+    let running = serve::start(&config, app, listeners, Jobs::Here);
     if let Some(private) = &private {
         private.write_description(&config, &secrets, running.metrics_address)?;
     }
-    greet(&base_url, &admin_password);
+    greet(&config, private.is_some(), has_password.then_some(&secrets));
     serve_command::wait_for_stop().await?;
     running.stop().await;
     if let Some(mut private) = private {
@@ -144,11 +144,12 @@ impl Private {
     }
 }
 
-/// Migrates, and loads samples and the first superadmin into a database that has neither.
-async fn prepare(config: &Config, secrets: &Secrets) -> Result<String, CliError> {
+/// Migrates, and loads samples and the first superadmin into a database that has neither; whether
+/// the superadmin has the password that is kept here.
+async fn prepare(config: &Config, secrets: &Secrets, is_private: bool) -> Result<bool, CliError> {
     let Some(owner_url) = &config.database.owner_url else {
         // Somebody else's database, without its owner: it is used as it is.
-        return Ok(String::new());
+        return Ok(false);
     };
     migrate::migrate(owner_url.reveal(), &super::migrate::logins(config))
         .await
@@ -160,26 +161,31 @@ async fn prepare(config: &Config, secrets: &Secrets) -> Result<String, CliError>
     if loaded > 0 {
         tracing::info!(concerts = loaded, "sample concerts loaded");
     }
-    create_admin(&owner, &secrets.admin_password).await?;
-    Ok(secrets.admin_password.clone())
+    provide_admin(&owner, secrets, is_private)
+        .await
+        .map_err(|error| CliError::failed("can't make the first superadmin", &error))
 }
 
-async fn create_admin(owner: &App, password: &str) -> Result<(), CliError> {
+/// A private database may outlive the folder that keeps its passwords: its superadmin then gets the
+/// new one.
+async fn provide_admin(
+    owner: &App,
+    secrets: &Secrets,
+    is_private: bool,
+) -> Result<bool, staff::CreateError> {
     let (Ok(username), Ok(email)) = (
-        Line::parse(ADMIN_USERNAME),
+        Username::parse(ADMIN_USERNAME),
         EmailAddress::parse(ADMIN_EMAIL),
     ) else {
-        return Err(CliError::Failed(
-            "the first superadmin's name is damaged".to_owned(),
-        ));
+        unreachable!("both are written above")
     };
-    match staff::create_first(owner, (&username, &email), Role::Superadmin, password).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(CliError::failed(
-            "can't create the first superadmin",
-            &error,
-        )),
+    let password = &secrets.admin_password;
+    let who = (&username, &email);
+    let created = staff::create_first(owner, who, Role::Superadmin, password).await?;
+    if created.is_some() || (is_private && !secrets.is_new()) {
+        return Ok(true);
     }
+    Ok(is_private && staff::set_password(owner, &username, password).await?)
 }
 
 fn open(config: &Config, url: &str) -> Result<App, CliError> {
@@ -205,13 +211,19 @@ fn name_base_url(config: &mut Config, address: SocketAddr) -> Result<(), CliErro
     Ok(())
 }
 
-fn greet(base_url: &str, admin_password: &str) {
+fn greet(config: &Config, is_private: bool, secrets: Option<&Secrets>) {
+    let base_url = &config.web.base_url;
     println!("\nstagedoor is open.\n");
     println!("  Shop   {base_url}/");
     println!("  API    {base_url}/api/v1/concerts");
-    if !admin_password.is_empty() {
-        println!("  Staff  {ADMIN_USERNAME}, password {admin_password}");
+    if let Some(secrets) = secrets {
+        println!(
+            "  Staff  {ADMIN_USERNAME}, password {}",
+            secrets.admin_password
+        );
     }
-    println!("\nAddresses and passwords for other programs: {FOLDER}/demo.json");
-    println!("Stop with Ctrl-C; the data stays in {FOLDER}.\n");
+    if is_private {
+        println!("\nAddresses and passwords for other programs: {FOLDER}/demo.json");
+        println!("Stop with Ctrl-C; the data stays in {FOLDER}.\n");
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use store::migrate::SchemaState;
 
 use super::{CliError, ReportArgs, migrate as migrate_command, print, print_json};
-use crate::config::{self, Config, production_findings};
+use crate::config::{self, Config, findings_without_effect, production_findings};
 use crate::serve;
 
 /// A clock further from the database's than this makes times on pages wrong.
@@ -105,27 +105,26 @@ impl Finding {
 }
 
 fn configuration(config: &Config) -> Vec<Finding> {
+    let read = |finding: config::Finding| Finding {
+        id: finding.id,
+        severity: match finding.severity {
+            config::Severity::Error => Severity::Error,
+            config::Severity::Warning => Severity::Warning,
+        },
+        detail: finding.detail,
+        mend: finding.mend,
+    };
+    let production = production_findings(config).into_iter();
+    let mut findings: Vec<Finding> = production
+        .chain(findings_without_effect(config))
+        .map(read)
+        .collect();
     if !config.environment.is_production() {
         let mend = "set STAGEDOOR_ENV=production for real sales";
-        return vec![Finding::new(
-            "environment",
-            Severity::Info,
-            "development",
-            mend,
-        )];
+        let development = Finding::new("environment", Severity::Info, "development", mend);
+        findings.insert(0, development);
     }
-    let findings = production_findings(config)
-        .into_iter()
-        .map(|finding| Finding {
-            id: finding.id,
-            severity: match finding.severity {
-                config::Severity::Error => Severity::Error,
-                config::Severity::Warning => Severity::Warning,
-            },
-            detail: finding.detail,
-            mend: finding.mend,
-        });
-    findings.collect()
+    findings
 }
 
 async fn database(app: &App) -> Vec<Finding> {

@@ -5,10 +5,10 @@ use store::migrate::{self, SchemaState};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, ServeArgs, migrate as migrate_command};
-use crate::config::{Config, Severity, production_findings};
-use crate::serve::{self, Listeners, StartError};
+use crate::config::{Config, Severity, findings_without_effect, production_findings};
+use crate::serve::{self, Jobs, Listeners, StartError};
 
-pub async fn run(config: Config, _args: ServeArgs) -> Result<(), CliError> {
+pub async fn run(config: Config, args: ServeArgs) -> Result<(), CliError> {
     refuse_unsafe(&config)?;
     let url = config.require_database_url()?.clone();
     if config.database.run_migrations
@@ -21,7 +21,12 @@ pub async fn run(config: Config, _args: ServeArgs) -> Result<(), CliError> {
     let app = serve::open_app(&config, url.reveal())
         .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
     refuse_unfit(&app).await?;
-    let running = serve::start(&config, app, listen(&config).await?);
+    let jobs = if args.no_jobs {
+        Jobs::Elsewhere
+    } else {
+        Jobs::Here
+    };
+    let running = serve::start(&config, app, listen(&config).await?, jobs);
     tracing::info!(address = %running.address, metrics = %running.metrics_address, "listening");
     eprintln!("stagedoor listens on http://{}", running.address);
     wait_for_stop().await?;
@@ -64,7 +69,7 @@ fn refuse_unsafe(config: &Config) -> Result<(), CliError> {
     let (refused, warned): (Vec<_>, Vec<_>) = production_findings(config)
         .into_iter()
         .partition(|finding| finding.severity == Severity::Error);
-    for finding in warned {
+    for finding in warned.into_iter().chain(findings_without_effect(config)) {
         tracing::warn!(mend = finding.mend, "{}", finding.detail);
     }
     if refused.is_empty() {
@@ -81,7 +86,7 @@ fn refuse_unsafe(config: &Config) -> Result<(), CliError> {
 
 /// INVARIANT: the server never runs with more rights than it needs, nor on a schema that it
 /// doesn't know; guarded by `serve_refuses_a_login_that_owns_tables`.
-async fn refuse_unfit(app: &App) -> Result<(), CliError> {
+pub(crate) async fn refuse_unfit(app: &App) -> Result<(), CliError> {
     let unreachable = |error: &store::StoreError| {
         CliError::failed("can't reach the database that DATABASE_URL names", error)
     };

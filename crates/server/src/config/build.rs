@@ -11,9 +11,9 @@ use jiff::tz::TimeZone;
 
 use super::error::ConfigError;
 use super::layer::{Setting, Settings};
-use super::value::{
-    self, BaseUrl, Currency, Environment, LogFormat, PaymentProvider, RateLimit, Secret,
-};
+use domain::money::Currency;
+
+use super::value::{self, BaseUrl, Environment, LogFormat, PaymentProvider, RateLimit, Secret};
 use super::{
     Config, Database, DatabaseUrl, FirstAdmin, GoogleClient, Log, Mail, Payment, Pool, Sales,
     SignIn, TlsFiles, Web,
@@ -29,7 +29,7 @@ const POOL_CONNECTIONS_MAX: u32 = 1000;
 const TICKETS_MAX: u32 = 1_000_000;
 
 const DATABASE_URL_FORM: &str = "a connection string with a host such as \
-     postgresql://stagedoor_app:password@host:5432/stagedoor?sslmode=verify-full";
+     postgresql://stagedoor_app:password@host:5432/stagedoor";
 
 /// Marks a value whose error is already noted.
 struct Noted;
@@ -193,7 +193,7 @@ fn sales(reader: &mut Reader<'_>) -> Read<Sales> {
     let currency = reader.read(
         "currency",
         "an ISO 4217 code: three upper-case letters",
-        Currency::parse,
+        |text| text.parse::<Currency>().ok(),
     );
     Ok(Sales {
         timezone: timezone?,

@@ -1,10 +1,10 @@
 //! What production refuses although every value parses, and what to do about each.
 //!
-//! Absent on purpose: anything that needs the database, such as sample data; `doctor` asks there.
+//! Absent on purpose: anything that needs the database.
 
 use super::database_url::TlsMode;
 use super::value::{PaymentProvider, RateLimit, Secret};
-use super::{Config, DatabaseUrl};
+use super::{Config, DatabaseUrl, Source};
 
 /// RFC 2104 discourages HMAC keys that are shorter than the hash: 32 bytes for SHA-256.
 const SECRET_KEY_BYTES_MIN: usize = 32;
@@ -44,6 +44,47 @@ fn finding(id: &'static str, severity: Severity, detail: &str, mend: &str) -> Fi
         detail: detail.to_owned(),
         mend: mend.to_owned(),
     }
+}
+
+/// Keys of parts that are still being built: setting them changes nothing yet.
+const WITHOUT_EFFECT: [&str; 14] = [
+    "database_replica_urls",
+    "tls_cert",
+    "tls_key",
+    "cancel_until",
+    "google_client_id",
+    "google_client_secret",
+    "stripe_secret_key",
+    "stripe_webhook_secret",
+    "smtp_url",
+    "admin_username",
+    "admin_email",
+    "files",
+    "rate_limit",
+    "otel_endpoint",
+];
+
+/// A warning for each key that was set and has no effect yet; somebody relies on it.
+pub fn findings_without_effect(config: &Config) -> Vec<Finding> {
+    let is_set = |name: &&str| {
+        let setting = config.settings.get(name);
+        setting.is_some_and(|setting| setting.source != Source::Default)
+    };
+    let told = |name: &str| {
+        let detail = format!("{name} is set, but what it is for is not built yet");
+        finding(
+            "without_effect",
+            Severity::Warning,
+            &detail,
+            "remove it, or wait for the release that has it",
+        )
+    };
+    WITHOUT_EFFECT
+        .iter()
+        .copied()
+        .filter(|name| is_set(&name))
+        .map(told)
+        .collect()
 }
 
 /// Everything that production refuses or warns of; empty in development.
@@ -94,7 +135,10 @@ fn tls_finding(name: &str, url: &DatabaseUrl) -> Option<Finding> {
     if url.is_unix_socket() {
         return None;
     }
-    let mend = format!("add sslmode=verify-full to {name}, or connect through a Unix socket");
+    let mend = format!(
+        "connect through a Unix socket in {name}; TLS to the database (sslmode=verify-full) is not \
+         built yet"
+    );
     let (id, severity, what) = match url.tls() {
         TlsMode::NotEnforced => ("database_tls", Severity::Error, "goes without enforced TLS"),
         TlsMode::Encrypted => (

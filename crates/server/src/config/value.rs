@@ -69,27 +69,6 @@ pub enum RateLimit {
     Off,
 }
 
-/// An ISO 4217 code: three upper-case letters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Currency(String);
-
-impl Currency {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let good = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
-        good.then(|| Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// Where the public reaches the shop: scheme, host and port, without a path or a closing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl {

@@ -41,7 +41,8 @@ impl FieldReason {
             Self::Text(TextError::TooLong { .. }) => "too_long",
             Self::Text(TextError::ControlCharacter) => "control_character",
             Self::Text(TextError::NotAnEmail) => "not_an_email",
-            Self::Text(TextError::NotALocalPath) | Self::Invalid { .. } => "invalid",
+            Self::Text(TextError::NotALocalPath | TextError::NotAUsername)
+            | Self::Invalid { .. } => "invalid",
             Self::Unknown => "unknown_field",
             Self::Repeated => "repeated",
         }
@@ -129,14 +130,6 @@ impl Fields {
 
     pub fn concert_id(&mut self, field: &str) -> Option<ConcertId> {
         self.positive(field).and_then(ConcertId::new)
-    }
-
-    /// Takes a field away without judging it.
-    pub fn take_text(&mut self, field: &str) -> Option<String> {
-        match self.values.remove(field) {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        }
     }
 
     /// All errors, those of fields that nobody asked for included.

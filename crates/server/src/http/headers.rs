@@ -1,6 +1,6 @@
 //! Headers that every answer carries, and cookies.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{
@@ -8,8 +8,6 @@ use http::header::{
     X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-
-use super::web::Web;
 
 /// Nothing is loaded, framed or sent anywhere but from and to this site, and no code or style
 /// stands inside a page.
@@ -20,7 +18,7 @@ const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// Sets the security headers; answers that say nothing about caching aren't stored.
-pub async fn secure(State(_): State<Web>, request: Request, next: Next) -> Response {
+pub async fn secure(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let fixed = [

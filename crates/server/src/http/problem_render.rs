@@ -124,8 +124,10 @@ fn as_json(problem: &Problem, uri: &Uri, request_id: String) -> Response {
 impl FieldErrorBody {
     fn of(error: &super::fields::FieldError) -> Self {
         let token = error.field.replace('~', "~0").replace('/', "~1");
+        // The empty pointer is the whole document.
+        let slash = if token.is_empty() { "" } else { "/" };
         Self {
-            pointer: format!("/{token}"),
+            pointer: format!("{slash}{token}"),
             code: error.reason.code(),
             detail: error.reason.detail(),
         }

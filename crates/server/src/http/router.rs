@@ -66,7 +66,7 @@ fn layered(site: Router<Web>, web: &Web) -> Router<Web> {
             problem_render::render,
         ))
         .layer(middleware::from_fn_with_state(state(), request::identify))
-        .layer(middleware::from_fn_with_state(state(), headers::secure))
+        .layer(middleware::from_fn(headers::secure))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
 }
 

@@ -32,7 +32,7 @@ pub async fn show(
         &layout,
         &concert,
         settings.currency,
-        settings.limits.per_order,
+        settings.limits.per_buyer(),
         key,
     );
     let page = ConcertPage::new(layout, &concert, settings.currency, app.today(), form);

@@ -17,6 +17,7 @@ use domain::reservation::Quantity;
 use domain::text::{CustomerName, EmailAddress, TextError};
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
+use store::StoreError;
 use uuid::Uuid;
 
 use super::asked::Asked;
@@ -155,9 +156,11 @@ enum Refused {
 
 fn booked(app: &App, sender: Sender, reserved: &Reserved) -> Response {
     let id = &reserved.reservation.id;
+    let token = app.access_key().token(id);
     let mut holdings = sender.holdings;
-    holdings.add(id, &app.access_key().token(id));
-    let target = sender.asked.layout.href(&format!("/r/{id}"));
+    holdings.add(id, &token);
+    let path = format!("/r/{id}?t={token}");
+    let target = sender.asked.layout.href(&path);
     ([(SET_COOKIE, holdings.to_cookie())], Redirect::to(&target)).into_response()
 }
 
@@ -168,8 +171,14 @@ async fn refused(
     typed: &Typed,
     why: Refused,
 ) -> Result<Response, Problem> {
+    let is_unknown = matches!(
+        why,
+        Refused::Booking(ReserveError::Store(StoreError::OutcomeUnknown(_)))
+    );
     let (problem, said) = explain(app, sender.asked.layout.lang, why);
-    if problem.code == Code::NotFound {
+    // Without the database the page can't be shown, and asking again would only take time.
+    let is_away = problem.code == Code::DatabaseUnavailable && !is_unknown;
+    if problem.code == Code::NotFound || is_away {
         return Err(problem);
     }
     let found = concerts::show(app, sender.concert_id).await;
@@ -190,7 +199,7 @@ async fn refused(
         &layout,
         &concert,
         settings.currency,
-        settings.limits.per_order,
+        settings.limits.per_buyer(),
         key,
     )
     .filled(FIELDS.map(|field| typed.value(field)));
@@ -219,7 +228,7 @@ fn explain(app: &App, lang: Lang, why: Refused) -> (Problem, Vec<(&'static str, 
                 let error = errors.iter().find(|error| error.field == field)?;
                 let text = match error.reason {
                     _ if field == "quantity" => {
-                        quantity_text(lang, app.settings().limits.per_order)
+                        quantity_text(lang, app.settings().limits.per_buyer())
                     }
                     FieldReason::Text(error) => line_text(lang, field, error),
                     _ => line_text(lang, field, TextError::Empty),

@@ -45,15 +45,15 @@ pub struct Problem {
 }
 
 impl HoldForm {
-    /// An empty form for one ticket. `key` ties repeated sends together; `per_order` is the limit.
+    /// An empty form for one ticket. `key` ties repeated sends together; `per_buyer` is the limit.
     pub fn new(
         layout: &Layout,
         concert: &Concert,
         currency: Currency,
-        per_order: i32,
+        per_buyer: i32,
         key: String,
     ) -> Self {
-        let max = per_order.min(concert.available_tickets).max(1);
+        let max = per_buyer.min(concert.available_tickets).max(1);
         Self {
             action: layout.href(&format!("/concerts/{}/hold", concert.id)),
             quantity: Field {
@@ -66,7 +66,7 @@ impl HoldForm {
             quantity_max: max,
             quantity_hint: layout
                 .lang
-                .count("hold-quantity-hint", i64::from(per_order)),
+                .count("hold-quantity-hint", i64::from(per_buyer)),
             price_minor: concert.price.minor(),
             currency_sign: sign(currency.as_str()),
             problems: Vec::new(),
@@ -125,8 +125,8 @@ pub fn booking_text(lang: Lang, error: &ReserveError) -> String {
 }
 
 /// What is wrong with a quantity that is no number of tickets, as a sentence.
-pub fn quantity_text(lang: Lang, per_order: i32) -> String {
-    lang.count("error-quantity-range", i64::from(per_order))
+pub fn quantity_text(lang: Lang, per_buyer: i32) -> String {
+    lang.count("error-quantity-range", i64::from(per_buyer))
 }
 
 /// What is wrong with a name or an e-mail address, as a sentence.

@@ -97,10 +97,6 @@ impl SaleState {
             Self::Past => "past",
         }
     }
-
-    pub const fn is_on_sale(self) -> bool {
-        matches!(self, Self::OnSale | Self::FewLeft { .. })
-    }
 }
 
 /// A price for people: `฿1,250`, or the word for free.

@@ -279,7 +279,8 @@ fn wrong_json(concert: i32) -> Vec<Case> {
         ),
     ];
     for body in ["[]", "[{}]", "\"text\"", "1", "1.5", "true", "null"] {
-        cases.push(Case::new(format!("the JSON {body}"), post(body), INVALID));
+        let case = Case::new(format!("the JSON {body}"), post(body), INVALID);
+        cases.push(case.naming(&[" wrong_type"]));
     }
     let nested = with(&format!("\"note\":{}", deep("[", "]")));
     for (name, body) in [

@@ -145,7 +145,7 @@ async fn a_commit_that_does_not_answer_is_unknown() {
         let before = stage.warm(&pool).await;
         let transaction = Transaction::begin(&pool).await.unwrap();
         insert(&transaction, "unknown").await.unwrap();
-        stage.proxy.hold_at(1, hold);
+        stage.proxy.hold_command("COMMIT", hold);
         let commit = tokio::spawn(transaction.commit());
         within_limit("COMMIT held", stage.proxy.held()).await;
         if is_terminated {
@@ -171,19 +171,12 @@ async fn a_repeated_key_tells_what_became_of_a_commit_that_did_not_answer() {
         let concert = app.plant(NewConcert::default()).await;
         for hold in Hold::ALL {
             let buyer = format!("{hold:?}");
-            let request = |buyer: &str| {
-                let request = app.reserve(concert, 1, buyer);
-                request.header("idempotency-key", buyer.to_owned())
+            let request = || {
+                let request = app.reserve(concert, 1, &buyer);
+                request.header("idempotency-key", &buyer)
             };
-            // The first prepares the statements, the second shows how many there are: the last
-            // is COMMIT.
-            for rehearsal in ["first", "second"] {
-                proxy.hold_at(usize::MAX, hold);
-                let buyer = format!("{rehearsal}-{buyer}");
-                assert_eq!(request(&buyer).send().await.unwrap().status(), 201);
-            }
-            proxy.hold_at(proxy.seen(), hold);
-            let sent = tokio::spawn(request(&buyer).send());
+            proxy.hold_command("COMMIT", hold);
+            let sent = tokio::spawn(request().send());
             within_limit("COMMIT held", proxy.held()).await;
             proxy.cut();
             let answer = within_limit("an answer", sent).await.unwrap().unwrap();
@@ -195,7 +188,7 @@ async fn a_repeated_key_tells_what_became_of_a_commit_that_did_not_answer() {
             let truth = within_limit("the truth", async {
                 loop {
                     // The other connections broke too; it may take a moment until that is known.
-                    let answer = request(&buyer).send().await.unwrap();
+                    let answer = request().send().await.unwrap();
                     if answer.status() != 503 {
                         break answer;
                     }

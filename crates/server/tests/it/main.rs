@@ -8,6 +8,7 @@ mod bad_input;
 mod commands;
 mod disconnect;
 mod document;
+mod expiry;
 mod metrics;
 mod outage;
 mod pool;

@@ -157,8 +157,8 @@ async fn figures_move_as_requests_come() {
         );
         assert_near(moved(&series), count, &series);
     }
-    // The one over the order's limit never gets as far as the database.
-    for (statement, count) in [("concerts.lock", 7.0), ("BEGIN", 7.0), ("COMMIT", 2.0)] {
+    // The one over the order's limit asks the database too: its key may be from before the limit.
+    for (statement, count) in [("concerts.lock", 8.0), ("COMMIT", 2.0)] {
         let series = format!("stagedoor_query_duration_seconds_count{{statement=\"{statement}\"}}");
         assert_near(moved(&series), count, &series);
     }

@@ -9,6 +9,7 @@ pub mod reservations;
 pub const NAMES: &[&str] = &[
     "admin_users.insert",
     "admin_users.exist",
+    "admin_users.set_password",
     "concerts.find",
     "concerts.list",
     "concerts.list_all",
@@ -36,4 +37,7 @@ pub const NAMES: &[&str] = &[
     "reservations.sum_held",
     "reservations.insert",
     "reservations.update_status",
+    "reservations.list_overdue",
+    "reservations.lock_overdue",
+    "reservations.expire",
 ];

@@ -1,7 +1,7 @@
 //! What the demonstration keeps between starts, readable by its owner alone.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -21,20 +21,30 @@ pub(super) struct Secrets {
     app_password: String,
     secret_key: String,
     pub(super) admin_password: String,
+    /// Whether this start made them.
+    #[serde(skip)]
+    is_new: bool,
 }
 
 impl Secrets {
     /// Those of an earlier start, or new ones.
     pub(super) fn load_or_make(folder: &Path) -> Result<Self, CliError> {
         let path = folder.join("secrets.json");
-        if let Ok(text) = fs::read_to_string(&path) {
-            return serde_json::from_str(&text).map_err(|error| {
-                let what = format!(
-                    "{} is damaged; delete it to get new passwords",
-                    path.display()
-                );
-                CliError::failed(what, &error)
-            });
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                return serde_json::from_str(&text).map_err(|error| {
+                    let path = path.display();
+                    let what = format!("{path} is damaged; delete it to get new passwords");
+                    CliError::failed(what, &error)
+                });
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(CliError::failed(
+                    format!("can't read {}", path.display()),
+                    &error,
+                ));
+            }
+            Err(_) => {}
         }
         fs::DirBuilder::new()
             .recursive(true)
@@ -60,7 +70,12 @@ impl Secrets {
             app_password: password(),
             secret_key: URL_SAFE_NO_PAD.encode(ctx.random_bytes::<32>()),
             admin_password: password(),
+            is_new: true,
         }
+    }
+
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
     }
 
     pub(super) fn secret_key(&self) -> Secret {

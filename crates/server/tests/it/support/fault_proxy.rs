@@ -21,11 +21,20 @@ impl Hold {
     pub(crate) const ALL: [Self; 2] = [Self::Statement, Self::Answer];
 }
 
+/// Which statement is held.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// Counted from 1.
+    Number(usize),
+    /// The next that is this simple query, such as `COMMIT`.
+    Command(&'static str),
+}
+
 #[derive(Debug)]
 struct State {
     /// Statements counted since the proxy was armed.
     seen: AtomicUsize,
-    armed: Mutex<Option<(usize, Hold)>>,
+    armed: Mutex<Option<(At, Hold)>>,
     is_held: watch::Sender<bool>,
     /// While it is closed no conversation gets an answer.
     is_open: watch::Sender<bool>,
@@ -70,14 +79,18 @@ impl FaultProxy {
 
     /// Holds the `n`th statement from now on, counted from 1.
     pub(crate) fn hold_at(&self, n: usize, hold: Hold) {
-        self.state.seen.store(0, Ordering::SeqCst);
-        self.state.is_held.send_replace(false);
-        *self.state.armed.lock().expect("a lock") = Some((n, hold));
+        self.arm(At::Number(n), hold);
     }
 
-    /// How many statements there were since [`FaultProxy::hold_at`].
-    pub(crate) fn seen(&self) -> usize {
-        self.state.seen.load(Ordering::SeqCst)
+    /// Holds the next `command`, such as `COMMIT`.
+    pub(crate) fn hold_command(&self, command: &'static str, hold: Hold) {
+        self.arm(At::Command(command), hold);
+    }
+
+    fn arm(&self, at: At, hold: Hold) {
+        self.state.seen.store(0, Ordering::SeqCst);
+        self.state.is_held.send_replace(false);
+        *self.state.armed.lock().expect("a lock") = Some((at, hold));
     }
 
     /// Waits until a statement, or the answer to one, is held.
@@ -106,11 +119,15 @@ impl FaultProxy {
 
 impl State {
     /// Counts a statement; closes the gate when it is the one.
-    fn count(&self) -> Option<Hold> {
+    fn count(&self, message: &[u8]) -> Option<Hold> {
         let seen = self.seen.fetch_add(1, Ordering::SeqCst) + 1;
         let mut armed = self.armed.lock().expect("a lock");
-        let (n, hold) = (*armed)?;
-        if seen != n {
+        let (at, hold) = (*armed)?;
+        let is_the_one = match at {
+            At::Number(n) => seen == n,
+            At::Command(command) => message[5..].strip_suffix(b"\0") == Some(command.as_bytes()),
+        };
+        if !is_the_one {
             return None;
         }
         *armed = None;
@@ -184,7 +201,11 @@ async fn forward_statements(
     while let Some(message) = read_message(&mut client, is_startup).await {
         let ends_statement = !is_startup && matches!(message[0], b'Q' | b'S');
         is_startup = false;
-        let hold = if ends_statement { state.count() } else { None };
+        let hold = if ends_statement {
+            state.count(&message)
+        } else {
+            None
+        };
         match hold {
             Some(Hold::Statement) => {
                 state.is_held.send_replace(true);

@@ -13,6 +13,12 @@ pub struct InsertParams<
     pub role: T4,
     pub now: jiff::civil::DateTime,
 }
+#[derive(Debug)]
+pub struct SetPasswordParams<T1: crate::generated::StringSql, T2: crate::generated::StringSql> {
+    pub password: T1,
+    pub now: jiff::civil::DateTime,
+    pub username: T2,
+}
 use crate::client::GenericClient;
 use futures_util::{self, StreamExt, TryStreamExt};
 pub struct I32Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
@@ -233,5 +239,64 @@ impl ExistStmt {
             extractor: |row| Ok(row.try_get(0)?),
             mapper: |it| it,
         }
+    }
+}
+pub struct SetPasswordStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn set_password() -> SetPasswordStmt {
+    SetPasswordStmt(
+        "/* admin_users.set_password */ UPDATE admin_users SET password = $1, updated_at = $2 WHERE username = $3",
+        None,
+    )
+}
+impl SetPasswordStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::StringSql,
+    >(
+        &'s self,
+        client: &'c C,
+        password: &'a T1,
+        now: &'a jiff::civil::DateTime,
+        username: &'a T2,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[password, now, username]).await
+    }
+}
+impl<
+    'a,
+    C: GenericClient + Send + Sync,
+    T1: crate::generated::StringSql,
+    T2: crate::generated::StringSql,
+>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        SetPasswordParams<T1, T2>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for SetPasswordStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a SetPasswordParams<T1, T2>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.password, &params.now, &params.username))
     }
 }

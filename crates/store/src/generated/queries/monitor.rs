@@ -400,7 +400,7 @@ impl ListBrokenInventoryStmt {
 pub struct FindLoginStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find_login() -> FindLoginStmt {
     FindLoginStmt(
-        "/* monitor.find_login */ SELECT current_user::text AS name, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_superuser, EXISTS (SELECT 1 FROM pg_class WHERE relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user) AND relnamespace = 'public'::regnamespace) AS owns_tables, current_setting('server_version') AS server_version",
+        "/* monitor.find_login */ SELECT current_user::text AS name, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_superuser, EXISTS (SELECT 1 FROM pg_class WHERE pg_has_role(current_user, relowner, 'USAGE') AND relnamespace = 'public'::regnamespace) AS owns_tables, current_setting('server_version') AS server_version",
         None,
     )
 }

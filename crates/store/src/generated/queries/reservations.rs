@@ -33,6 +33,25 @@ pub struct UpdateStatusParams<T1: crate::generated::StringSql, T2: crate::genera
     pub now: jiff::civil::DateTime,
     pub id: T2,
 }
+#[derive(Clone, Copy, Debug)]
+pub struct ListOverdueParams {
+    pub now: jiff::civil::DateTime,
+    pub limit: i64,
+}
+#[derive(Debug)]
+pub struct LockOverdueParams<
+    T1: crate::generated::StringSql,
+    T2: crate::generated::ArraySql<Item = T1>,
+> {
+    pub ids: T2,
+    pub now: jiff::civil::DateTime,
+}
+#[derive(Debug)]
+pub struct ExpireParams<T1: crate::generated::StringSql, T2: crate::generated::ArraySql<Item = T1>>
+{
+    pub now: jiff::civil::DateTime,
+    pub ids: T2,
+}
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reservation {
     pub id: String,
@@ -96,6 +115,49 @@ impl<'a> From<ReservationBorrowed<'a>> for Reservation {
             created_at,
             updated_at,
             expires_at,
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListOverdue {
+    pub id: String,
+    pub concert_id: i32,
+}
+pub struct ListOverdueBorrowed<'a> {
+    pub id: &'a str,
+    pub concert_id: i32,
+}
+impl<'a> From<ListOverdueBorrowed<'a>> for ListOverdue {
+    fn from(ListOverdueBorrowed { id, concert_id }: ListOverdueBorrowed<'a>) -> Self {
+        Self {
+            id: id.into(),
+            concert_id,
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockOverdue {
+    pub id: String,
+    pub concert_id: i32,
+    pub quantity: i32,
+}
+pub struct LockOverdueBorrowed<'a> {
+    pub id: &'a str,
+    pub concert_id: i32,
+    pub quantity: i32,
+}
+impl<'a> From<LockOverdueBorrowed<'a>> for LockOverdue {
+    fn from(
+        LockOverdueBorrowed {
+            id,
+            concert_id,
+            quantity,
+        }: LockOverdueBorrowed<'a>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            concert_id,
+            quantity,
         }
     }
 }
@@ -232,6 +294,183 @@ where
 {
     pub fn map<R>(self, mapper: fn(i64) -> R) -> I64Query<'c, 'a, 's, C, R, N> {
         I64Query {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct ListOverdueQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<ListOverdueBorrowed, tokio_postgres::Error>,
+    mapper: fn(ListOverdueBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> ListOverdueQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(
+        self,
+        mapper: fn(ListOverdueBorrowed) -> R,
+    ) -> ListOverdueQuery<'c, 'a, 's, C, R, N> {
+        ListOverdueQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct LockOverdueQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<LockOverdueBorrowed, tokio_postgres::Error>,
+    mapper: fn(LockOverdueBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> LockOverdueQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(
+        self,
+        mapper: fn(LockOverdueBorrowed) -> R,
+    ) -> LockOverdueQuery<'c, 'a, 's, C, R, N> {
+        LockOverdueQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct BoolQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<bool, tokio_postgres::Error>,
+    mapper: fn(bool) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> BoolQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(bool) -> R) -> BoolQuery<'c, 'a, 's, C, R, N> {
+        BoolQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -654,5 +893,215 @@ impl<
         Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
     > {
         Box::pin(self.bind(client, &params.status, &params.now, &params.id))
+    }
+}
+pub struct ListOverdueStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_overdue() -> ListOverdueStmt {
+    ListOverdueStmt(
+        "/* reservations.list_overdue */ SELECT id, concert_id FROM reservations WHERE status = 'pending' AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
+        None,
+    )
+}
+impl ListOverdueStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        now: &'a jiff::civil::DateTime,
+        limit: &'a i64,
+    ) -> ListOverdueQuery<'c, 'a, 's, C, ListOverdue, 2> {
+        ListOverdueQuery {
+            client,
+            params: [now, limit],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<ListOverdueBorrowed, tokio_postgres::Error> {
+                    Ok(ListOverdueBorrowed {
+                        id: row.try_get(0)?,
+                        concert_id: row.try_get(1)?,
+                    })
+                },
+            mapper: |it| ListOverdue::from(it),
+        }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        ListOverdueParams,
+        ListOverdueQuery<'c, 'a, 's, C, ListOverdue, 2>,
+        C,
+    > for ListOverdueStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListOverdueParams,
+    ) -> ListOverdueQuery<'c, 'a, 's, C, ListOverdue, 2> {
+        self.bind(client, &params.now, &params.limit)
+    }
+}
+pub struct LockOverdueStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn lock_overdue() -> LockOverdueStmt {
+    LockOverdueStmt(
+        "/* reservations.lock_overdue */ SELECT id, concert_id, quantity FROM reservations WHERE id = ANY($1) AND status = 'pending' AND expires_at <= $2 ORDER BY id FOR UPDATE",
+        None,
+    )
+}
+impl LockOverdueStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::ArraySql<Item = T1>,
+    >(
+        &'s self,
+        client: &'c C,
+        ids: &'a T2,
+        now: &'a jiff::civil::DateTime,
+    ) -> LockOverdueQuery<'c, 'a, 's, C, LockOverdue, 2> {
+        LockOverdueQuery {
+            client,
+            params: [ids, now],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<LockOverdueBorrowed, tokio_postgres::Error> {
+                    Ok(LockOverdueBorrowed {
+                        id: row.try_get(0)?,
+                        concert_id: row.try_get(1)?,
+                        quantity: row.try_get(2)?,
+                    })
+                },
+            mapper: |it| LockOverdue::from(it),
+        }
+    }
+}
+impl<
+    'c,
+    'a,
+    's,
+    C: GenericClient,
+    T1: crate::generated::StringSql,
+    T2: crate::generated::ArraySql<Item = T1>,
+>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        LockOverdueParams<T1, T2>,
+        LockOverdueQuery<'c, 'a, 's, C, LockOverdue, 2>,
+        C,
+    > for LockOverdueStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a LockOverdueParams<T1, T2>,
+    ) -> LockOverdueQuery<'c, 'a, 's, C, LockOverdue, 2> {
+        self.bind(client, &params.ids, &params.now)
+    }
+}
+pub struct ExpireStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn expire() -> ExpireStmt {
+    ExpireStmt(
+        "/* reservations.expire */ UPDATE reservations SET status = 'expired', updated_at = $1 WHERE id = ANY($2)",
+        None,
+    )
+}
+impl ExpireStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::ArraySql<Item = T1>,
+    >(
+        &'s self,
+        client: &'c C,
+        now: &'a jiff::civil::DateTime,
+        ids: &'a T2,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[now, ids]).await
+    }
+}
+impl<
+    'a,
+    C: GenericClient + Send + Sync,
+    T1: crate::generated::StringSql,
+    T2: crate::generated::ArraySql<Item = T1>,
+>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        ExpireParams<T1, T2>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for ExpireStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a ExpireParams<T1, T2>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.now, &params.ids))
+    }
+}
+pub struct TryLockSweepStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn try_lock_sweep() -> TryLockSweepStmt {
+    TryLockSweepStmt("SELECT pg_try_advisory_xact_lock($1) AS is_locked", None)
+}
+impl TryLockSweepStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        key: &'a i64,
+    ) -> BoolQuery<'c, 'a, 's, C, bool, 1> {
+        BoolQuery {
+            client,
+            params: [key],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
     }
 }
