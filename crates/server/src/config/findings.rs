@@ -47,7 +47,7 @@ fn finding(id: &'static str, severity: Severity, detail: &str, mend: &str) -> Fi
 }
 
 /// Keys of parts that are still being built: setting them changes nothing yet.
-const WITHOUT_EFFECT: [&str; 14] = [
+const WITHOUT_EFFECT: [&str; 13] = [
     "database_replica_urls",
     "tls_cert",
     "tls_key",
@@ -56,7 +56,6 @@ const WITHOUT_EFFECT: [&str; 14] = [
     "google_client_secret",
     "stripe_secret_key",
     "stripe_webhook_secret",
-    "smtp_url",
     "admin_username",
     "admin_email",
     "files",
@@ -82,7 +81,7 @@ pub fn findings_without_effect(config: &Config) -> Vec<Finding> {
     WITHOUT_EFFECT
         .iter()
         .copied()
-        .filter(|name| is_set(&name))
+        .filter(|name| is_set(name))
         .map(told)
         .collect()
 }
