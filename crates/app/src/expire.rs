@@ -3,14 +3,29 @@
 //! Not here: reading as expired, which happens at once (`domain::reservation`).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use domain::id::ConcertId;
 use store::{StoreError, Transaction, concerts, reservations};
 
 use crate::{App, task};
 
+/// A new hold on another server is seen in time if it lasts longer than this.
+const REST_MAX: Duration = Duration::from_secs(10);
 /// Holds in one transaction: few enough that a sale never waits long behind it.
 const BATCH_MAX: i64 = 500;
+
+/// How long the sweeper may rest: until the next hold ends, and never longer than a hold lasts or
+/// ten seconds, for other servers make holds too.
+pub async fn rest(app: &App) -> Result<Duration, StoreError> {
+    let connection = app.writer().get().await?;
+    let longest = REST_MAX.min(app.settings().hold_ttl);
+    let Some(end) = reservations::next_end(&connection).await? else {
+        return Ok(longest);
+    };
+    let until = end.duration_since(app.ctx().now());
+    Ok(Duration::try_from(until).unwrap_or_default().min(longest))
+}
 
 /// Expires overdue holds in one transaction; returns how many.
 ///

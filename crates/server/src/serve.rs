@@ -14,7 +14,6 @@ use store::{Pool, PoolSettings};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
 use crate::http::page::Site;
@@ -24,8 +23,8 @@ use crate::metrics;
 
 /// How long requests under way may take once the server was told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
-/// A hold is back on sale within two seconds of its end.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// A hold is back on sale within two seconds of its end, also after a sweep that left some.
+const SWEEP_AGAIN: Duration = Duration::from_secs(1);
 /// How often keys that are too old to count are deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
@@ -226,10 +225,15 @@ async fn forget_old_keys(app: App) {
 }
 
 async fn sweep_holds(app: App) {
-    let mut tick = tokio::time::interval(SWEEP_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        let rest = match app::expire::rest(&app).await {
+            Ok(rest) => rest,
+            Err(error) => {
+                tracing::warn!(%error, "holds not looked at");
+                SWEEP_AGAIN
+            }
+        };
+        tokio::time::sleep(rest.max(SWEEP_AGAIN)).await;
         match app::expire::sweep(&app).await {
             Ok(0) => {}
             Ok(expired) => tracing::info!(expired, "holds ran out; their tickets are on sale"),

@@ -55,6 +55,10 @@ WHERE status = 'pending' AND expires_at <= :now
 ORDER BY expires_at
 LIMIT :limit;
 
+--! next_end : (end_at?)
+-- When the next hold ends that is still kept. idx_reservations_status.
+SELECT min(expires_at) AS end_at FROM reservations WHERE status = 'pending';
+
 --! lock_overdue
 -- Those of them that still are so under their locks; their concerts are locked before. Primary key.
 SELECT id, concert_id, quantity

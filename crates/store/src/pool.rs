@@ -1,11 +1,12 @@
 //! The connection pool: the specification's size and times, and what it takes to keep them true.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio::time::MissedTickBehavior;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 
@@ -17,6 +18,8 @@ use crate::{generated, time};
 pub const APPLICATION_NAME: &str = "concert-ticket-system";
 /// How often idle connections are looked at; idle ones are gone within 30 s + this.
 const REAPER_RATE: Duration = Duration::from_secs(2);
+/// How often the minimum is looked at.
+const MINIMUM_RATE: Duration = Duration::from_millis(250);
 /// The specification names no age; half an hour lets connections follow a moved address.
 const LIFETIME_MAX: Duration = Duration::from_mins(30);
 /// How long a dead peer may go unnoticed while data is under way.
@@ -128,7 +131,6 @@ impl Pool {
         };
         let inner = bb8::Pool::builder()
             .max_size(settings.max)
-            .min_idle(settings.min)
             .idle_timeout(settings.idle_timeout)
             .max_lifetime(LIFETIME_MAX)
             .reaper_rate(REAPER_RATE)
@@ -140,11 +142,17 @@ impl Pool {
             .queue_strategy(bb8::QueueStrategy::Lifo)
             .error_sink(Box::new(LogErrors(settings.name)))
             .build_unchecked(manager);
-        Ok(Self {
+        let pool = Self {
             inner,
             settings,
             waiting: Arc::default(),
-        })
+        };
+        tokio::spawn(keep_minimum(
+            pool.inner.clone(),
+            pool.settings.clone(),
+            Arc::downgrade(&pool.waiting),
+        ));
+        Ok(pool)
     }
 
     /// A sound connection, or an error after the connect timeout at most.
@@ -194,6 +202,35 @@ impl Pool {
 
     pub fn name(&self) -> &'static str {
         self.settings.name
+    }
+}
+
+/// Keeps `min` connections there, lent ones included, for as long as the pool is used.
+///
+/// bb8's own minimum counts only those that aren't lent: each single borrower would make it open
+/// another one, and a pool at rest would hold one more than it should.
+async fn keep_minimum(pool: bb8::Pool<Manager>, settings: PoolSettings, in_use: Weak<AtomicU32>) {
+    let mut tick = tokio::time::interval(MINIMUM_RATE);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if in_use.strong_count() == 0 {
+            return;
+        }
+        while pool.state().connections < settings.min {
+            match pool.dedicated_connection().await {
+                Ok(connection) => {
+                    if pool.add(connection).is_err() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    count_error(settings.name, "connect");
+                    tracing::debug!(pool = settings.name, %error, "database connection failed");
+                    break;
+                }
+            }
+        }
     }
 }
 

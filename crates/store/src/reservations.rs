@@ -160,6 +160,12 @@ pub async fn try_lock_sweep(connection: &Connection) -> Result<bool, StoreError>
         .await?)
 }
 
+/// When the next hold ends; `None` when nothing is held.
+pub async fn next_end(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let end = statements::next_end().bind(connection).one().await?;
+    Ok(end.map(from_column))
+}
+
 /// Up to `limit` holds that ran out, with their concerts, the longest overdue first.
 pub async fn list_overdue(
     connection: &Connection,

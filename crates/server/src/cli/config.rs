@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::{CliError, ConfigCommand, ReportArgs, print, print_json};
 use crate::config::{
-    Config, DEFAULT_FILE, Finding, Overrides, Settings, Severity, production_findings,
+    Config, DEFAULT_FILE, Finding, Overrides, Settings, Severity, findings_without_effect,
+    production_findings,
 };
 
 pub(super) fn run(overrides: &Overrides, command: &ConfigCommand) -> Result<(), CliError> {
@@ -48,7 +49,8 @@ fn check(overrides: &Overrides, report: ReportArgs) -> Result<(), CliError> {
         }
         Err(errors) => return Err(CliError::from(errors)),
     };
-    let findings = production_findings(&config);
+    let mut findings = production_findings(&config);
+    findings.extend(findings_without_effect(&config));
     let ok = findings
         .iter()
         .all(|finding| finding.severity != Severity::Error);

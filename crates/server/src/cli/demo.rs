@@ -218,7 +218,7 @@ fn greet(config: &Config, is_private: bool, secrets: Option<&Secrets>) {
     println!("  API    {base_url}/api/v1/concerts");
     if let Some(secrets) = secrets {
         println!(
-            "  Staff  {ADMIN_USERNAME}, password {}",
+            "  Staff  {ADMIN_USERNAME}, password {} (the staff area is being built)",
             secrets.admin_password
         );
     }

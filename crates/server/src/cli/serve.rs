@@ -68,8 +68,9 @@ pub(crate) async fn wait_for_stop() -> Result<(), CliError> {
 fn refuse_unsafe(config: &Config) -> Result<(), CliError> {
     let (refused, warned): (Vec<_>, Vec<_>) = production_findings(config)
         .into_iter()
+        .chain(findings_without_effect(config))
         .partition(|finding| finding.severity == Severity::Error);
-    for finding in warned.into_iter().chain(findings_without_effect(config)) {
+    for finding in warned {
         tracing::warn!(mend = finding.mend, "{}", finding.detail);
     }
     if refused.is_empty() {
@@ -80,7 +81,7 @@ fn refuse_unsafe(config: &Config) -> Result<(), CliError> {
         .map(|finding| format!("\n  {}: {}", finding.detail, finding.mend));
     let each: String = each.collect();
     Err(CliError::Usage(format!(
-        "production refuses this configuration:{each}"
+        "this configuration is refused:{each}"
     )))
 }
 

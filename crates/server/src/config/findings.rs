@@ -71,9 +71,15 @@ pub fn findings_without_effect(config: &Config) -> Vec<Finding> {
     };
     let told = |name: &str| {
         let detail = format!("{name} is set, but what it is for is not built yet");
+        // Whoever sets a certificate must not be served without TLS.
+        let severity = if name.starts_with("tls_") {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
         finding(
             "without_effect",
-            Severity::Warning,
+            severity,
             &detail,
             "remove it, or wait for the release that has it",
         )

@@ -77,7 +77,7 @@ enum Outage {
 
 /// A cluster that no other test needs.
 fn own_cluster() -> Cluster {
-    let folder = tempfile::tempdir().unwrap().keep().join("postgres");
+    let folder = std::env::temp_dir().join(format!("stagedoor-outage-{}", std::process::id()));
     Cluster::open(&ClusterSpec {
         folder,
         lifetime: Lifetime::Scratch,

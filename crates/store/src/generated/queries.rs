@@ -38,6 +38,7 @@ pub const NAMES: &[&str] = &[
     "reservations.insert",
     "reservations.update_status",
     "reservations.list_overdue",
+    "reservations.next_end",
     "reservations.lock_overdue",
     "reservations.expire",
 ];

@@ -22,10 +22,8 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 /// The cluster of this run. It ends with the process: nobody has to stop it.
 pub(crate) fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| {
-        let folder = tempfile::tempdir()
-            .expect("a temporary folder")
-            .keep()
-            .join("postgres");
+        // Made and removed by the cluster itself.
+        let folder = std::env::temp_dir().join(format!("stagedoor-test-{}", std::process::id()));
         let settings = [
             ("fsync", "off"),
             ("max_connections", "500"),

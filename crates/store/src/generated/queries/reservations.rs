@@ -397,6 +397,67 @@ where
         Ok(mapped)
     }
 }
+pub struct OptionjiffCivilDateTimeQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor:
+        fn(&tokio_postgres::Row) -> Result<Option<jiff::civil::DateTime>, tokio_postgres::Error>,
+    mapper: fn(Option<jiff::civil::DateTime>) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> OptionjiffCivilDateTimeQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(
+        self,
+        mapper: fn(Option<jiff::civil::DateTime>) -> R,
+    ) -> OptionjiffCivilDateTimeQuery<'c, 'a, 's, C, R, N> {
+        OptionjiffCivilDateTimeQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
 pub struct LockOverdueQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
@@ -948,6 +1009,35 @@ impl<'c, 'a, 's, C: GenericClient>
         params: &'a ListOverdueParams,
     ) -> ListOverdueQuery<'c, 'a, 's, C, ListOverdue, 2> {
         self.bind(client, &params.now, &params.limit)
+    }
+}
+pub struct NextEndStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn next_end() -> NextEndStmt {
+    NextEndStmt(
+        "/* reservations.next_end */ SELECT min(expires_at) AS end_at FROM reservations WHERE status = 'pending'",
+        None,
+    )
+}
+impl NextEndStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+    ) -> OptionjiffCivilDateTimeQuery<'c, 'a, 's, C, Option<jiff::civil::DateTime>, 0> {
+        OptionjiffCivilDateTimeQuery {
+            client,
+            params: [],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
     }
 }
 pub struct LockOverdueStmt(&'static str, Option<tokio_postgres::Statement>);
