@@ -42,7 +42,7 @@ pub async fn cancel(app: &App, holder: Holder) -> Result<Reservation, CancelErro
 }
 
 /// INVARIANT: the concert is locked before the reservation, as everywhere; guarded by
-/// `buyers_who_cancel_and_reserve_at_once_never_deadlock`.
+/// `whoever_waits_for_a_concert_has_locked_no_reservation`.
 async fn lock_and_cancel(
     app: &App,
     transaction: &Transaction,

@@ -51,7 +51,7 @@ pub async fn sweep(app: &App) -> Result<usize, StoreError> {
 }
 
 /// INVARIANT: concerts are locked before reservations, both in id order; guarded by
-/// `a_hold_is_given_back_once_its_time_is_over`.
+/// `whoever_waits_for_a_concert_has_locked_no_reservation`.
 async fn sweep_in(app: &App, transaction: &Transaction) -> Result<usize, StoreError> {
     if !reservations::try_lock_sweep(transaction).await? {
         return Ok(0);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{NewConcert, TestApp};
+use crate::support::{NewConcert, Options, TestApp, TestDatabase};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reserving_takes_tickets_and_cancelling_gives_them_back() {
@@ -301,6 +301,39 @@ async fn simultaneous_requests_with_one_key_make_one_reservation() {
         assert_eq!(ids.len(), 1, "{ids:?}");
         assert_eq!(app.count("SELECT count(*) FROM reservations").await, 1);
         assert_eq!(app.available(concerts[0]).await, 99);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_passes_a_limit_that_was_lowered_since() {
+    TestApp::run(async |app| {
+        let concert = app.plant(NewConcert::default()).await;
+        let send = async |app: &TestApp, key: &str| {
+            let request = app
+                .reserve(concert, 8, "som")
+                .header("idempotency-key", key);
+            request.send().await.unwrap()
+        };
+        let first = send(app, "k-1").await;
+        assert_eq!(first.status(), 201);
+        let first: Value = first.json().await.unwrap();
+
+        let name = app.database.name.clone();
+        let options = Options {
+            per_order: 4,
+            ..Options::default()
+        };
+        let stricter = TestApp::start(TestDatabase { name }, options).await;
+        let replay = send(&stricter, "k-1").await;
+        assert_eq!(replay.status(), 201);
+        assert_eq!(replay.json::<Value>().await.unwrap(), first);
+        let fresh = send(&stricter, "k-2").await;
+        assert_eq!(fresh.status(), 409);
+        assert_eq!(
+            fresh.json::<Value>().await.unwrap()["code"],
+            "purchase_limit"
+        );
     })
     .await;
 }

@@ -6,6 +6,7 @@ use app::expire;
 use reqwest::Method;
 use serde_json::Value;
 
+use crate::support::wait::{LIMIT, eventually};
 use crate::support::{NewConcert, TestApp};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,4 +66,52 @@ async fn sweeping_beside_buyers_who_cancel_never_gives_tickets_back_twice() {
         assert_eq!(app.available(concert).await, 100);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_a_concert_has_locked_no_reservation() {
+    TestApp::run(async |app| {
+        let concert = app.plant(NewConcert::default()).await;
+        let held = app.reserved(concert, 1, "som").await;
+        let cancel = app.with_token(Method::POST, &held, "/cancel");
+        let status = behind_the_concert(app, concert, &held, async move {
+            cancel.send().await.unwrap().status().as_u16()
+        });
+        assert_eq!(status.await, 200);
+
+        let held = app.reserved(concert, 1, "dao").await;
+        app.clock.advance(Duration::from_mins(10));
+        let sweeping = app.app.clone();
+        let swept = behind_the_concert(app, concert, &held, async move {
+            expire::sweep(&sweeping).await.unwrap()
+        });
+        assert_eq!(swept.await, 1);
+    })
+    .await;
+}
+
+/// Runs `work` while somebody else has the concert's row, and looks whether it has locked the
+/// reservation meanwhile: then the two could wait for each other.
+async fn behind_the_concert<T: Send + 'static>(
+    app: &TestApp,
+    concert: i32,
+    reservation: &Value,
+    work: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let somebody = app.database.superuser().await;
+    let lock = format!("BEGIN; SELECT 1 FROM concerts WHERE id = {concert} FOR UPDATE");
+    somebody.batch_execute(&lock).await.unwrap();
+    let work = tokio::spawn(work);
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("somebody waits for the concert", LIMIT, async || {
+        app.count(waiting).await == 1
+    })
+    .await;
+    let free = "SELECT 1 FROM reservations WHERE id = $1 FOR UPDATE NOWAIT";
+    let id = reservation["id"].as_str().unwrap();
+    let found = app.postgres.query(free, &[&id]).await;
+    somebody.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(found.expect("the reservation isn't locked").len(), 1);
+    work.await.unwrap()
 }

@@ -328,3 +328,22 @@ async fn code(answer: Response) -> String {
     let problem: Value = answer.json().await.unwrap();
     format!("{status} {}", problem["code"].as_str().unwrap())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_waiting_for_a_connection_is_not_counted_any_more() {
+    let options = Options {
+        pool_max: 2,
+        ..Options::default()
+    };
+    TestApp::run_with(options, async |app| {
+        let leases = app.leases(2).await;
+        let pool = app.app.writer().clone();
+        let waiting = async || app.app.writer().state().waiting;
+        let waiter = tokio::spawn(async move { pool.get().await.map(drop) });
+        eventually("one who waits", LIMIT, async || waiting().await == 1).await;
+        waiter.abort();
+        eventually("nobody who waits", LIMIT, async || waiting().await == 0).await;
+        drop(leases);
+    })
+    .await;
+}

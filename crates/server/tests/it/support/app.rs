@@ -27,6 +27,7 @@ use super::wait::within_limit;
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) pool_max: u32,
+    pub(crate) per_order: i32,
     pub(crate) pool_idle_timeout: Duration,
     /// Another way to the database, such as a fault proxy.
     pub(crate) database_port: Option<u16>,
@@ -38,6 +39,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             pool_max: 20,
+            per_order: 10,
             pool_idle_timeout: Duration::from_secs(30),
             database_port: None,
             database_url: None,
@@ -103,10 +105,10 @@ impl TestApp {
         )
         .expect("a pool");
         let key = AccessKey::new(b"a key that is only used for tests");
-        let app = App::new(ctx, settings(), pool, key);
+        let app = App::new(ctx, settings(&options), pool, key);
         let site = Site {
             base_url: "http://tickets.example".to_owned(),
-            time_zone: settings().timezone,
+            time_zone: settings(&options).timezone,
             assets: router::asset_addresses(),
         };
         let web = Web {
@@ -261,11 +263,11 @@ impl TestApp {
     }
 }
 
-fn settings() -> Settings {
+fn settings(options: &Options) -> Settings {
     Settings {
         hold_ttl: Duration::from_mins(10),
         limits: Limits {
-            per_order: 10,
+            per_order: options.per_order,
             per_customer: 10,
         },
         currency: Currency::THB,
