@@ -1,8 +1,7 @@
 //! A private cluster as its user sees it: open, connect, stop, start, kill.
 
 use std::{
-    fmt,
-    fs::{self, File},
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +10,7 @@ use crate::{
     error::ClusterError,
     files::{self, ALL, OWNER_LOCK, PASSWORD, PORT, SCRATCH, SETTINGS, Site},
     find::Programs,
-    lock::{self, Locks},
+    lock::{self, Locks, OwnerLock},
     make::{self, SUPERUSER},
     place,
     server::{Server, free_port, is_free},
@@ -57,7 +56,7 @@ pub struct Cluster {
     /// Before `owner`: the folder is cleaned up before another may have it.
     watchdog: Watchdog,
     #[expect(dead_code, reason = "it is held, not used")]
-    owner: File,
+    owner: OwnerLock,
 }
 
 impl Cluster {

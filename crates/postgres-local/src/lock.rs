@@ -23,8 +23,22 @@ const WATCHDOG_MAX: Duration = Duration::from_secs(50);
 /// Both locks, taken. `busy` goes to the watchdog.
 #[derive(Debug)]
 pub(crate) struct Locks {
-    pub(crate) owner: File,
+    pub(crate) owner: OwnerLock,
     pub(crate) busy: File,
+}
+
+/// The owner's lock, given back when dropped.
+///
+/// Closing the file isn't enough: a child that another thread is just starting has a copy of it
+/// until it runs its program, and would keep the lock for that moment (flock(2)).
+#[derive(Debug)]
+pub(crate) struct OwnerLock(File);
+
+impl Drop for OwnerLock {
+    fn drop(&mut self) {
+        // Without success the lock ends with the last copy of the file.
+        let _ = self.0.unlock();
+    }
 }
 
 /// Takes both locks, waiting for the watchdog of a process that has ended. None means that the
@@ -50,6 +64,7 @@ fn take_within(site: &Site, limit: Duration) -> Result<Option<Locks>, ClusterErr
         return Err(in_use(text.trim().parse().ok()));
     }
     write_id(&mut owner).map_err(failed)?;
+    let owner = OwnerLock(owner);
 
     let busy_path = site.at(BUSY_LOCK);
     let Some(busy) = open(&busy_path).map_err(failed)? else {
@@ -58,7 +73,7 @@ fn take_within(site: &Site, limit: Duration) -> Result<Option<Locks>, ClusterErr
     if !wait_until(limit, || try_lock(&busy)).map_err(failed)? {
         return Err(in_use(None));
     }
-    let current = is_at(&owner, &owner_path) && is_at(&busy, &busy_path);
+    let current = is_at(&owner.0, &owner_path) && is_at(&busy, &busy_path);
     Ok(current.then_some(Locks { owner, busy }))
 }
 
