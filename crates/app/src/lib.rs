@@ -6,6 +6,7 @@ pub mod access;
 pub mod cancel;
 pub mod concerts;
 pub mod ctx;
+pub mod engine;
 pub mod expire;
 pub mod health;
 pub mod idempotency;
@@ -16,11 +17,12 @@ pub mod sample;
 pub mod staff;
 mod task;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::allotment::Limits;
 use domain::money::Currency;
+use engine::Engine;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use store::Pool;
@@ -51,6 +53,8 @@ struct Inner {
     settings: Settings,
     writer: Pool,
     access_key: AccessKey,
+    /// Started by the first reservation: commands that only read need no lanes.
+    engine: OnceLock<Engine>,
 }
 
 impl App {
@@ -61,6 +65,7 @@ impl App {
                 settings,
                 writer,
                 access_key,
+                engine: OnceLock::new(),
             }),
         }
     }
@@ -80,6 +85,17 @@ impl App {
 
     pub fn access_key(&self) -> &AccessKey {
         &self.inner.access_key
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        let Inner {
+            ctx,
+            settings,
+            writer,
+            engine,
+            ..
+        } = &*self.inner;
+        engine.get_or_init(|| Engine::start(ctx, settings, writer))
     }
 
     /// The day it is now where the concerts are.

@@ -89,6 +89,11 @@ impl<'a> Allotment<'a> {
         Ok(())
     }
 
+    /// What is left for the next request.
+    pub const fn available(&self) -> i32 {
+        self.available
+    }
+
     /// What the admitted requests took together.
     pub const fn taken(&self) -> i32 {
         self.taken

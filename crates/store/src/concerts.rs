@@ -231,7 +231,7 @@ pub(crate) fn read_id(id: i32) -> Result<ConcertId, StoreError> {
     })
 }
 
-fn read_status(status: &str) -> Result<ConcertStatus, StoreError> {
+pub(crate) fn read_status(status: &str) -> Result<ConcertStatus, StoreError> {
     status.parse().map_err(|_| StoreError::Unreadable {
         table: "concerts",
         detail: format!("status {status:?}"),

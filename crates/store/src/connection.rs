@@ -65,11 +65,21 @@ impl Connection {
         outcome
     }
 
+    /// Whether nothing can be sent any more, not even ROLLBACK.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.client.is_closed() || self.is_broken.load(Ordering::Acquire)
+    }
+
     /// `BEGIN`: from now on the connection is unsound until [`Connection::end`] succeeds.
     pub(crate) async fn begin(&self) -> Result<(), Error> {
+        self.begin_with("BEGIN").await
+    }
+
+    /// A command that begins a transaction, with settings that last as long as it.
+    pub(crate) async fn begin_with(&self, command: &'static str) -> Result<(), Error> {
         self.in_transaction.store(true, Ordering::Release);
         self.has_failed.store(false, Ordering::Release);
-        self.run("BEGIN").await
+        self.run(command).await
     }
 
     /// `COMMIT` or `ROLLBACK`. After an error, or when its future is dropped, it stays unsound.
@@ -135,10 +145,13 @@ impl Drop for Connection {
 
 /// The name that the generator puts in front of each statement: `/* noun.name */ …`.
 fn statement_name(query: &'static str) -> &'static str {
-    query
+    let named = query
         .strip_prefix("/* ")
-        .and_then(|rest| rest.split_once(" */"))
-        .map_or(query, |(name, _)| name)
+        .and_then(|rest| rest.split_once(" */"));
+    named.map_or_else(
+        || query.split(';').next().unwrap_or(query),
+        |(name, _)| name,
+    )
 }
 
 impl GenericClient for Connection {

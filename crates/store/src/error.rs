@@ -21,8 +21,8 @@ pub enum StoreError {
     #[error("constraint {name} refused the row")]
     Constraint { name: String },
     /// The connection broke while COMMIT was under way: whether it happened is not known.
-    #[error("the outcome of the commit is not known")]
-    OutcomeUnknown(#[source] tokio_postgres::Error),
+    #[error("the outcome of the commit is not known: {0}")]
+    OutcomeUnknown(String),
     /// A statement changed another number of rows than it must.
     #[error("{statement} changed {actual} rows instead of {expected}")]
     RowCount {
@@ -61,6 +61,13 @@ impl From<tokio_postgres::Error> for StoreError {
         } else {
             Self::Unexpected(error)
         }
+    }
+}
+
+impl StoreError {
+    /// A COMMIT that was sent and not answered.
+    pub(crate) fn unknown(error: &tokio_postgres::Error) -> Self {
+        Self::OutcomeUnknown(with_causes(error))
     }
 }
 

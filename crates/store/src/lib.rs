@@ -4,6 +4,7 @@
 //! The statements are in `queries/<noun>.sql`; `generated/` holds their typed functions.
 
 pub mod admin_users;
+pub mod admission;
 pub mod bootstrap;
 pub mod client;
 pub mod concerts;

@@ -9,6 +9,7 @@ use crate::client::Params;
 use crate::connection::Connection;
 use crate::error::{StoreError, expect_rows};
 use crate::generated::queries::reservations as statements;
+pub(crate) use crate::generated::queries::reservations::Reservation as Row;
 use crate::time::{from_column, to_column};
 use crate::{concerts, money};
 
@@ -20,7 +21,7 @@ pub async fn find(
         .bind(connection, &id.as_str())
         .opt()
         .await?
-        .map(read)
+        .map(read_row)
         .transpose()
 }
 
@@ -33,7 +34,7 @@ pub async fn find_even_deleted(
         .bind(connection, &id.as_str())
         .opt()
         .await?
-        .map(read)
+        .map(read_row)
         .transpose()
 }
 
@@ -58,7 +59,7 @@ pub async fn lock(
         .bind(connection, &id.as_str())
         .opt()
         .await?
-        .map(read)
+        .map(read_row)
         .transpose()
 }
 
@@ -111,7 +112,7 @@ pub async fn update_status(
     expect_rows("reservations.update_status", changed, 1)
 }
 
-fn read(row: statements::Reservation) -> Result<Reservation, StoreError> {
+pub(crate) fn read_row(row: Row) -> Result<Reservation, StoreError> {
     Ok(Reservation {
         id: row.id.parse().map_err(|_| unreadable("id", &row.id))?,
         concert_id: concerts::read_id(row.concert_id)?,

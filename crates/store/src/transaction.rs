@@ -42,7 +42,7 @@ impl Transaction {
             if severity == Some(Severity::Error) {
                 StoreError::from(error)
             } else {
-                StoreError::OutcomeUnknown(error)
+                StoreError::unknown(&error)
             }
         })
     }

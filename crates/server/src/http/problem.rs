@@ -276,6 +276,7 @@ impl From<ReserveError> for Problem {
                 Code::RequestInFlight,
                 "A request with this Idempotency-Key is still under way. Repeat this one soon.",
             ),
+            ReserveError::Overloaded => Self::overloaded(),
             ReserveError::Store(error) => error.into(),
         }
     }

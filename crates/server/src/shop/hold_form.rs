@@ -120,7 +120,7 @@ pub fn booking_text(lang: Lang, error: &ReserveError) -> String {
         ReserveError::InFlight => lang.text("error-in-flight"),
         // Whether it was booked can't be known, but sending it again with its key is safe.
         ReserveError::Store(StoreError::OutcomeUnknown(_)) => lang.text("error-unknown"),
-        ReserveError::Store(_) => lang.text("error-busy"),
+        ReserveError::Overloaded | ReserveError::Store(_) => lang.text("error-busy"),
     }
 }
 

@@ -1,0 +1,249 @@
+//! What a batch decides, given what the database said: no input, no output.
+
+use std::collections::HashMap;
+
+use domain::allotment::Allotment;
+use domain::concert::is_on_sale;
+use domain::id::{ConcertId, ReservationId};
+use domain::reservation::{Reservation, initial_status};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use store::admission::{Admission, Answers, FoundReceipt, Questions};
+use store::concerts::LockedConcert;
+use store::receipts::Digest;
+
+use super::{Shared, Waiting};
+use crate::idempotency::{Caller, KEPT_FOR};
+use crate::reserve::{ReserveError, Reserved, as_first_answered};
+
+/// What one request gets.
+pub(super) enum Verdict {
+    /// The admission at this place of [`Decided::admissions`]; `true` when an earlier request of
+    /// the same batch with the same key made it.
+    Admit {
+        index: usize,
+        replayed: bool,
+    },
+    /// What an earlier batch answered to the same key.
+    Replay(Reservation),
+    Refuse(ReserveError),
+}
+
+/// A decided batch.
+pub(super) struct Decided {
+    /// One for each request, in order.
+    pub verdicts: Vec<Verdict>,
+    pub admissions: Vec<Admission>,
+    pub taken: Vec<(ConcertId, i32)>,
+    /// What is left of each concert that is on sale.
+    pub left: Vec<(ConcertId, i32)>,
+    pub stale_keys: Vec<Digest>,
+    pub now: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// What a batch must know besides its concerts.
+pub(super) fn questions(batch: &[Waiting]) -> Questions {
+    let mut customers: Vec<_> = batch
+        .iter()
+        .map(|waiting| {
+            (
+                waiting.request.customer_email.clone(),
+                waiting.request.concert_id,
+            )
+        })
+        .collect();
+    customers.sort_unstable();
+    customers.dedup();
+    let mut key_digests: Vec<Digest> = batch
+        .iter()
+        .filter_map(|waiting| Some(waiting.key?.key_digest))
+        .collect();
+    key_digests.sort_unstable();
+    key_digests.dedup();
+    Questions {
+        key_digests,
+        customers,
+    }
+}
+
+/// Decides every request in the order in which they came.
+pub(super) fn decide(
+    shared: &Shared,
+    batch: &[Waiting],
+    locked: &HashMap<ConcertId, LockedConcert>,
+    answers: &Answers,
+) -> Decided {
+    let now = shared.ctx.now();
+    let mut sale = Sale {
+        shared,
+        now,
+        today: now.to_zoned(shared.settings.timezone.clone()).date(),
+        expires_at: now + shared.settings.hold_ttl,
+        locked,
+        answers,
+        allotments: HashMap::new(),
+        admitted_keys: HashMap::new(),
+        admissions: Vec::new(),
+        stale_keys: Vec::new(),
+    };
+    let verdicts = batch.iter().map(|waiting| sale.decide(waiting)).collect();
+    let on_sale = |(id, allotment): (&ConcertId, &Allotment<'_>)| (*id, allotment.available());
+    let left = sale.allotments.iter().map(on_sale).collect();
+    let taken = sale
+        .allotments
+        .iter()
+        .map(|(id, allotment)| (*id, allotment.taken()));
+    let taken = taken.filter(|(_, tickets)| *tickets > 0).collect();
+    Decided {
+        verdicts,
+        taken,
+        left,
+        now,
+        expires_at: sale.expires_at,
+        stale_keys: sale.stale_keys,
+        admissions: sale.admissions,
+    }
+}
+
+struct Sale<'a> {
+    shared: &'a Shared,
+    now: Timestamp,
+    today: Date,
+    expires_at: Timestamp,
+    locked: &'a HashMap<ConcertId, LockedConcert>,
+    answers: &'a Answers,
+    allotments: HashMap<ConcertId, Allotment<'a>>,
+    /// Keys that were admitted earlier in this batch.
+    admitted_keys: HashMap<Digest, usize>,
+    admissions: Vec<Admission>,
+    stale_keys: Vec<Digest>,
+}
+
+impl<'a> Sale<'a> {
+    fn decide(&mut self, waiting: &'a Waiting) -> Verdict {
+        match self.find_earlier(waiting) {
+            Ok(Some(verdict)) => return verdict,
+            Ok(None) => {}
+            Err(error) => return Verdict::Refuse(error),
+        }
+        match self.admit(waiting) {
+            Ok(reservation) => {
+                let index = self.admissions.len();
+                if let Some(key) = waiting.key {
+                    self.admitted_keys.insert(key.key_digest, index);
+                }
+                self.admissions.push(Admission {
+                    reservation,
+                    client_ip: waiting.request.client_ip.map(|address| address.to_string()),
+                    request_id: waiting.request.request_id,
+                    key: waiting.key,
+                });
+                Verdict::Admit {
+                    index,
+                    replayed: false,
+                }
+            }
+            Err(error) => Verdict::Refuse(error),
+        }
+    }
+
+    /// The answer to an earlier request with the same key, in this batch or before.
+    fn find_earlier(&mut self, waiting: &Waiting) -> Result<Option<Verdict>, ReserveError> {
+        let Some(key) = waiting.key else {
+            return Ok(None);
+        };
+        if let Some(&index) = self.admitted_keys.get(&key.key_digest) {
+            let earlier = self.admissions[index].key;
+            return if earlier == Some(key) {
+                Ok(Some(Verdict::Admit {
+                    index,
+                    replayed: true,
+                }))
+            } else {
+                Err(ReserveError::KeyReused)
+            };
+        }
+        let Some(found) = self.answers.receipts.get(&key.key_digest) else {
+            return Ok(None);
+        };
+        let FoundReceipt {
+            receipt,
+            written_at,
+            reservation,
+        } = found;
+        if *written_at <= self.now - KEPT_FOR {
+            self.stale_keys.push(key.key_digest);
+            return Ok(None);
+        }
+        if receipt.values_digest != key.values_digest {
+            return Err(ReserveError::KeyReused);
+        }
+        Ok(Some(Verdict::Replay(as_first_answered(
+            reservation.clone(),
+            receipt,
+        ))))
+    }
+
+    fn admit(&mut self, waiting: &'a Waiting) -> Result<Reservation, ReserveError> {
+        let request = &waiting.request;
+        let concert = self
+            .locked
+            .get(&request.concert_id)
+            .ok_or(ReserveError::UnknownConcert)?;
+        if !is_on_sale(concert.status, concert.date, self.today) {
+            return Err(ReserveError::SaleClosed);
+        }
+        let total_price = concert
+            .price
+            .times(request.quantity.get())
+            .ok_or(ReserveError::TotalTooLarge)?;
+        let limits = self.shared.settings.limits;
+        let allotment = self
+            .allotments
+            .entry(request.concert_id)
+            .or_insert_with(|| Allotment::new(concert.available_tickets, limits));
+        let customer = &request.customer_email;
+        let asked = (customer.as_str().to_owned(), request.concert_id.get());
+        let held = self.answers.held.get(&asked).copied().unwrap_or(0);
+        allotment.admit(customer, held, request.quantity)?;
+        let (status, payment_status) = initial_status(total_price);
+        Ok(Reservation {
+            id: ReservationId::new(self.now, self.shared.ctx.random_u64()),
+            concert_id: request.concert_id,
+            customer_name: request.customer_name.as_str().to_owned(),
+            customer_email: customer.as_str().to_owned(),
+            quantity: request.quantity.get(),
+            total_price,
+            status,
+            payment_status,
+            google_auth: matches!(request.caller, Caller::Customer(_)),
+            reserved_at: self.now,
+            expires_at: (!total_price.is_zero()).then_some(self.expires_at),
+            created_at: self.now,
+            updated_at: self.now,
+        })
+    }
+}
+
+impl Decided {
+    /// The answer to each request, once the writes are durable.
+    pub(super) fn into_outcomes(self) -> impl Iterator<Item = super::Outcome> {
+        let Self {
+            verdicts,
+            admissions,
+            ..
+        } = self;
+        verdicts.into_iter().map(move |verdict| match verdict {
+            Verdict::Admit { index, replayed } => Ok(Reserved {
+                reservation: admissions[index].reservation.clone(),
+                replayed,
+            }),
+            Verdict::Replay(reservation) => Ok(Reserved {
+                reservation,
+                replayed: true,
+            }),
+            Verdict::Refuse(error) => Err(error),
+        })
+    }
+}

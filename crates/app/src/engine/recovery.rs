@@ -1,0 +1,79 @@
+//! The truth about a commit that did not answer.
+//!
+//! A plain lookup answers wrongly both ways: the commit may still be under way, or visible and not
+//! yet replicated. Whoever gets the lock on the same concert rows comes after it, one way or the
+//! other, and whose own commit is clean has seen what lasts.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::id::ConcertId;
+use store::StoreError;
+use store::admission::Desk;
+
+use super::batch::Decided;
+use super::{Shared, Waiting};
+use crate::reserve::ReserveError;
+
+/// Until then a request can be told the truth in time; after it, its retry will be.
+const RESOLVE_WITHIN: Duration = Duration::from_millis(2500);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Finds out whether a batch was committed, and answers its requests.
+pub(super) async fn resolve(shared: Arc<Shared>, waiting: Vec<Waiting>, decided: Decided) {
+    let started = Instant::now();
+    let requests = waiting.len();
+    let happened = loop {
+        match look(&shared, &decided).await {
+            Ok(happened) => break Some(happened),
+            Err(error) if started.elapsed() < RESOLVE_WITHIN => {
+                tracing::debug!(%error, "the outcome of a commit is still unknown");
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(_) => break None,
+        }
+    };
+    tracing::warn!(
+        requests,
+        ?happened,
+        "a commit did not answer; its outcome was looked up"
+    );
+    match happened {
+        Some(true) => {
+            for (waiting, outcome) in waiting.into_iter().zip(decided.into_outcomes()) {
+                waiting.answer(outcome);
+            }
+        }
+        Some(false) => {
+            let gone = "the connection broke before the commit";
+            answer_all(waiting, || StoreError::Unavailable(gone.to_owned()));
+        }
+        None => {
+            let late = "the database did not say in time";
+            answer_all(waiting, || StoreError::OutcomeUnknown(late.to_owned()));
+        }
+    }
+}
+
+fn answer_all(waiting: Vec<Waiting>, error: impl Fn() -> StoreError) {
+    for waiting in waiting {
+        waiting.answer(Err(ReserveError::Store(error())));
+    }
+}
+
+async fn look(shared: &Shared, decided: &Decided) -> Result<bool, StoreError> {
+    let attempt = async {
+        let desk = Desk::open(&shared.pool).await?;
+        let concerts: Vec<ConcertId> = decided.taken.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<&str> = decided
+            .admissions
+            .iter()
+            .map(|new| new.reservation.id.as_str())
+            .collect();
+        desk.exist_behind_lock(&concerts, &ids).await
+    };
+    let unanswered = || StoreError::Unavailable("the database did not answer in time".to_owned());
+    tokio::time::timeout(RESOLVE_WITHIN, attempt)
+        .await
+        .unwrap_or_else(|_| Err(unanswered()))
+}

@@ -1,0 +1,66 @@
+--: LockedConcert()
+--: Found(first_expires_at?, expires_at?)
+
+--! lock_concerts : LockedConcert
+-- The stock of every concert of a batch, locked in id order. Primary key.
+SELECT id, available_tickets, price, status, date
+FROM concerts
+WHERE id = ANY(:ids) AND deleted_at IS NULL
+ORDER BY id
+FOR UPDATE;
+
+--! find_receipts : Found
+-- What the keys of a batch were used for, with the reservations to rebuild the first answers from.
+-- Receipts too old to count come too, so that they can be replaced. Primary keys.
+SELECT a.key_digest, a.values_digest, a.created_at AS receipt_at, a.expires_at AS first_expires_at,
+       r.id, r.concert_id, r.customer_name, r.customer_email, r.quantity, r.total_price, r.status,
+       r.google_auth, r.payment_status, r.reserved_at, r.created_at, r.updated_at, r.expires_at
+FROM admission_receipts a
+JOIN reservations r ON r.id = a.reservation_id
+WHERE a.key_digest = ANY(:key_digests);
+
+--! sum_held
+-- How many tickets of a concert each customer of a batch holds; only those that hold any.
+-- The lateral aggregate keeps this a loop over idx_reservations_email however large the table is.
+SELECT wanted.customer_email, wanted.concert_id, held.tickets
+FROM unnest(:customer_emails::text[], :concert_ids::int[]) AS wanted (customer_email, concert_id)
+CROSS JOIN LATERAL (
+    SELECT sum(r.quantity)::bigint AS tickets
+    FROM reservations r
+    WHERE r.customer_email = wanted.customer_email
+      AND r.concert_id = wanted.concert_id
+      AND r.status IN ('pending', 'confirmed')
+      AND r.deleted_at IS NULL
+) AS held
+WHERE held.tickets > 0;
+
+--! insert_reservations
+INSERT INTO reservations (id, concert_id, customer_name, customer_email, quantity, total_price,
+                          status, google_auth, payment_status, reserved_at, created_at,
+                          updated_at, expires_at, client_ip)
+SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth,
+       payment_status, :now::timestamp, :now::timestamp, :now::timestamp,
+       CASE WHEN status = 'pending' THEN :expires_at::timestamp END, nullif(client_ip, '')
+FROM unnest(:ids::text[], :concert_ids::int[], :customer_names::text[], :customer_emails::text[],
+            :quantities::int[], :total_prices::numeric[], :statuses::text[],
+            :google_auths::bool[], :payment_statuses::text[], :client_ips::text[])
+     AS new (id, concert_id, customer_name, customer_email, quantity, total_price, status,
+             google_auth, payment_status, client_ip);
+
+--! delete_receipts
+-- Receipts too old to count, whose keys are about to be used again. Primary key.
+DELETE FROM admission_receipts WHERE key_digest = ANY(:key_digests);
+
+--! insert_receipts
+-- Sorted by digest, so that two servers never wait for each other in a circle.
+INSERT INTO admission_receipts (key_digest, values_digest, reservation_id, request_id, expires_at,
+                                created_at)
+SELECT key_digest, values_digest, reservation_id, request_id,
+       CASE WHEN is_held THEN :expires_at::timestamp END, :now::timestamp
+FROM unnest(:key_digests::bytea[], :values_digests::bytea[], :reservation_ids::text[],
+            :request_ids::uuid[], :are_held::bool[])
+     AS new (key_digest, values_digest, reservation_id, request_id, is_held);
+
+--! find_existing
+-- Which of a batch's reservations exist: the truth after a commit that did not answer. Primary key.
+SELECT id FROM reservations WHERE id = ANY(:ids);

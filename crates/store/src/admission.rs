@@ -1,0 +1,422 @@
+//! The statements of one batch of admissions, pipelined on a connection that a lane owns.
+//!
+//! INVARIANT: every statement is prepared before it is pipelined (one that isn't would run after
+//! the transaction's end), and COMMIT is sent only after the answer to the row lock was read.
+
+use std::collections::HashMap;
+
+use domain::id::ConcertId;
+use domain::reservation::{Reservation, ReservationStatus};
+use domain::text::EmailAddress;
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::concerts::LockedConcert;
+use crate::error::{StoreError, expect_rows};
+use crate::generated::queries::{admission, concerts as concert_statements};
+use crate::pool::{Lease, Pool};
+use crate::receipts::{Digest, Receipt};
+use crate::time::{from_column, to_column};
+use crate::{concerts, money, reservations};
+
+/// A lane's limits: a lock that isn't granted soon parks the concert, and a lane that hangs in the
+/// middle of a transaction frees the hot row.
+const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = 800; \
+                     SET LOCAL idle_in_transaction_session_timeout = 2000";
+
+/// The most concerts that one batch may touch: their updates must all be sent before COMMIT is,
+/// which `try_join_all` promises for up to 30 futures.
+pub const CONCERTS_MAX: usize = 16;
+
+/// A connection with every statement of a batch prepared.
+#[derive(Debug)]
+pub struct Desk {
+    lease: Lease,
+}
+
+/// What a batch asks about before it decides.
+#[derive(Clone, Debug, Default)]
+pub struct Questions {
+    pub key_digests: Vec<Digest>,
+    /// Customers with the concerts they want tickets for.
+    pub customers: Vec<(EmailAddress, ConcertId)>,
+}
+
+/// A key's receipt with the reservation that it stands for.
+#[derive(Clone, Debug)]
+pub struct FoundReceipt {
+    pub receipt: Receipt,
+    pub written_at: Timestamp,
+    pub reservation: Reservation,
+}
+
+/// The answers to [`Questions`].
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    pub receipts: HashMap<Digest, FoundReceipt>,
+    /// Tickets held, of those who hold any.
+    pub held: HashMap<(String, i32), i32>,
+}
+
+/// A reservation to be written, with what its row and its receipt need besides.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    pub reservation: Reservation,
+    pub client_ip: Option<String>,
+    pub request_id: Uuid,
+    pub key: Option<Key>,
+}
+
+/// Under which key an admission is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    pub key_digest: Digest,
+    pub values_digest: Digest,
+}
+
+/// Everything that one batch writes.
+#[derive(Clone, Debug)]
+pub struct Writes<'a> {
+    pub admissions: &'a [Admission],
+    /// Tickets taken of each concert.
+    pub taken: &'a [(ConcertId, i32)],
+    /// Keys whose receipts are too old to count.
+    pub stale_keys: &'a [Digest],
+    pub now: Timestamp,
+    /// The end of the holds.
+    pub expires_at: Timestamp,
+}
+
+impl Desk {
+    /// Borrows a connection and prepares what it lacks.
+    pub async fn open(pool: &Pool) -> Result<Self, StoreError> {
+        let lease = pool.get().await?;
+        admission::lock_concerts().prepare(&*lease).await?;
+        admission::find_receipts().prepare(&*lease).await?;
+        admission::sum_held().prepare(&*lease).await?;
+        admission::insert_reservations().prepare(&*lease).await?;
+        admission::delete_receipts().prepare(&*lease).await?;
+        admission::insert_receipts().prepare(&*lease).await?;
+        admission::find_existing().prepare(&*lease).await?;
+        concert_statements::take_tickets().prepare(&*lease).await?;
+        Ok(Self { lease })
+    }
+
+    /// Begins, and locks the concerts' rows in id order; unknown and deleted ones are missing.
+    pub async fn lock(
+        &self,
+        concerts: &[ConcertId],
+    ) -> Result<HashMap<ConcertId, LockedConcert>, StoreError> {
+        let mut ids: Vec<i32> = concerts.iter().map(|id| id.get()).collect();
+        ids.sort_unstable();
+        let lock = admission::lock_concerts();
+        let rows = lock.bind(&*self.lease, &ids);
+        let ((), rows) = tokio::try_join!(self.lease.begin_with(BEGIN), rows.all())?;
+        rows.into_iter()
+            .map(|row| {
+                let locked = LockedConcert {
+                    available_tickets: row.available_tickets,
+                    price: money::from_column("concerts", row.price)?,
+                    status: concerts::read_status(&row.status)?,
+                    date: row.date,
+                };
+                Ok((concerts::read_id(row.id)?, locked))
+            })
+            .collect()
+    }
+
+    /// Looks up keys and customers, in statements after the lock, whose snapshots see what the
+    /// lock waited for.
+    pub async fn ask(&self, questions: &Questions) -> Result<Answers, StoreError> {
+        let emails: Vec<&str> = questions
+            .customers
+            .iter()
+            .map(|(customer, _)| customer.as_str())
+            .collect();
+        let ids: Vec<i32> = questions.customers.iter().map(|(_, id)| id.get()).collect();
+        let held = async {
+            let sum_held = admission::sum_held();
+            sum_held
+                .bind(&*self.lease, &emails, &ids)
+                .all()
+                .await
+                .map_err(StoreError::from)
+        };
+        let (receipts, held) =
+            tokio::try_join!(find_receipts(&self.lease, &questions.key_digests), held)?;
+        let held = held.into_iter().map(|row| {
+            let tickets = i32::try_from(row.tickets).unwrap_or(i32::MAX);
+            ((row.customer_email, row.concert_id), tickets)
+        });
+        Ok(Answers {
+            receipts,
+            held: held.collect(),
+        })
+    }
+
+    /// Writes and commits in one round trip. `Ok` only when every statement changed what it must
+    /// and the commit was answered.
+    pub async fn commit(&self, writes: &Writes<'_>) -> Result<(), StoreError> {
+        assert!(
+            writes.taken.len() <= CONCERTS_MAX,
+            "a batch touches too many concerts"
+        );
+        let take = async {
+            let each = writes
+                .taken
+                .iter()
+                .map(|(id, tickets)| self.take(*id, *tickets, writes));
+            try_join_all(each).await.map(drop)
+        };
+        let (stale, taken, inserted, receipts, committed) = tokio::join!(
+            self.delete_receipts(writes.stale_keys),
+            take,
+            self.insert_reservations(writes),
+            self.insert_receipts(writes),
+            self.lease.end("COMMIT"),
+        );
+        let written = stale.and(taken).and(inserted).and(receipts);
+        match (written, committed) {
+            (Ok(()), Ok(())) => Ok(()),
+            // PostgreSQL refused a statement, so the COMMIT behind it rolled back.
+            (Err(error), _) if !matches!(error, StoreError::Unavailable(_)) => Err(error),
+            (Err(StoreError::Unavailable(_)) | Ok(()), Err(error)) => {
+                Err(StoreError::unknown(&error))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Undoes everything; nothing waits for a disk or a standby.
+    pub async fn rollback(&self) {
+        if let Err(error) = self.lease.end("ROLLBACK").await {
+            tracing::debug!(%error, "rollback failed; the connection is closed instead");
+        }
+    }
+
+    /// The same after a failure, unless the connection is past saving.
+    pub async fn rollback_if_sound(&self) {
+        if !self.lease.is_broken() {
+            self.rollback().await;
+        }
+    }
+
+    /// Whether all of a batch's reservations exist, seen from behind the lock on its concerts.
+    pub async fn exist_behind_lock(
+        &self,
+        concerts: &[ConcertId],
+        ids: &[&str],
+    ) -> Result<bool, StoreError> {
+        self.lock(concerts).await?;
+        let found = admission::find_existing()
+            .bind(&*self.lease, &ids)
+            .all()
+            .await?;
+        self.lease
+            .end("COMMIT")
+            .await
+            .map_err(|error| StoreError::unknown(&error))?;
+        Ok(found.len() == ids.len())
+    }
+
+    /// Whether the connection can serve another batch.
+    pub fn is_sound(&self) -> bool {
+        self.lease.is_sound()
+    }
+
+    async fn take(
+        &self,
+        id: ConcertId,
+        tickets: i32,
+        writes: &Writes<'_>,
+    ) -> Result<(), StoreError> {
+        let now = to_column(writes.now);
+        let take_tickets = concert_statements::take_tickets();
+        let changed = take_tickets
+            .bind(&*self.lease, &tickets, &now, &id.get())
+            .await?;
+        expect_rows("concerts.take_tickets", changed, 1)
+    }
+
+    async fn insert_reservations(&self, writes: &Writes<'_>) -> Result<(), StoreError> {
+        let rows = Rows::of(writes.admissions);
+        let changed = admission::insert_reservations()
+            .bind(
+                &*self.lease,
+                &to_column(writes.now),
+                &to_column(writes.expires_at),
+                &rows.ids,
+                &rows.concert_ids,
+                &rows.customer_names,
+                &rows.customer_emails,
+                &rows.quantities,
+                &rows.total_prices,
+                &rows.statuses,
+                &rows.google_auths,
+                &rows.payment_statuses,
+                &rows.client_ips,
+            )
+            .await?;
+        expect_rows(
+            "admission.insert_reservations",
+            changed,
+            writes.admissions.len() as u64,
+        )
+    }
+
+    async fn insert_receipts(&self, writes: &Writes<'_>) -> Result<(), StoreError> {
+        let mut keyed: Vec<(Key, &Admission)> = writes
+            .admissions
+            .iter()
+            .filter_map(|admission| Some((admission.key?, admission)))
+            .collect();
+        if keyed.is_empty() {
+            return Ok(());
+        }
+        keyed.sort_by_key(|(key, _)| key.key_digest);
+        let digests: Vec<&[u8]> = keyed.iter().map(|(key, _)| &key.key_digest[..]).collect();
+        let values: Vec<&[u8]> = keyed
+            .iter()
+            .map(|(key, _)| &key.values_digest[..])
+            .collect();
+        let ids: Vec<&str> = keyed
+            .iter()
+            .map(|(_, new)| new.reservation.id.as_str())
+            .collect();
+        let requests: Vec<Uuid> = keyed.iter().map(|(_, new)| new.request_id).collect();
+        let held: Vec<bool> = keyed
+            .iter()
+            .map(|(_, new)| is_held(&new.reservation))
+            .collect();
+        let (expires_at, now) = (to_column(writes.expires_at), to_column(writes.now));
+        let changed = admission::insert_receipts()
+            .bind(
+                &*self.lease,
+                &expires_at,
+                &now,
+                &digests,
+                &values,
+                &ids,
+                &requests,
+                &held,
+            )
+            .await?;
+        expect_rows("admission.insert_receipts", changed, keyed.len() as u64)
+    }
+
+    async fn delete_receipts(&self, digests: &[Digest]) -> Result<(), StoreError> {
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let digests: Vec<&[u8]> = digests.iter().map(|digest| &digest[..]).collect();
+        admission::delete_receipts()
+            .bind(&*self.lease, &digests)
+            .await?;
+        Ok(())
+    }
+}
+
+/// The receipts of keys, with their reservations.
+pub async fn find_receipts(
+    connection: &crate::Connection,
+    digests: &[Digest],
+) -> Result<HashMap<Digest, FoundReceipt>, StoreError> {
+    if digests.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let digests: Vec<&[u8]> = digests.iter().map(|digest| &digest[..]).collect();
+    let rows = admission::find_receipts()
+        .bind(connection, &digests)
+        .all()
+        .await?;
+    rows.into_iter().map(read_found).collect()
+}
+
+fn read_found(row: admission::Found) -> Result<(Digest, FoundReceipt), StoreError> {
+    let digest = |bytes: &[u8], column: &str| {
+        Digest::try_from(bytes).map_err(|_| StoreError::Unreadable {
+            table: "admission_receipts",
+            detail: column.to_owned(),
+        })
+    };
+    let key_digest = digest(&row.key_digest, "key_digest")?;
+    let values_digest = digest(&row.values_digest, "values_digest")?;
+    let first_expires_at = row.first_expires_at.map(from_column);
+    let written_at = from_column(row.receipt_at);
+    let reservation = reservations::read_row(reservations::Row {
+        id: row.id,
+        concert_id: row.concert_id,
+        customer_name: row.customer_name,
+        customer_email: row.customer_email,
+        quantity: row.quantity,
+        total_price: row.total_price,
+        status: row.status,
+        google_auth: row.google_auth,
+        payment_status: row.payment_status,
+        reserved_at: row.reserved_at,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        expires_at: row.expires_at,
+    })?;
+    let receipt = Receipt {
+        values_digest,
+        reservation_id: reservation.id.clone(),
+        expires_at: first_expires_at,
+    };
+    Ok((
+        key_digest,
+        FoundReceipt {
+            receipt,
+            written_at,
+            reservation,
+        },
+    ))
+}
+
+fn is_held(reservation: &Reservation) -> bool {
+    reservation.status == ReservationStatus::Pending
+}
+
+/// The columns of a multi-row insert.
+#[derive(Default)]
+struct Rows<'a> {
+    ids: Vec<&'a str>,
+    concert_ids: Vec<i32>,
+    customer_names: Vec<&'a str>,
+    customer_emails: Vec<&'a str>,
+    quantities: Vec<i32>,
+    total_prices: Vec<Decimal>,
+    statuses: Vec<&'static str>,
+    google_auths: Vec<bool>,
+    payment_statuses: Vec<&'static str>,
+    client_ips: Vec<&'a str>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(admissions: &'a [Admission]) -> Self {
+        let mut rows = Self::default();
+        for Admission {
+            reservation,
+            client_ip,
+            ..
+        } in admissions
+        {
+            rows.ids.push(reservation.id.as_str());
+            rows.concert_ids.push(reservation.concert_id.get());
+            rows.customer_names.push(&reservation.customer_name);
+            rows.customer_emails.push(&reservation.customer_email);
+            rows.quantities.push(reservation.quantity);
+            rows.total_prices
+                .push(money::to_column(reservation.total_price));
+            rows.statuses.push(reservation.status.as_str());
+            rows.google_auths.push(reservation.google_auth);
+            rows.payment_statuses
+                .push(reservation.payment_status.as_str());
+            rows.client_ips
+                .push(client_ip.as_deref().unwrap_or_default());
+        }
+        rows
+    }
+}
