@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod import;
 pub mod reservations;
 pub mod reserve;
+pub mod rush;
 pub mod sample;
 pub mod staff;
 mod task;

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::wish::Wish;
+
 /// How many buyers come, what they want and how they behave.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -78,6 +80,11 @@ impl Plan {
     pub fn concert(&self, buyer: u32) -> i32 {
         let place = buyer as usize % self.concerts.len().max(1);
         self.concerts.get(place).copied().unwrap_or_default()
+    }
+
+    /// How many tickets a buyer wants.
+    pub fn quantity_of(&self, buyer: u32) -> i32 {
+        Wish::of(self, buyer).quantity
     }
 
     /// A buyer's e-mail address, in the form in which it is stored.

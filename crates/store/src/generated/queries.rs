@@ -4,6 +4,7 @@ pub mod admin_users;
 pub mod admission;
 pub mod concerts;
 pub mod monitor;
+pub mod proof;
 pub mod receipts;
 pub mod reservations;
 
@@ -34,6 +35,8 @@ pub const NAMES: &[&str] = &[
     "monitor.has_history",
     "monitor.schema_version",
     "monitor.is_read_only",
+    "proof.find_stock",
+    "proof.list_of_customers",
     "receipts.find",
     "receipts.insert",
     "receipts.delete_before",
