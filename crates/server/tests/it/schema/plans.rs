@@ -68,6 +68,32 @@ async fn the_specifications_queries_run_on_its_indexes() {
     assert!(plan.contains(wanted) && !plan.contains("Sort"), "{plan}");
 }
 
+/// A rush on a new installation sells thousands of tickets before statistics are first gathered, and a
+/// connection keeps its plan until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_customers_hold_is_found_by_email_on_a_table_without_statistics() {
+    const ADMISSION: &str = include_str!("../../../../store/queries/admission.sql");
+    let (_, rest) = ADMISSION.split_once("--! sum_held").unwrap();
+    let (statement, _) = rest.split_once("--!").unwrap();
+    let statement = statement
+        .replace(":customer_emails", "$1")
+        .replace(":concert_ids", "$2");
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        let set = format!("SET plan_cache_mode = {mode}");
+        postgres.batch_execute(&set).await.unwrap();
+        let parameters = "('{som@example.com,ada@example.com}', '{1,1}')";
+        let plan = explain(
+            &postgres,
+            statement.trim().trim_end_matches(';'),
+            parameters,
+        )
+        .await;
+        assert!(plan.contains("using idx_reservations_email"), "{plan}");
+    }
+}
+
 /// How PostgreSQL would run a prepared statement.
 async fn explain(postgres: &Client, query: &str, parameters: &str) -> String {
     let prepare = format!("DEALLOCATE ALL; PREPARE it AS {query}");
