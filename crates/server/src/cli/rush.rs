@@ -21,6 +21,7 @@ use crate::load::{Crowd, Plan, Progress, Report};
 use crate::serve;
 
 mod args;
+mod chart;
 mod observer;
 mod page;
 mod private;

@@ -20,7 +20,7 @@ use super::wish::{Manner, Wish};
 use super::world::World;
 
 /// How often a sample is taken, fine enough for a run of seconds.
-const SAMPLE_EVERY: Duration = Duration::from_millis(200);
+const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 /// So many samples make a chart; from then on they are taken half as often, and so on.
 const SAMPLES_FINE: usize = 1_500;
 

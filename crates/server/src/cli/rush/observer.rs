@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::server::Server;
 use crate::load::Connection;
 
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// So many looks make a chart; from then on they are taken half as often, and so on.
 const LOOKS_FINE: usize = 1_200;
 /// Metrics are a few hundred lines of text.

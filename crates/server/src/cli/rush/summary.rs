@@ -150,8 +150,8 @@ impl Summary<'_> {
             let _ = writeln!(text, "{name:13} {value}");
         }
         text.push_str("\nCompared with the database, by plain SQL:\n");
-        for (name, value) in self.verdict.checks() {
-            let _ = writeln!(text, "  {name:32} {value}");
+        for check in self.verdict.checks() {
+            let _ = writeln!(text, "  {:25} {:8} {}", check.name, check.found, check.how);
         }
         for fault in &self.verdict.faults {
             let _ = writeln!(text, "  - {fault}");
@@ -207,7 +207,7 @@ impl Summary<'_> {
                 ),
             ),
             ("latency", latency(&answers)),
-            ("  admitted", latency(&report.admitted)),
+            ("admissions", latency(&report.admitted)),
             (
                 "buyers",
                 format!(

@@ -21,6 +21,15 @@ const EXPECTED_REFUSALS: [&str; 4] = [
     "sale_closed",
 ];
 
+/// One thing that was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Check {
+    pub(super) name: &'static str,
+    pub(super) how: &'static str,
+    pub(super) found: String,
+    pub(super) is_good: bool,
+}
+
 /// What is wrong, counted; all zero is good.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -208,33 +217,52 @@ impl Verdict {
         }
     }
 
-    /// What was looked for, in words, and what was found.
-    pub(super) fn checks(&self) -> [(&'static str, String); 6] {
-        let found = |count: u64, what: &str| match count {
-            0 => "none".to_owned(),
-            count => format!("{} {what}", figure(count)),
+    /// What was looked for, how, and what was found.
+    pub(super) fn checks(&self) -> [Check; 7] {
+        let check = |name, how, count: u64| Check {
+            name,
+            how,
+            found: match count {
+                0 => "none".to_owned(),
+                count => figure(count),
+            },
+            is_good: count == 0,
         };
         [
-            (
-                "tickets sold beyond the total",
-                found(self.oversold, "oversold"),
+            check(
+                "oversold tickets",
+                "all pending and confirmed reservations of a concert against its total",
+                self.oversold,
             ),
-            (
+            check(
                 "concerts that don't add up",
-                found(self.inventory_errors, "with wrong available_tickets"),
+                "available_tickets must be the total less that sum",
+                self.inventory_errors,
             ),
-            ("answers not borne out", found(self.lost, "lost")),
-            (
-                "buyers with two reservations",
-                found(self.doubled, "doubled"),
+            check(
+                "lost answers",
+                "each 201 must be there as it was asked for, and who was refused must hold none",
+                self.lost,
             ),
-            (
-                "replays that aren't marked",
-                found(self.unmarked, "unmarked"),
+            check(
+                "doubled reservations",
+                "no buyer may hold two, and no key may be answered with two",
+                self.doubled,
             ),
-            (
-                "buyers without a final answer",
-                found(self.unanswered, "unanswered"),
+            check(
+                "unmarked replays",
+                "a repeated 201 must say Idempotent-Replayed",
+                self.unmarked,
+            ),
+            check(
+                "buyers without an answer",
+                "who asked must be admitted or refused in the end",
+                self.unanswered,
+            ),
+            check(
+                "odd refusals",
+                "nobody may be refused but for want of tickets or by a limit of the sale",
+                self.unexpected,
             ),
         ]
     }
