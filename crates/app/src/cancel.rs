@@ -28,6 +28,7 @@ pub async fn cancel(app: &App, holder: Holder) -> Result<Reservation, CancelErro
         match lock_and_cancel(&app, &transaction, &holder).await {
             Ok(cancelled) => {
                 transaction.commit().await?;
+                app.tickets_returned(cancelled.concert_id);
                 metrics::counter!("stagedoor_reservations_total", "outcome" => "cancelled")
                     .increment(1);
                 Ok(cancelled)

@@ -23,6 +23,8 @@ use crate::metrics;
 
 /// How long requests under way may take once the server was told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// Longer than any answer is waited for: a request has five seconds, and so has a lock.
+const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// A hold is back on sale within two seconds of its end, also after a sweep that left some.
 const SWEEP_AGAIN: Duration = Duration::from_secs(1);
 /// How often keys that are too old to count are deleted.
@@ -68,6 +70,7 @@ fn pool_settings(config: &Config) -> PoolSettings {
         idle_timeout: pool.idle_timeout,
         connect_timeout: pool.connect_timeout,
         statement_timeout: config.database.statement_timeout,
+        silence_max: Some(SILENCE_MAX),
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::batch::{self, Decided};
+use super::pace::Pace;
 use super::{BATCH_MAX, Shared, WAIT_MAX, Waiting, recovery};
 use crate::reserve::ReserveError;
 
@@ -37,6 +38,7 @@ struct Parked {
 
 struct Lane {
     shared: Arc<Shared>,
+    pace: Arc<Pace>,
     queue: mpsc::Receiver<Waiting>,
     /// Taken from the queue, not yet decided.
     gathered: VecDeque<Waiting>,
@@ -45,10 +47,11 @@ struct Lane {
 }
 
 /// Serves a queue until every sender is gone.
-pub(super) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Waiting>) {
+pub(super) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Waiting>, pace: Arc<Pace>) {
     let (gathered, parked) = (VecDeque::new(), HashMap::new());
     let mut lane = Lane {
         shared,
+        pace,
         queue,
         gathered,
         parked,
@@ -160,38 +163,58 @@ impl Lane {
     }
 
     /// One transaction. On failure nothing happened, and the requests come back.
-    async fn attempt(&mut self, waiting: Vec<Waiting>) -> Result<(), (Vec<Waiting>, StoreError)> {
-        metrics::histogram!("stagedoor_admission_batch_size").record(size(&waiting));
-        let started = Instant::now();
-        for request in &waiting {
-            metrics::histogram!("stagedoor_admission_wait_seconds")
-                .record(started.duration_since(request.since));
+    async fn attempt(
+        &mut self,
+        mut waiting: Vec<Waiting>,
+    ) -> Result<(), (Vec<Waiting>, StoreError)> {
+        waiting.retain(|waiting| !waiting.is_abandoned());
+        if waiting.is_empty() {
+            return Ok(());
         }
         let desk = match self.desk.take().filter(Desk::is_sound) {
             Some(desk) => desk,
             None => match Desk::open(&self.shared.pool).await {
                 Ok(desk) => desk,
-                Err(error) => return Err((waiting, error)),
+                Err(error) => {
+                    self.close(waiting, &error);
+                    return Ok(());
+                }
             },
         };
+        let (size, started) = (waiting.len(), Instant::now());
+        let outcome = self.transact(desk, waiting).await;
+        self.pace.learn(size, started.elapsed());
+        outcome
+    }
+
+    async fn transact(
+        &mut self,
+        desk: Desk,
+        waiting: Vec<Waiting>,
+    ) -> Result<(), (Vec<Waiting>, StoreError)> {
+        measure(&waiting);
         let (decided, returns) = match timeout(ANSWER_WITHIN, self.decide(&desk, &waiting)).await {
             Ok(Ok(decided)) => decided,
             Ok(Err(error)) => {
-                desk.rollback_if_sound().await;
-                self.desk = Some(desk);
+                self.undo(desk).await;
                 return Err((waiting, error));
             }
             Err(_) => return Err((waiting, unanswered())),
         };
         if decided.admissions.is_empty() {
-            desk.rollback().await;
-            self.finish(desk, waiting, decided, &returns);
+            // Nothing was written, so the answers needn't wait for the end of the transaction.
+            self.finish(waiting, decided, &returns);
+            self.undo(desk).await;
             return Ok(());
         }
+        let started = Instant::now();
         let committed = timeout(COMMIT_WITHIN, desk.commit(&decided.writes())).await;
         metrics::histogram!("stagedoor_admission_commit_seconds").record(started.elapsed());
         match committed {
-            Ok(Ok(())) => self.finish(desk, waiting, decided, &returns),
+            Ok(Ok(())) => {
+                self.finish(waiting, decided, &returns);
+                self.desk = Some(desk);
+            }
             Ok(Err(StoreError::OutcomeUnknown(_))) | Err(_) => {
                 tokio::spawn(recovery::resolve(
                     Arc::clone(&self.shared),
@@ -200,11 +223,19 @@ impl Lane {
                 ));
             }
             Ok(Err(error)) => {
+                // Its COMMIT rolled back, so the connection is free again.
                 self.desk = Some(desk);
                 return Err((waiting, error));
             }
         }
         Ok(())
+    }
+
+    /// Ends a transaction that has written nothing; a connection that can't is given up.
+    async fn undo(&mut self, desk: Desk) {
+        if timeout(ANSWER_WITHIN, desk.rollback()).await.is_ok() && desk.is_sound() {
+            self.desk = Some(desk);
+        }
     }
 
     /// Locks, looks up and decides; also how often tickets had come back before.
@@ -232,21 +263,18 @@ impl Lane {
     }
 
     /// Notes what is left, and lets the answers leave.
-    fn finish(
-        &mut self,
-        desk: Desk,
-        waiting: Vec<Waiting>,
-        decided: Decided,
-        returns: &HashMap<ConcertId, u64>,
-    ) {
+    fn finish(&self, waiting: Vec<Waiting>, decided: Decided, returns: &HashMap<ConcertId, u64>) {
+        self.shared.live.sells();
         for (id, left) in &decided.left {
             let returns = returns.get(id).copied().unwrap_or(0);
             self.shared.notes.make(*id, *left, returns);
         }
+        for (id, _) in &decided.taken {
+            self.shared.live.changed(*id);
+        }
         for (waiting, outcome) in waiting.into_iter().zip(decided.into_outcomes()) {
             waiting.answer(outcome);
         }
-        self.desk = Some(desk);
     }
 
     /// What to try next with requests whose transaction failed.
@@ -261,25 +289,33 @@ impl Lane {
             // Somebody else was faster with a key or an id, or the connection was gone: the second
             // try sees what the first could not.
             StoreError::Conflict | StoreError::Unavailable(_) if !is_second_try => {
-                vec![Batch {
-                    waiting,
-                    is_second_try: true,
-                }]
+                once_more(waiting, &failure)
             }
             StoreError::Constraint { ref name } if name.ends_with("_pkey") && !is_second_try => {
-                vec![Batch {
-                    waiting,
-                    is_second_try: true,
-                }]
+                once_more(waiting, &failure)
             }
-            StoreError::Unavailable(_) | StoreError::PoolExhausted => {
+            failure if failure.is_about_rows() => halve(waiting, failure),
+            failure => {
                 tracing::warn!(error = %failure, requests = waiting.len(), "a batch was not decided");
                 for waiting in waiting {
-                    waiting.answer(Err(again(&failure)));
+                    waiting.answer(Err(same(&failure)));
                 }
                 Vec::new()
             }
-            failure => halve(waiting, failure),
+        }
+    }
+
+    /// No connection could be had for as long as anybody may wait for one: that is the answer for
+    /// all who came meanwhile, too. The next to come finds out anew.
+    fn close(&mut self, waiting: Vec<Waiting>, failure: &StoreError) {
+        let mut behind = Vec::from(std::mem::take(&mut self.gathered));
+        while let Ok(waiting) = self.queue.try_recv() {
+            behind.push(waiting);
+        }
+        let all = waiting.len() + behind.len();
+        tracing::warn!(error = %failure, requests = all, "nothing can be decided");
+        for waiting in waiting.into_iter().chain(behind) {
+            waiting.answer(Err(same(failure)));
         }
     }
 
@@ -352,11 +388,27 @@ impl Decided {
     }
 }
 
-/// The same failure for another request of the batch.
-fn again(failure: &StoreError) -> ReserveError {
+/// The same requests, tried for the second and last time; who has waited too long for that goes.
+fn once_more(waiting: Vec<Waiting>, failure: &StoreError) -> Vec<Batch> {
+    let (in_time, late): (Vec<_>, Vec<_>) = waiting
+        .into_iter()
+        .partition(|waiting| waiting.since.elapsed() < WAIT_MAX);
+    for waiting in late {
+        waiting.answer(Err(same(failure)));
+    }
+    vec![Batch {
+        waiting: in_time,
+        is_second_try: true,
+    }]
+}
+
+/// A failure that is everybody's, for one request of the batch.
+fn same(failure: &StoreError) -> ReserveError {
     match failure {
         StoreError::PoolExhausted => ReserveError::Overloaded,
-        failure => ReserveError::Store(StoreError::Unavailable(failure.to_string())),
+        StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()).into(),
+        StoreError::Conflict => StoreError::Conflict.into(),
+        _ => StoreError::FailedTransaction.into(),
     }
 }
 
@@ -368,6 +420,10 @@ fn unanswered() -> StoreError {
     clippy::cast_precision_loss,
     reason = "a batch has at most some hundred requests"
 )]
-fn size(waiting: &[Waiting]) -> f64 {
-    waiting.len() as f64
+fn measure(waiting: &[Waiting]) {
+    metrics::histogram!("stagedoor_admission_batch_size").record(waiting.len() as f64);
+    let wait = metrics::histogram!("stagedoor_admission_wait_seconds");
+    for request in waiting {
+        wait.record(request.since.elapsed());
+    }
 }

@@ -33,6 +33,10 @@ pub(crate) struct Options {
     pub(crate) database_port: Option<u16>,
     /// Another cluster than the shared one.
     pub(crate) database_url: Option<String>,
+    /// Without announcing and listening, where a test counts statements or connections.
+    pub(crate) is_alone: bool,
+    /// Two products on one database need different ones.
+    pub(crate) random_seed: u64,
 }
 
 impl Default for Options {
@@ -43,6 +47,8 @@ impl Default for Options {
             pool_idle_timeout: Duration::from_secs(30),
             database_port: None,
             database_url: None,
+            is_alone: false,
+            random_seed: 7,
         }
     }
 }
@@ -97,7 +103,10 @@ impl TestApp {
     pub(crate) async fn start(database: TestDatabase, options: Options) -> Self {
         let start: Timestamp = "2026-11-22T05:00:00Z".parse().expect("an instant");
         let clock = Arc::new(ManualClock::new(start));
-        let ctx = Ctx::new(Arc::clone(&clock) as _, Arc::new(SeededRandom::new(7)));
+        let ctx = Ctx::new(
+            Arc::clone(&clock) as _,
+            Arc::new(SeededRandom::new(options.random_seed)),
+        );
         let pool = Pool::open(
             &database_url(&database, &options),
             pool_settings(&options),
@@ -106,6 +115,7 @@ impl TestApp {
         .expect("a pool");
         let key = AccessKey::new(b"a key that is only used for tests");
         let app = App::new(ctx, settings(&options), pool, key);
+        let app = if options.is_alone { app.alone() } else { app };
         let site = Site {
             base_url: "http://tickets.example".to_owned(),
             time_zone: settings(&options).timezone,
@@ -283,6 +293,7 @@ fn pool_settings(options: &Options) -> PoolSettings {
         idle_timeout: options.pool_idle_timeout,
         connect_timeout: Duration::from_secs(2),
         statement_timeout: Duration::from_mins(2),
+        silence_max: Some(Duration::from_secs(6)),
     }
 }
 
