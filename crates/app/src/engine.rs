@@ -10,9 +10,11 @@
 //! Absent on purpose: SQL (`store::admission`) and the decision itself (`domain::allotment`).
 
 mod batch;
+mod failure;
 mod lane;
 mod notes;
 mod pace;
+mod queue;
 mod recovery;
 
 use std::sync::Arc;

@@ -23,10 +23,30 @@ use crate::receipts::{Digest, Receipt};
 use crate::time::{from_column, to_column};
 use crate::{concerts, money, reservations};
 
-/// A lane's limits: a lock that isn't granted soon parks the concert, and a lane that hangs in the
-/// middle of a transaction frees the hot row.
-const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = 800; \
-                     SET LOCAL idle_in_transaction_session_timeout = 2000";
+/// How long the lock of a concert's row is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockWait {
+    /// As long as others that change stock may take.
+    Full,
+    /// Just long enough to see whether it is free: it was not, a moment ago.
+    Short,
+}
+
+impl LockWait {
+    /// A lane that hangs in the middle of a transaction frees the hot row.
+    const fn begin(self) -> &'static str {
+        match self {
+            Self::Full => {
+                "BEGIN; SET LOCAL lock_timeout = 800; \
+                 SET LOCAL idle_in_transaction_session_timeout = 2000"
+            }
+            Self::Short => {
+                "BEGIN; SET LOCAL lock_timeout = 20; \
+                 SET LOCAL idle_in_transaction_session_timeout = 2000"
+            }
+        }
+    }
+}
 
 /// The most concerts that one batch may touch: their updates must all be sent before COMMIT is,
 /// which `try_join_all` promises for up to 30 futures.
@@ -122,12 +142,13 @@ impl Desk {
     pub async fn lock(
         &self,
         concerts: &[ConcertId],
+        lock_wait: LockWait,
     ) -> Result<HashMap<ConcertId, LockedConcert>, StoreError> {
         let mut ids: Vec<i32> = concerts.iter().map(|id| id.get()).collect();
         ids.sort_unstable();
         let lock = admission::lock_concerts();
         let rows = lock.bind(&*self.lease, &ids);
-        let ((), rows) = tokio::try_join!(self.lease.begin_with(BEGIN), rows.all())?;
+        let ((), rows) = tokio::try_join!(self.lease.begin_with(lock_wait.begin()), rows.all())?;
         rows.into_iter()
             .map(|row| {
                 let locked = LockedConcert {
@@ -222,7 +243,7 @@ impl Desk {
         concerts: &[ConcertId],
         ids: &[&str],
     ) -> Result<bool, StoreError> {
-        self.lock(concerts).await?;
+        self.lock(concerts, LockWait::Full).await?;
         let found = admission::find_existing()
             .bind(&*self.lease, &ids)
             .all()

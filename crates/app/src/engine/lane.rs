@@ -1,163 +1,107 @@
 //! A lane: takes what has gathered in its queue, decides it in one transaction, answers, and again.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::id::ConcertId;
 use store::StoreError;
-use store::admission::{CONCERTS_MAX, Desk, Writes};
+use store::admission::{Desk, LockWait, Writes};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::batch::{self, Decided};
+use super::failure::{Next, next_step, same};
 use super::pace::Pace;
-use super::{BATCH_MAX, Shared, WAIT_MAX, Waiting, recovery};
-use crate::reserve::ReserveError;
+use super::queue::{Queue, Woken};
+use super::{Shared, Waiting, recovery};
 
 /// How long a lane without work keeps its connection.
 const LINGER: Duration = Duration::from_millis(100);
-/// How long a concert rests whose row stayed locked by somebody else.
-const PARKED_FOR: Duration = Duration::from_millis(200);
 /// A connection that doesn't answer before its COMMIT was sent is given up; nothing happened.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
 /// A COMMIT that doesn't answer within it is unknown.
 const COMMIT_WITHIN: Duration = Duration::from_secs(2);
+/// Transactions for what began as one batch: finding one bad row among 512 takes 19.
+const ATTEMPTS_MAX: usize = 128;
 
-/// Requests that are decided together, and whether they were tried before.
-struct Batch {
-    waiting: Vec<Waiting>,
-    is_second_try: bool,
+/// Requests that are decided together.
+pub(super) struct Batch {
+    pub waiting: Vec<Waiting>,
+    pub attempt: Try,
 }
 
-/// Requests for a concert whose row somebody else keeps locked.
-struct Parked {
-    until: Instant,
-    waiting: Vec<Waiting>,
+/// What was tried before with a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Try {
+    First,
+    /// The connection or another transaction was in the way of the first.
+    Second,
+    /// The concert's row was locked by somebody else, and may still be.
+    Parked,
 }
 
 struct Lane {
     shared: Arc<Shared>,
     pace: Arc<Pace>,
-    queue: mpsc::Receiver<Waiting>,
-    /// Taken from the queue, not yet decided.
-    gathered: VecDeque<Waiting>,
-    parked: HashMap<ConcertId, Parked>,
+    queue: Queue,
     desk: Option<Desk>,
 }
 
 /// Serves a queue until every sender is gone.
-pub(super) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Waiting>, pace: Arc<Pace>) {
-    let (gathered, parked) = (VecDeque::new(), HashMap::new());
+pub(super) async fn run(shared: Arc<Shared>, arriving: mpsc::Receiver<Waiting>, pace: Arc<Pace>) {
     let mut lane = Lane {
         shared,
         pace,
-        queue,
-        gathered,
-        parked,
+        queue: Queue::new(arriving),
         desk: None,
     };
-    while lane.gather().await {
-        let waiting = lane.next_batch();
-        lane.serve(Batch {
-            waiting,
-            is_second_try: false,
-        })
-        .await;
+    loop {
+        let idle_max = if lane.desk.is_some() {
+            LINGER
+        } else {
+            Duration::MAX
+        };
+        match lane.queue.gather(idle_max).await {
+            Woken::Work => {}
+            Woken::Idle => {
+                lane.desk = None;
+                continue;
+            }
+            Woken::End => return,
+        }
+        if let Some(parked) = lane.queue.next_parked() {
+            lane.serve(parked).await;
+        }
+        if let Some(batch) = lane.queue.next_batch() {
+            lane.serve(batch).await;
+        }
     }
 }
 
 impl Lane {
-    /// Waits for work; `false` when there will never be any again.
-    async fn gather(&mut self) -> bool {
-        let mut fresh = Vec::new();
-        while self.gathered.is_empty() && fresh.is_empty() {
-            let due = self.parked.values().map(|parked| parked.until).min();
-            let rest = due.map_or(LINGER, |due| due.saturating_duration_since(Instant::now()));
-            let wait = if self.desk.is_none() && due.is_none() {
-                Duration::MAX
-            } else {
-                rest
-            };
-            match timeout(wait, self.queue.recv_many(&mut fresh, BATCH_MAX)).await {
-                Ok(0) => return false,
-                Ok(_) => {}
-                Err(_) if due.is_some() => break,
-                Err(_) => self.desk = None,
-            }
-        }
-        while fresh.len() < BATCH_MAX
-            && let Ok(waiting) = self.queue.try_recv()
-        {
-            fresh.push(waiting);
-        }
-        self.unpark();
-        self.gathered.extend(fresh);
-        self.refuse_late();
-        true
-    }
-
-    /// Concerts that have rested go to the front: their requests were here before.
-    fn unpark(&mut self) {
-        let now = Instant::now();
-        let due: Vec<ConcertId> = self
-            .parked
-            .iter()
-            .filter(|(_, parked)| parked.until <= now)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in due {
-            let waiting = self
-                .parked
-                .remove(&id)
-                .map(|parked| parked.waiting)
-                .unwrap_or_default();
-            for waiting in waiting.into_iter().rev() {
-                self.gathered.push_front(waiting);
-            }
-        }
-    }
-
-    fn refuse_late(&mut self) {
-        let gathered = std::mem::take(&mut self.gathered);
-        for waiting in gathered {
-            if waiting.since.elapsed() > WAIT_MAX {
-                waiting.answer(Err(ReserveError::Overloaded));
-            } else if let Some(parked) = self.parked.get_mut(&waiting.request.concert_id) {
-                parked.waiting.push(waiting);
-            } else {
-                self.gathered.push_back(waiting);
-            }
-        }
-    }
-
-    /// The next requests that fit into one transaction, in order; the rest stays.
-    fn next_batch(&mut self) -> Vec<Waiting> {
-        let mut concerts: Vec<ConcertId> = Vec::new();
-        let mut batch = Vec::new();
-        while let Some(next) = self.gathered.front() {
-            let id = next.request.concert_id;
-            let is_new = !concerts.contains(&id);
-            if batch.len() >= BATCH_MAX || (is_new && concerts.len() >= CONCERTS_MAX) {
-                break;
-            }
-            if is_new {
-                concerts.push(id);
-            }
-            batch.extend(self.gathered.pop_front());
-        }
-        batch
-    }
-
     /// Decides a batch, in parts where the whole can't be.
     async fn serve(&mut self, batch: Batch) {
         let mut parts = vec![batch];
-        while let Some(part) = parts.pop() {
+        let mut attempts = 0;
+        while let Some(mut part) = parts.pop() {
+            part.waiting.retain(|waiting| !waiting.is_abandoned());
             if part.waiting.is_empty() {
                 continue;
             }
-            if let Err((waiting, failure)) = self.attempt(part.waiting).await {
-                parts.extend(self.after_failure(waiting, part.is_second_try, failure));
+            attempts += 1;
+            let Err((waiting, failure)) = self.attempt(part.waiting, part.attempt).await else {
+                continue;
+            };
+            if attempts >= ATTEMPTS_MAX {
+                tracing::error!(error = %failure, "too many requests of a batch can't be written");
+                answer_all(waiting, &failure);
+                continue;
+            }
+            match next_step(waiting, part.attempt, failure) {
+                Next::Try(batches) => parts.extend(batches),
+                Next::Park(id, waiting) => self.queue.park(id, waiting),
+                Next::Answered => {}
             }
         }
     }
@@ -165,12 +109,9 @@ impl Lane {
     /// One transaction. On failure nothing happened, and the requests come back.
     async fn attempt(
         &mut self,
-        mut waiting: Vec<Waiting>,
+        waiting: Vec<Waiting>,
+        attempt: Try,
     ) -> Result<(), (Vec<Waiting>, StoreError)> {
-        waiting.retain(|waiting| !waiting.is_abandoned());
-        if waiting.is_empty() {
-            return Ok(());
-        }
         let desk = match self.desk.take().filter(Desk::is_sound) {
             Some(desk) => desk,
             None => match Desk::open(&self.shared.pool).await {
@@ -182,7 +123,7 @@ impl Lane {
             },
         };
         let (size, started) = (waiting.len(), Instant::now());
-        let outcome = self.transact(desk, waiting).await;
+        let outcome = self.transact(desk, waiting, attempt).await;
         self.pace.learn(size, started.elapsed());
         outcome
     }
@@ -191,9 +132,16 @@ impl Lane {
         &mut self,
         desk: Desk,
         waiting: Vec<Waiting>,
+        attempt: Try,
     ) -> Result<(), (Vec<Waiting>, StoreError)> {
         measure(&waiting);
-        let (decided, returns) = match timeout(ANSWER_WITHIN, self.decide(&desk, &waiting)).await {
+        let lock_wait = if attempt == Try::Parked {
+            LockWait::Short
+        } else {
+            LockWait::Full
+        };
+        let decide = self.decide(&desk, lock_wait, &waiting);
+        let (decided, returns) = match timeout(ANSWER_WITHIN, decide).await {
             Ok(Ok(decided)) => decided,
             Ok(Err(error)) => {
                 self.undo(desk).await;
@@ -242,6 +190,7 @@ impl Lane {
     async fn decide(
         &self,
         desk: &Desk,
+        lock_wait: LockWait,
         waiting: &[Waiting],
     ) -> Result<(Decided, HashMap<ConcertId, u64>), StoreError> {
         let mut concerts: Vec<ConcertId> = waiting
@@ -254,7 +203,7 @@ impl Lane {
             .iter()
             .map(|id| (*id, self.shared.notes.returns(*id)))
             .collect();
-        let locked = desk.lock(&concerts).await?;
+        let locked = desk.lock(&concerts, lock_wait).await?;
         let answers = desk.ask(&batch::questions(waiting)).await?;
         Ok((
             batch::decide(&self.shared, waiting, &locked, &answers),
@@ -277,103 +226,21 @@ impl Lane {
         }
     }
 
-    /// What to try next with requests whose transaction failed.
-    fn after_failure(
-        &mut self,
-        waiting: Vec<Waiting>,
-        is_second_try: bool,
-        failure: StoreError,
-    ) -> Vec<Batch> {
-        match failure {
-            StoreError::LockTimeout => self.park_or_split(waiting),
-            // Somebody else was faster with a key or an id, or the connection was gone: the second
-            // try sees what the first could not.
-            StoreError::Conflict | StoreError::Unavailable(_) if !is_second_try => {
-                once_more(waiting, &failure)
-            }
-            StoreError::Constraint { ref name } if name.ends_with("_pkey") && !is_second_try => {
-                once_more(waiting, &failure)
-            }
-            failure if failure.is_about_rows() => halve(waiting, failure),
-            failure => {
-                tracing::warn!(error = %failure, requests = waiting.len(), "a batch was not decided");
-                for waiting in waiting {
-                    waiting.answer(Err(same(&failure)));
-                }
-                Vec::new()
-            }
-        }
-    }
-
     /// No connection could be had for as long as anybody may wait for one: that is the answer for
     /// all who came meanwhile, too. The next to come finds out anew.
     fn close(&mut self, waiting: Vec<Waiting>, failure: &StoreError) {
-        let mut behind = Vec::from(std::mem::take(&mut self.gathered));
-        while let Ok(waiting) = self.queue.try_recv() {
-            behind.push(waiting);
-        }
-        let all = waiting.len() + behind.len();
-        tracing::warn!(error = %failure, requests = all, "nothing can be decided");
-        for waiting in waiting.into_iter().chain(behind) {
-            waiting.answer(Err(same(failure)));
-        }
-    }
-
-    /// Several concerts are tried one by one; a single one rests until its row may be free.
-    fn park_or_split(&mut self, waiting: Vec<Waiting>) -> Vec<Batch> {
-        let mut by_concert: Vec<(ConcertId, Vec<Waiting>)> = Vec::new();
-        for waiting in waiting {
-            let id = waiting.request.concert_id;
-            match by_concert.iter_mut().find(|(concert, _)| *concert == id) {
-                Some((_, together)) => together.push(waiting),
-                None => by_concert.push((id, vec![waiting])),
-            }
-        }
-        if let [(id, _)] = by_concert[..] {
-            let waiting = by_concert
-                .pop()
-                .map(|(_, waiting)| waiting)
-                .unwrap_or_default();
-            tracing::warn!(
-                concert_id = id.get(),
-                "the concert's row stays locked by somebody else"
-            );
-            self.parked.insert(
-                id,
-                Parked {
-                    until: Instant::now() + PARKED_FOR,
-                    waiting,
-                },
-            );
-            return Vec::new();
-        }
-        let parts = by_concert.into_iter().rev();
-        parts
-            .map(|(_, waiting)| Batch {
-                waiting,
-                is_second_try: false,
-            })
-            .collect()
+        let behind = self.queue.take_all();
+        let requests = waiting.len() + behind.len();
+        tracing::warn!(error = %failure, requests, "nothing can be decided");
+        answer_all(waiting, failure);
+        answer_all(behind, failure);
     }
 }
 
-/// One bad row must not spoil its batch: halves are tried until the culprit is alone.
-fn halve(mut waiting: Vec<Waiting>, failure: StoreError) -> Vec<Batch> {
-    if waiting.len() == 1 {
-        tracing::error!(error = %failure, "a request can't be written");
-        if let Some(culprit) = waiting.pop() {
-            culprit.answer(Err(ReserveError::Store(failure)));
-        }
-        return Vec::new();
+fn answer_all(waiting: Vec<Waiting>, failure: &StoreError) {
+    for waiting in waiting {
+        waiting.answer(Err(same(failure)));
     }
-    let second = waiting.split_off(waiting.len() / 2);
-    // The last one is tried first.
-    [second, waiting]
-        .map(|waiting| Batch {
-            waiting,
-            is_second_try: false,
-        })
-        .into()
 }
 
 impl Decided {
@@ -385,30 +252,6 @@ impl Decided {
             now: self.now,
             expires_at: self.expires_at,
         }
-    }
-}
-
-/// The same requests, tried for the second and last time; who has waited too long for that goes.
-fn once_more(waiting: Vec<Waiting>, failure: &StoreError) -> Vec<Batch> {
-    let (in_time, late): (Vec<_>, Vec<_>) = waiting
-        .into_iter()
-        .partition(|waiting| waiting.since.elapsed() < WAIT_MAX);
-    for waiting in late {
-        waiting.answer(Err(same(failure)));
-    }
-    vec![Batch {
-        waiting: in_time,
-        is_second_try: true,
-    }]
-}
-
-/// A failure that is everybody's, for one request of the batch.
-fn same(failure: &StoreError) -> ReserveError {
-    match failure {
-        StoreError::PoolExhausted => ReserveError::Overloaded,
-        StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()).into(),
-        StoreError::Conflict => StoreError::Conflict.into(),
-        _ => StoreError::FailedTransaction.into(),
     }
 }
 
