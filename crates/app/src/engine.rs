@@ -100,7 +100,12 @@ impl Engine {
         let lanes = (0..LANES).map(|_| {
             let (queue, waiting) = mpsc::channel(QUEUE_MAX);
             let pace = Arc::new(Pace::default());
-            tokio::spawn(lane::run(Arc::clone(&shared), waiting, Arc::clone(&pace)));
+            tokio::spawn(lane::run(
+                Arc::clone(&shared),
+                Arc::clone(&pace),
+                queue.downgrade(),
+                waiting,
+            ));
             Entrance { queue, pace }
         });
         Self {

