@@ -8,6 +8,7 @@ pub mod concerts;
 pub mod ctx;
 pub mod engine;
 pub mod expire;
+pub mod extend;
 pub mod health;
 pub mod idempotency;
 pub mod import;
@@ -21,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::allotment::Limits;
+use domain::id::ConcertId;
 use domain::money::Currency;
 use engine::Engine;
 use jiff::civil::Date;
@@ -96,6 +98,11 @@ impl App {
             ..
         } = &*self.inner;
         engine.get_or_init(|| Engine::start(ctx, settings, writer))
+    }
+
+    /// Tells whoever remembers a concert's stock that tickets came back; called after the commit.
+    pub fn tickets_returned(&self, concert: ConcertId) {
+        self.engine().notes().forget(concert);
     }
 
     /// The day it is now where the concerts are.
