@@ -8,6 +8,7 @@ pub mod concerts;
 pub mod ctx;
 pub mod engine;
 pub mod expire;
+pub mod extend;
 pub mod health;
 pub mod idempotency;
 pub mod import;

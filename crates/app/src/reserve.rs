@@ -104,6 +104,7 @@ pub(crate) fn as_first_answered(reservation: Reservation, receipt: &Receipt) -> 
         status,
         payment_status,
         expires_at: receipt.expires_at,
+        extensions: 0,
         updated_at: reservation.created_at,
         ..reservation
     }

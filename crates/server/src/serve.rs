@@ -25,8 +25,6 @@ use crate::metrics;
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// Longer than any answer is waited for: a request has five seconds, and so has a lock.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
-/// A hold is back on sale within two seconds of its end, also after a sweep that left some.
-const SWEEP_AGAIN: Duration = Duration::from_secs(1);
 /// How often keys that are too old to count are deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
@@ -228,19 +226,25 @@ async fn forget_old_keys(app: App) {
 }
 
 async fn sweep_holds(app: App) {
+    let mut has_failed = false;
     loop {
-        let rest = match app::expire::rest(&app).await {
-            Ok(rest) => rest,
+        let rest = match app::expire::sweep(&app).await {
+            Ok(swept) => {
+                if swept.expired > 0 {
+                    tracing::info!(swept.expired, "holds ran out; their tickets are on sale");
+                }
+                has_failed = false;
+                swept.rest
+            }
             Err(error) => {
-                tracing::warn!(%error, "holds not looked at");
-                SWEEP_AGAIN
+                // Once an outage, not at each of its many looks.
+                if !has_failed {
+                    tracing::warn!(%error, "holds not swept; looking again until it works");
+                }
+                has_failed = true;
+                app::expire::LOOK_AGAIN
             }
         };
-        tokio::time::sleep(rest.max(SWEEP_AGAIN)).await;
-        match app::expire::sweep(&app).await {
-            Ok(0) => {}
-            Ok(expired) => tracing::info!(expired, "holds ran out; their tickets are on sale"),
-            Err(error) => tracing::warn!(%error, "holds not swept"),
-        }
+        tokio::time::sleep(rest).await;
     }
 }

@@ -390,6 +390,8 @@ fn read_found(row: admission::Found) -> Result<(Digest, FoundReceipt), StoreErro
         created_at: row.created_at,
         updated_at: row.updated_at,
         expires_at: row.expires_at,
+        // A first answer shows none.
+        extensions: None,
     })?;
     let receipt = Receipt {
         values_digest,

@@ -81,6 +81,7 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(concerts::show))
         .routes(routes!(reservations::create))
         .routes(routes!(reservations::show))
+        .routes(routes!(reservations::extend))
         .routes(routes!(reservations::cancel))
 }
 

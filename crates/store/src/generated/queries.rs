@@ -3,6 +3,7 @@
 pub mod admin_users;
 pub mod admission;
 pub mod concerts;
+pub mod heartbeats;
 pub mod monitor;
 pub mod receipts;
 pub mod reservations;
@@ -29,6 +30,8 @@ pub const NAMES: &[&str] = &[
     "concerts.return_tickets",
     "concerts.insert",
     "concerts.exist",
+    "heartbeats.lock",
+    "heartbeats.beat",
     "monitor.primary_clock",
     "monitor.list_broken_inventory",
     "monitor.find_login",
@@ -45,8 +48,10 @@ pub const NAMES: &[&str] = &[
     "reservations.sum_held",
     "reservations.insert",
     "reservations.update_status",
+    "reservations.extend",
+    "reservations.lend",
     "reservations.list_overdue",
-    "reservations.next_end",
+    "reservations.look",
     "reservations.lock_overdue",
     "reservations.expire",
     "stock.announce",

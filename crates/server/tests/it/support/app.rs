@@ -219,6 +219,24 @@ impl TestApp {
             .get(0)
     }
 
+    /// Plants holds of one ticket with plain SQL, made now, that last for `time`.
+    pub(crate) async fn plant_holds(&self, concert: i32, holds: i32, time: Duration) {
+        let (now, end) = (self.app.ctx().now(), self.app.ctx().now() + time);
+        let statement = format!(
+            "INSERT INTO reservations (id, concert_id, customer_name, customer_email, quantity,
+                                       total_price, reserved_at, created_at, updated_at, expires_at)
+             SELECT 'RES' || n || '-00000000', {concert}, 'Som Chai', n || '@example.com', 1, 1250,
+                    made, made, made, timestamptz '{end}' AT TIME ZONE 'utc'
+             FROM generate_series(1, {holds}) n, (SELECT timestamptz '{now}' AT TIME ZONE 'utc') AS m (made);
+             UPDATE concerts SET available_tickets = available_tickets - {holds} WHERE id = {concert};
+             ANALYZE reservations"
+        );
+        self.postgres
+            .batch_execute(&statement)
+            .await
+            .expect("holds");
+    }
+
     pub(crate) async fn available(&self, concert: i32) -> i32 {
         let statement = "SELECT available_tickets FROM concerts WHERE id = $1";
         self.postgres
@@ -238,6 +256,15 @@ impl TestApp {
             leases
         })
         .await
+    }
+
+    /// Lets time pass while a sweeper is awake.
+    pub(crate) async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        let now = self.app.ctx().now();
+        let beat =
+            format!("UPDATE heartbeats SET beat_at = timestamptz '{now}' AT TIME ZONE 'utc'");
+        self.postgres.batch_execute(&beat).await.expect("a beat");
     }
 
     /// A number from the database.
