@@ -11,6 +11,7 @@ pub mod concerts;
 pub mod connection;
 pub mod error;
 mod generated;
+pub mod jobs;
 pub mod migrate;
 mod money;
 pub mod monitor;

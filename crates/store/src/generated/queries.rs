@@ -3,6 +3,7 @@
 pub mod admin_users;
 pub mod admission;
 pub mod concerts;
+pub mod jobs;
 pub mod monitor;
 pub mod receipts;
 pub mod reservations;
@@ -28,6 +29,14 @@ pub const NAMES: &[&str] = &[
     "concerts.return_tickets",
     "concerts.insert",
     "concerts.exist",
+    "jobs.insert",
+    "jobs.take",
+    "jobs.update_done",
+    "jobs.update_retry",
+    "jobs.update_dead",
+    "jobs.list_oldest",
+    "jobs.count_dead",
+    "jobs.delete_finished",
     "monitor.primary_clock",
     "monitor.list_broken_inventory",
     "monitor.find_login",
