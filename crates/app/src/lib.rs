@@ -11,6 +11,7 @@ pub mod expire;
 pub mod health;
 pub mod idempotency;
 pub mod import;
+pub mod jobs;
 pub mod reservations;
 pub mod reserve;
 pub mod sample;
@@ -26,6 +27,7 @@ use engine::Engine;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use store::Pool;
+use tokio::sync::Notify;
 
 pub use access::AccessKey;
 pub use ctx::Ctx;
@@ -55,6 +57,7 @@ struct Inner {
     access_key: AccessKey,
     /// Started by the first reservation: commands that only read need no lanes.
     engine: OnceLock<Engine>,
+    job_committed: Notify,
 }
 
 impl App {
@@ -66,6 +69,7 @@ impl App {
                 writer,
                 access_key,
                 engine: OnceLock::new(),
+                job_committed: Notify::new(),
             }),
         }
     }
@@ -96,6 +100,11 @@ impl App {
             ..
         } = &*self.inner;
         engine.get_or_init(|| Engine::start(ctx, settings, writer))
+    }
+
+    /// Told by [`jobs::wake`], heard by this process' worker.
+    pub(crate) fn job_committed(&self) -> &Notify {
+        &self.inner.job_committed
     }
 
     /// The day it is now where the concerts are.

@@ -9,6 +9,7 @@ mod commands;
 mod disconnect;
 mod document;
 mod expiry;
+mod jobs;
 mod metrics;
 mod outage;
 mod pool;
