@@ -16,6 +16,7 @@ use crate::support::wait::{LIMIT, eventually, within_limit};
 use crate::support::{APP, Options, TestApp, open_app};
 
 mod plans;
+mod processes;
 
 /// The task of these tests.
 const TASK: &str = "send_mail";
