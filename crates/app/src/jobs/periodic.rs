@@ -49,17 +49,22 @@ pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandl
     ]
 }
 
-/// Keeps `stagedoor_jobs_oldest_seconds` true, also where no worker runs: its silence is what the
-/// figure is for.
-pub async fn measure_oldest(app: App, tasks: Tasks, stopped: watch::Receiver<bool>) {
-    if tasks.is_empty() {
-        return;
-    }
+/// Keeps `stagedoor_jobs_oldest_seconds` true, also where no worker runs: that none does is what
+/// the figure tells. Its series are there as soon as this returns.
+pub fn measure_oldest(
+    app: App,
+    tasks: Tasks,
+    stopped: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send {
     for task in tasks.names() {
         oldest_seconds(task, 0.0);
     }
-    let turn = |app| measure(app, tasks.clone());
-    repeat("measuring the jobs", app, stopped, turn).await;
+    async move {
+        if !tasks.is_empty() {
+            let turn = |app| measure(app, tasks.clone());
+            repeat("measuring the jobs", app, stopped, turn).await;
+        }
+    }
 }
 
 /// Turns, with the rest that each asks for, until `stopped`. A turn under way is finished.

@@ -1,6 +1,10 @@
-//! The statements on jobs, as they are written, on the indexes that they name.
+//! The statements on jobs, as they are written: their indexes, and the lock that keeps two workers
+//! apart.
+
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::support::TestDatabase;
+use crate::support::wait::{LIMIT, eventually, within_limit};
 
 const STATEMENTS: &str = include_str!("../../../../store/queries/jobs.sql");
 
@@ -23,13 +27,53 @@ async fn statements_on_jobs_use_the_indexes_that_they_name() {
         let explain = format!("EXPLAIN {}", statement(name));
         let mut plan = String::new();
         for message in postgres.simple_query(&explain).await.unwrap() {
-            if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
+            if let SimpleQueryMessage::Row(row) = message {
                 plan = plan + row.get(0).unwrap() + "\n";
             }
         }
         let is_indexed = plan.contains("jobs_run_at_idx") || plan.contains("jobs_finished_at_idx");
         assert!(is_indexed && !plan.contains("Seq Scan"), "{name}\n{plan}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_lock_keeps_a_job_from_being_taken_twice() {
+    let guarded = statement("take");
+    let unguarded = guarded.replace("FOR UPDATE SKIP LOCKED", "");
+    assert_ne!(unguarded, guarded);
+    assert_eq!(taken_by_two(unguarded).await, [1, 1], "the guard is off");
+    assert_eq!(taken_by_two(guarded).await, [1, 0]);
+}
+
+/// How many jobs each of two workers takes of one, the second before the first has committed.
+async fn taken_by_two(take: String) -> [usize; 2] {
+    let database = TestDatabase::migrated().await;
+    let [first, second, watcher] = [
+        database.superuser().await,
+        database.superuser().await,
+        database.superuser().await,
+    ];
+    let plant = "INSERT INTO jobs (task, payload, run_at, attempts_max)
+                 VALUES ('send_mail', '{}', '2026-11-21', 25)";
+    first.batch_execute(plant).await.unwrap();
+    first.batch_execute("BEGIN").await.unwrap();
+    let of_first = rows(&first, &take).await;
+    let taking = tokio::spawn(async move { rows(&second, &take).await });
+    let waiting = "SELECT 1 FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("the second waits or is done", LIMIT, async || {
+        taking.is_finished() || !watcher.query(waiting, &[]).await.unwrap().is_empty()
+    })
+    .await;
+    first.batch_execute("COMMIT").await.unwrap();
+    let of_second = within_limit("the second", taking).await.unwrap();
+    [of_first, of_second]
+}
+
+async fn rows(postgres: &Client, statement: &str) -> usize {
+    let messages = postgres.simple_query(statement).await.unwrap();
+    let is_row = |message: &&SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(_));
+    messages.iter().filter(is_row).count()
 }
 
 /// A statement with values in place of its parameters.

@@ -176,8 +176,8 @@ async fn an_outage_is_one_line_in_the_log_and_ends_by_itself() {
     }
     let begins = "sweeping holds fails";
     worker.wait_for(begins).await;
-    // Long enough for a few more tries.
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    // Long enough for two more tries.
+    tokio::time::sleep(Duration::from_secs(5)).await;
     let back = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true");
     elsewhere.batch_execute(&back).await.unwrap();
     worker.wait_for("sweeping holds works again").await;
