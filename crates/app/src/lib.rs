@@ -12,6 +12,7 @@ pub mod extend;
 pub mod health;
 pub mod idempotency;
 pub mod import;
+pub mod jobs;
 pub mod live;
 pub mod reservations;
 pub mod reserve;
@@ -30,6 +31,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use live::Live;
 use store::Pool;
+use tokio::sync::Notify;
 
 pub use access::AccessKey;
 pub use ctx::Ctx;
@@ -62,6 +64,7 @@ struct Inner {
     /// Started by who first needs them: commands that only read need neither.
     live: OnceLock<Live>,
     engine: OnceLock<Engine>,
+    job_committed: Notify,
 }
 
 impl App {
@@ -76,6 +79,7 @@ impl App {
                 notes: Arc::default(),
                 live: OnceLock::new(),
                 engine: OnceLock::new(),
+                job_committed: Notify::new(),
             }),
         }
     }
@@ -137,6 +141,11 @@ impl App {
     /// Requests to reserve that wait for their answer.
     pub fn waiting_requests(&self) -> usize {
         self.inner.engine.get().map_or(0, Engine::waiting)
+    }
+
+    /// Told by [`jobs::wake`], heard by this process' worker.
+    pub(crate) fn job_committed(&self) -> &Notify {
+        &self.inner.job_committed
     }
 
     /// The day it is now where the concerts are.

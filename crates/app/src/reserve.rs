@@ -6,9 +6,9 @@ use domain::allotment::{self, Refusal};
 use domain::id::ConcertId;
 use domain::reservation::{Quantity, Reservation, initial_status};
 use domain::text::{CustomerName, EmailAddress};
-use store::StoreError;
 use store::admission::Key;
 use store::receipts::{self, Receipt};
+use store::{Connection, StoreError};
 use uuid::Uuid;
 
 use crate::App;
@@ -147,10 +147,12 @@ fn outcome_name(outcome: &Result<Reserved, ReserveError>) -> &'static str {
     }
 }
 
-/// Forgets keys that are too old to count; returns how many.
-pub async fn forget_old_keys(app: &App) -> Result<u64, StoreError> {
-    const LIMIT: i64 = 10_000;
+/// Forgets up to `limit` keys that are too old to count; returns how many.
+pub(crate) async fn forget_old_keys(
+    app: &App,
+    connection: &Connection,
+    limit: i64,
+) -> Result<u64, StoreError> {
     let before = app.ctx().now() - idempotency::KEPT_FOR;
-    let connection = app.writer().get().await?;
-    receipts::delete_before(&connection, before, LIMIT).await
+    receipts::delete_before(connection, before, limit).await
 }

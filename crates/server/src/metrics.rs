@@ -163,4 +163,8 @@ fn describe() {
         "stagedoor_reservations_total",
         "Requests to reserve, by outcome"
     );
+    describe_gauge!(
+        "stagedoor_jobs_oldest_seconds",
+        "How long the longest waiting due job has been due, by task"
+    );
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::jobs::{self, Tasks};
 use app::{AccessKey, App, Ctx, Settings};
 use axum::Router;
 use axum::serve::ListenerExt as _;
@@ -21,12 +22,10 @@ use crate::http::router;
 use crate::http::web::Web;
 use crate::metrics;
 
-/// How long requests under way may take once the server was told to stop.
+/// How long requests and jobs under way may take once the server was told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// Longer than any answer is waited for: a request has five seconds, and so has a lock.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
-/// How often keys that are too old to count are deleted.
-const FORGET_EVERY: Duration = Duration::from_mins(10);
 
 /// Why the server didn't start: an address can't be had.
 #[derive(Debug)]
@@ -134,33 +133,24 @@ impl Listeners {
 pub struct Running {
     pub address: SocketAddr,
     pub metrics_address: SocketAddr,
-    stop: watch::Sender<bool>,
-    site: JoinHandle<()>,
-    background: Vec<JoinHandle<()>>,
+    work: Work,
 }
 
 /// Answers on both addresses.
 ///
 /// Without `jobs` the background work is left to other processes.
 pub fn start(config: &Config, app: App, listeners: Listeners, jobs: Jobs) -> Running {
-    let handle = metrics::install();
-    let (stop, stopped) = watch::channel(false);
-    let site = router::router(web(config, app.clone()));
-    let metrics = metrics::router(app.clone(), handle.clone());
-    let mut background = vec![
-        answer(listeners.metrics, metrics, stopped.clone()),
-        tokio::spawn(metrics::keep_up(handle)),
-    ];
+    let mut work = Work::start(&app, listeners.metrics);
     if jobs == Jobs::Here {
-        background.push(tokio::spawn(forget_old_keys(app.clone())));
-        background.push(tokio::spawn(sweep_holds(app)));
+        work.start_jobs(&app);
     }
+    let site = router::router(web(config, app));
+    let answering = answer(listeners.site, site, work.stopped());
+    work.finishing.push(answering);
     Running {
         address: listeners.address,
         metrics_address: listeners.metrics_address,
-        stop,
-        site: answer(listeners.site, site, stopped),
-        background,
+        work,
     }
 }
 
@@ -172,13 +162,89 @@ pub enum Jobs {
 }
 
 impl Running {
-    /// Stops taking requests, and finishes those under way within ten seconds.
+    /// Stops taking requests and jobs, and finishes those under way within ten seconds.
     pub async fn stop(self) {
-        let _ = self.stop.send(true);
-        if tokio::time::timeout(STOP_WITHIN, self.site).await.is_err() {
-            tracing::warn!("requests under way were cut off");
+        self.work.stop().await;
+    }
+}
+
+/// A process that only does background work.
+#[derive(Debug)]
+pub struct RunningWorker {
+    pub metrics_address: SocketAddr,
+    work: Work,
+}
+
+/// Does the background work, and answers nothing but `/metrics`.
+pub async fn start_worker(config: &Config, app: &App) -> Result<RunningWorker, StartError> {
+    let wanted = config.web.metrics_listen;
+    let listener = listen(wanted).await?;
+    let metrics_address = listener.local_addr().unwrap_or(wanted);
+    let mut work = Work::start(app, listener);
+    work.start_jobs(app);
+    Ok(RunningWorker {
+        metrics_address,
+        work,
+    })
+}
+
+impl RunningWorker {
+    /// Takes no more jobs, and finishes those under way within ten seconds.
+    pub async fn stop(self) {
+        self.work.stop().await;
+    }
+}
+
+/// What runs until it is told to stop.
+#[derive(Debug)]
+struct Work {
+    stop: watch::Sender<bool>,
+    /// May finish what is under way.
+    finishing: Vec<JoinHandle<()>>,
+    /// Has nothing to finish.
+    endless: Vec<JoinHandle<()>>,
+}
+
+impl Work {
+    /// What every process has: metrics.
+    fn start(app: &App, listener: TcpListener) -> Self {
+        let handle = metrics::install();
+        let (stop, stopped) = watch::channel(false);
+        let router = metrics::router(app.clone(), handle.clone());
+        let measure = jobs::measure_oldest(app.clone(), Tasks::of_product(), stopped.clone());
+        let endless = vec![
+            answer(listener, router, stopped),
+            tokio::spawn(metrics::keep_up(handle)),
+            tokio::spawn(measure),
+        ];
+        Self {
+            stop,
+            finishing: Vec::new(),
+            endless,
         }
-        for task in self.background {
+    }
+
+    fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    fn start_jobs(&mut self, app: &App) {
+        let started = jobs::start(app, Tasks::of_product(), &self.stopped());
+        self.finishing.extend(started);
+    }
+
+    async fn stop(self) {
+        let _ = self.stop.send(true);
+        let finish = async {
+            for task in self.finishing {
+                // One that panicked has told so in the log.
+                let _ = task.await;
+            }
+        };
+        if tokio::time::timeout(STOP_WITHIN, finish).await.is_err() {
+            tracing::warn!("work under way was cut off");
+        }
+        for task in self.endless {
             task.abort();
         }
     }
@@ -211,40 +277,4 @@ fn answer(
             tracing::error!(%error, "the server stopped");
         }
     })
-}
-
-async fn forget_old_keys(app: App) {
-    let mut tick = tokio::time::interval(FORGET_EVERY);
-    loop {
-        tick.tick().await;
-        match app::reserve::forget_old_keys(&app).await {
-            Ok(0) => {}
-            Ok(forgotten) => tracing::info!(forgotten, "old idempotency keys deleted"),
-            Err(error) => tracing::warn!(%error, "old idempotency keys not deleted"),
-        }
-    }
-}
-
-async fn sweep_holds(app: App) {
-    let mut has_failed = false;
-    loop {
-        let rest = match app::expire::sweep(&app).await {
-            Ok(swept) => {
-                if swept.expired > 0 {
-                    tracing::info!(swept.expired, "holds ran out; their tickets are on sale");
-                }
-                has_failed = false;
-                swept.rest
-            }
-            Err(error) => {
-                // Once an outage, not at each of its many looks.
-                if !has_failed {
-                    tracing::warn!(%error, "holds not swept; looking again until it works");
-                }
-                has_failed = true;
-                app::expire::LOOK_AGAIN
-            }
-        };
-        tokio::time::sleep(rest).await;
-    }
 }

@@ -12,6 +12,7 @@ pub mod connection;
 pub mod error;
 mod generated;
 pub mod heartbeats;
+pub mod jobs;
 pub mod migrate;
 mod money;
 pub mod monitor;

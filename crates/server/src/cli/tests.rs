@@ -40,6 +40,8 @@ fn every_command_of_the_contract_parses() {
     for line in [
         "serve",
         "serve --no-jobs --listen 0.0.0.0:1 --metrics-listen 0.0.0.0:2",
+        "worker",
+        "worker --metrics-listen 0.0.0.0:2",
         "demo --listen 0.0.0.0:1",
         "migrate",
         "migrate --check --json",
@@ -68,6 +70,8 @@ fn wrong_usage_exits_with_two() {
         "",
         "sell",
         "serve --jobs",
+        "worker --listen 0.0.0.0:1",
+        "worker --no-jobs",
         "config",
         "doctor --set hold_ttl",
         "completions dos",
@@ -133,6 +137,7 @@ fn the_manual_covers_every_command() {
     for title in [
         "stagedoor ",
         "stagedoor-serve ",
+        "stagedoor-worker ",
         "stagedoor-concert-import ",
         "stagedoor-man ",
     ] {

@@ -10,6 +10,7 @@ mod disconnect;
 mod document;
 mod expiry;
 mod extension;
+mod jobs;
 mod lending;
 mod metrics;
 mod outage;

@@ -4,6 +4,7 @@ pub mod admin_users;
 pub mod admission;
 pub mod concerts;
 pub mod heartbeats;
+pub mod jobs;
 pub mod monitor;
 pub mod receipts;
 pub mod reservations;
@@ -32,6 +33,14 @@ pub const NAMES: &[&str] = &[
     "concerts.exist",
     "heartbeats.lock",
     "heartbeats.beat",
+    "jobs.insert",
+    "jobs.take",
+    "jobs.update_done",
+    "jobs.update_retry",
+    "jobs.update_dead",
+    "jobs.list_oldest",
+    "jobs.count_dead",
+    "jobs.delete_finished",
     "monitor.primary_clock",
     "monitor.list_broken_inventory",
     "monitor.find_login",

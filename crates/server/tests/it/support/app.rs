@@ -101,21 +101,8 @@ impl TestApp {
     }
 
     pub(crate) async fn start(database: TestDatabase, options: Options) -> Self {
-        let start: Timestamp = "2026-11-22T05:00:00Z".parse().expect("an instant");
-        let clock = Arc::new(ManualClock::new(start));
-        let ctx = Ctx::new(
-            Arc::clone(&clock) as _,
-            Arc::new(SeededRandom::new(options.random_seed)),
-        );
-        let pool = Pool::open(
-            &database_url(&database, &options),
-            pool_settings(&options),
-            Arc::new(|_| {}),
-        )
-        .expect("a pool");
-        let key = AccessKey::new(b"a key that is only used for tests");
-        let app = App::new(ctx, settings(&options), pool, key);
-        let app = if options.is_alone { app.alone() } else { app };
+        let clock = clock();
+        let app = open_app(&database_url(&database, &options), &clock, &options);
         let site = Site {
             base_url: "http://tickets.example".to_owned(),
             time_zone: settings(&options).timezone,
@@ -298,6 +285,22 @@ impl TestApp {
             );
         }
     }
+}
+
+/// A clock that stands at the tests' beginning.
+pub(crate) fn clock() -> Arc<ManualClock> {
+    let start: Timestamp = "2026-11-22T05:00:00Z".parse().expect("an instant");
+    Arc::new(ManualClock::new(start))
+}
+
+/// The product without its fronts, as one more process would have it.
+pub(crate) fn open_app(url: &str, clock: &Arc<ManualClock>, options: &Options) -> App {
+    let random = Arc::new(SeededRandom::new(options.random_seed));
+    let ctx = Ctx::new(Arc::clone(clock) as _, random);
+    let pool = Pool::open(url, pool_settings(options), Arc::new(|_| {})).expect("a pool");
+    let key = AccessKey::new(b"a key that is only used for tests");
+    let app = App::new(ctx, settings(options), pool, key);
+    if options.is_alone { app.alone() } else { app }
 }
 
 fn settings(options: &Options) -> Settings {

@@ -7,5 +7,5 @@ pub(crate) mod program;
 pub(crate) mod wait;
 pub(crate) mod wire;
 
-pub(crate) use app::{NewConcert, Options, TestApp};
+pub(crate) use app::{NewConcert, Options, TestApp, clock, open_app};
 pub(crate) use cluster::{APP, OWNER, PASSWORD, TestDatabase, cluster, connect, logins};
