@@ -12,6 +12,7 @@ pub mod extend;
 pub mod health;
 pub mod idempotency;
 pub mod import;
+pub mod live;
 pub mod reservations;
 pub mod reserve;
 pub mod sample;
@@ -27,6 +28,7 @@ use domain::money::Currency;
 use engine::Engine;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use live::Live;
 use store::Pool;
 
 pub use access::AccessKey;
@@ -57,6 +59,7 @@ struct Inner {
     access_key: AccessKey,
     /// Started by the first reservation: commands that only read need no lanes.
     engine: OnceLock<Engine>,
+    hub: live::Hub,
 }
 
 impl App {
@@ -68,6 +71,7 @@ impl App {
                 writer,
                 access_key,
                 engine: OnceLock::new(),
+                hub: live::Hub::default(),
             }),
         }
     }
@@ -98,6 +102,14 @@ impl App {
             ..
         } = &*self.inner;
         engine.get_or_init(|| Engine::start(ctx, settings, writer))
+    }
+
+    /// Tickets left, as they change.
+    pub fn live(&self) -> Live<'_> {
+        Live {
+            app: self,
+            hub: &self.inner.hub,
+        }
     }
 
     /// Tells whoever remembers a concert's stock that tickets came back; called after the commit.

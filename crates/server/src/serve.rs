@@ -9,6 +9,7 @@ use app::{AccessKey, App, Ctx, Settings};
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use domain::allotment::Limits;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::pool::InvalidUrl;
 use store::{Pool, PoolSettings};
 use tokio::net::TcpListener;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::http::feed::Feeds;
 use crate::http::page::Site;
 use crate::http::router;
 use crate::http::web::Web;
@@ -99,7 +101,24 @@ pub fn web(config: &Config, app: App) -> Web {
         app,
         site: Arc::new(site),
         trusted_proxies: config.web.trusted_proxies.clone().into(),
+        feeds: Feeds::new(open_files_max()),
     }
+}
+
+/// How many connections and files this process may have: what the system allows at all, for many
+/// systems begin every process with some thousand.
+fn open_files_max() -> usize {
+    /// More than any machine of ours serves.
+    const ENOUGH: u64 = 65_536;
+    let before = getrlimit(Resource::Nofile);
+    let current = before.current.unwrap_or(ENOUGH);
+    let wanted = before.maximum.unwrap_or(ENOUGH).min(ENOUGH).max(current);
+    let raised = Rlimit {
+        current: Some(wanted),
+        ..before
+    };
+    let granted = setrlimit(Resource::Nofile, raised).map_or(current, |()| wanted);
+    usize::try_from(granted).unwrap_or(usize::MAX)
 }
 
 /// Both addresses, taken: nobody else can have them, and early visitors wait instead of failing.
@@ -132,6 +151,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub metrics_address: SocketAddr,
     stop: watch::Sender<bool>,
+    feeds: Feeds,
     site: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
 }
@@ -142,7 +162,9 @@ pub struct Running {
 pub fn start(config: &Config, app: App, listeners: Listeners, jobs: Jobs) -> Running {
     let handle = metrics::install();
     let (stop, stopped) = watch::channel(false);
-    let site = router::router(web(config, app.clone()));
+    let web = web(config, app.clone());
+    let feeds = web.feeds.clone();
+    let site = router::router(web);
     let metrics = metrics::router(app.clone(), handle.clone());
     let mut background = vec![
         answer(listeners.metrics, metrics, stopped.clone()),
@@ -156,6 +178,7 @@ pub fn start(config: &Config, app: App, listeners: Listeners, jobs: Jobs) -> Run
         address: listeners.address,
         metrics_address: listeners.metrics_address,
         stop,
+        feeds,
         site: answer(listeners.site, site, stopped),
         background,
     }
@@ -172,6 +195,7 @@ impl Running {
     /// Stops taking requests, and finishes those under way within ten seconds.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
+        self.feeds.close();
         if tokio::time::timeout(STOP_WITHIN, self.site).await.is_err() {
             tracing::warn!("requests under way were cut off");
         }

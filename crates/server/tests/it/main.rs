@@ -11,6 +11,7 @@ mod document;
 mod expiry;
 mod extension;
 mod lending;
+mod live;
 mod metrics;
 mod outage;
 mod pool;
