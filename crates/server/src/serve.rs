@@ -10,6 +10,7 @@ use app::{AccessKey, App, Ctx, Settings};
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use domain::allotment::Limits;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::pool::InvalidUrl;
 use store::{Pool, PoolSettings};
 use tokio::net::TcpListener;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::http::feed::Feeds;
 use crate::http::page::Site;
 use crate::http::router;
 use crate::http::web::Web;
@@ -101,7 +103,24 @@ pub fn web(config: &Config, app: App) -> Web {
         app,
         site: Arc::new(site),
         trusted_proxies: config.web.trusted_proxies.clone().into(),
+        feeds: Feeds::new(open_files_max()),
     }
+}
+
+/// How many connections and files this process may have: what the system allows at all, for many
+/// systems begin every process with some thousand.
+fn open_files_max() -> usize {
+    /// More than any machine of ours serves.
+    const ENOUGH: u64 = 65_536;
+    let before = getrlimit(Resource::Nofile);
+    let current = before.current.unwrap_or(ENOUGH);
+    let wanted = before.maximum.unwrap_or(ENOUGH).min(ENOUGH).max(current);
+    let raised = Rlimit {
+        current: Some(wanted),
+        ..before
+    };
+    let granted = setrlimit(Resource::Nofile, raised).map_or(current, |()| wanted);
+    usize::try_from(granted).unwrap_or(usize::MAX)
 }
 
 /// Both addresses, taken: nobody else can have them, and early visitors wait instead of failing.
@@ -134,6 +153,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub metrics_address: SocketAddr,
     work: Work,
+    feeds: Feeds,
 }
 
 /// Answers on both addresses.
@@ -144,13 +164,16 @@ pub fn start(config: &Config, app: App, listeners: Listeners, jobs: Jobs) -> Run
     if jobs == Jobs::Here {
         work.start_jobs(&app);
     }
-    let site = router::router(web(config, app));
+    let web = web(config, app);
+    let feeds = web.feeds.clone();
+    let site = router::router(web);
     let answering = answer(listeners.site, site, work.stopped());
     work.finishing.push(answering);
     Running {
         address: listeners.address,
         metrics_address: listeners.metrics_address,
         work,
+        feeds,
     }
 }
 
@@ -164,6 +187,8 @@ pub enum Jobs {
 impl Running {
     /// Stops taking requests and jobs, and finishes those under way within ten seconds.
     pub async fn stop(self) {
+        // Who watches a feed would never be done.
+        self.feeds.close();
         self.work.stop().await;
     }
 }

@@ -13,6 +13,7 @@ use domain::reservation::{EXTENSIONS_MAX, TransitionError};
 use http::StatusCode;
 use store::StoreError;
 
+use super::feed::WatchError;
 use super::fields::FieldError;
 
 /// How long a client should wait when the database is away or busy.
@@ -301,6 +302,16 @@ impl From<TransitionError> for Problem {
                 Code::InvalidState,
                 format!("This isn't possible, because the reservation is {status}."),
             ),
+        }
+    }
+}
+
+impl From<WatchError> for Problem {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::UnknownConcert => Self::not_found(),
+            WatchError::Full => Self::overloaded(),
+            WatchError::Store(error) => error.into(),
         }
     }
 }

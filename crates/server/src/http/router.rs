@@ -23,7 +23,7 @@ use super::page::Assets;
 use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request};
-use crate::api::{concerts, document, reservations};
+use crate::api::{concerts, document, live, reservations};
 use crate::shop;
 
 /// Every request is answered within five seconds, the way back included.
@@ -79,6 +79,7 @@ fn api() -> OpenApiRouter<Web> {
     OpenApiRouter::with_openapi(document::base())
         .routes(routes!(concerts::list))
         .routes(routes!(concerts::show))
+        .routes(routes!(live::watch))
         .routes(routes!(reservations::create))
         .routes(routes!(reservations::show))
         .routes(routes!(reservations::extend))
@@ -130,6 +131,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::http::feed::Feeds;
     use crate::http::page::Site;
 
     /// The layers around two handlers that panic; no database is asked.
@@ -166,6 +168,7 @@ mod tests {
                 assets: asset_addresses(),
             }),
             trusted_proxies: Arc::new([]),
+            feeds: Feeds::new(100),
         };
         let panics = || get(async || -> &'static str { panic!("a secret from inside") });
         let site = Router::new()

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::program::Program;
 use crate::support::wait::{LIMIT, eventually};
-use crate::support::{NewConcert, TestApp, TestDatabase};
+use crate::support::{NewConcert, TestApp, TestDatabase, plant_ten_tickets};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_given_back_once_its_time_is_over() {
@@ -152,11 +152,7 @@ async fn very_many_holds_that_end_together_are_swept_without_a_rest() {
 async fn a_server_gives_back_what_is_not_paid_within_two_seconds_of_its_end() {
     let database = TestDatabase::migrated().await;
     let postgres = database.superuser().await;
-    let plant = "INSERT INTO concerts (name, artist, date, venue, total_tickets, available_tickets,
-                                       price, status)
-                 VALUES ('Night Ferry', 'The Lanterns', CURRENT_DATE + 30, 'Hall', 10, 10, 1, 'open')
-                 RETURNING id";
-    let concert: i32 = postgres.query_one(plant, &[]).await.unwrap().get(0);
+    let concert = plant_ten_tickets(&postgres).await;
     let served = Program::on(&database, &["serve"])
         .env("STAGEDOOR_LISTEN", "127.0.0.1:0")
         .env("STAGEDOOR_METRICS_LISTEN", "127.0.0.1:0")

@@ -12,6 +12,7 @@ mod expiry;
 mod extension;
 mod jobs;
 mod lending;
+mod live;
 mod metrics;
 mod outage;
 mod pool;

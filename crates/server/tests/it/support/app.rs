@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use stagedoor::http::feed::Feeds;
 use stagedoor::http::page::Site;
 use stagedoor::http::router;
 use stagedoor::http::web::Web;
@@ -112,6 +113,7 @@ impl TestApp {
             app: app.clone(),
             site: Arc::new(site),
             trusted_proxies: Arc::new([]),
+            feeds: Feeds::new(1_000),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

@@ -8,4 +8,6 @@ pub(crate) mod wait;
 pub(crate) mod wire;
 
 pub(crate) use app::{NewConcert, Options, TestApp, clock, open_app};
-pub(crate) use cluster::{APP, OWNER, PASSWORD, TestDatabase, cluster, connect, logins};
+pub(crate) use cluster::{
+    APP, OWNER, PASSWORD, TestDatabase, cluster, connect, logins, plant_ten_tickets,
+};
