@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod live;
 pub mod reservations;
 pub mod reserve;
+pub mod rush;
 pub mod sample;
 pub mod staff;
 mod task;

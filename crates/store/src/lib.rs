@@ -17,6 +17,7 @@ pub mod migrate;
 mod money;
 pub mod monitor;
 pub mod pool;
+pub mod proof;
 pub mod receipts;
 pub mod reservations;
 mod roles;

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, ConfigError, ConfigErrors, Overrides};
 use crate::telemetry::{self, Verbosity};
+use rush::RushArgs;
 
 mod completions;
 pub mod concert;
@@ -20,6 +21,7 @@ pub mod doctor;
 mod man;
 pub mod migrate;
 pub mod openapi;
+pub mod rush;
 pub mod serve;
 pub mod worker;
 
@@ -108,6 +110,19 @@ pub enum Command {
     /// Show, check or explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+
+    #[command(
+        about = "Rush at a server with a crowd of buyers, and prove every answer in the database",
+        long_about = "Rush at a server with a crowd of buyers, then read the database back: was \
+            anything oversold, lost or doubled?\n\n\
+            By default all of it is private: PostgreSQL, as durable as in production, and a server \
+            of its own, on this machine; nothing of it stays. With --url another server is rushed \
+            at, whose database DATABASE_URL names.\n\n\
+            A buyer who doesn't know what became of a request asks again with the same key. Exits \
+            1 when an answer wasn't true or a buyer got none.",
+        after_long_help = "Example:\n  stagedoor rush --buyers 20000 --tickets 8000 --report rush.html"
+    )]
+    Rush(Box<RushArgs>),
 
     #[command(
         about = "Print the API's OpenAPI document",
@@ -389,6 +404,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Concert(command) => {
             concert::run(load(&overrides, Verbosity::Quiet)?, command).await
         }
+        Command::Rush(args) => rush::run(load(&overrides, Verbosity::Quiet)?, *args).await,
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(&overrides, &command),
         Command::Completions { shell } => completions::run(shell),

@@ -17,5 +17,6 @@ mod metrics;
 mod outage;
 mod pool;
 mod race;
+mod rush;
 mod schema;
 mod support;

@@ -6,6 +6,7 @@ pub mod concerts;
 pub mod heartbeats;
 pub mod jobs;
 pub mod monitor;
+pub mod proof;
 pub mod receipts;
 pub mod reservations;
 pub mod stock;
@@ -47,6 +48,8 @@ pub const NAMES: &[&str] = &[
     "monitor.has_history",
     "monitor.schema_version",
     "monitor.is_read_only",
+    "proof.find_stock",
+    "proof.list_of_customers",
     "receipts.find",
     "receipts.insert",
     "receipts.delete_before",
