@@ -25,6 +25,7 @@ use domain::money::Currency;
 use engine::Engine;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use reserve::ReserveFn;
 use store::Pool;
 
 pub use access::AccessKey;
@@ -45,6 +46,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct App {
     inner: Arc<Inner>,
+    reserver: Option<ReserveFn>,
 }
 
 #[derive(Debug)]
@@ -67,6 +69,17 @@ impl App {
                 access_key,
                 engine: OnceLock::new(),
             }),
+            reserver: None,
+        }
+    }
+
+    /// Lets something else than the engine decide: the benchmark measures the engine against the
+    /// plain way, through the same server. The product never calls this.
+    #[must_use]
+    pub fn decided_by(self, reserver: ReserveFn) -> Self {
+        Self {
+            reserver: Some(reserver),
+            ..self
         }
     }
 
