@@ -14,6 +14,7 @@ pub mod import;
 pub mod reservations;
 pub mod reserve;
 pub mod sample;
+pub mod seed;
 pub mod staff;
 mod task;
 

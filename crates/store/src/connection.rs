@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
 
 use crate::client::GenericClient;
 use crate::error;
@@ -97,6 +98,12 @@ impl Connection {
     /// Whether a statement was sent and its answer never read.
     pub(crate) fn owes_answers(&self) -> bool {
         self.in_flight.load(Ordering::Acquire) > 0
+    }
+
+    /// `COPY … FROM STDIN`, for which there is no generated function.
+    pub(crate) async fn copy_in(&self, query: &'static str) -> Result<CopyInSink<Bytes>, Error> {
+        let statement = self.prepare(query).await?;
+        self.answer(self.client.copy_in(&statement)).await
     }
 
     async fn run(&self, command: &'static str) -> Result<(), Error> {

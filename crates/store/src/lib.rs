@@ -18,6 +18,7 @@ pub mod pool;
 pub mod receipts;
 pub mod reservations;
 mod roles;
+pub mod seed;
 mod text;
 mod time;
 pub mod transaction;

@@ -6,6 +6,7 @@ pub mod concerts;
 pub mod monitor;
 pub mod receipts;
 pub mod reservations;
+pub mod seed;
 
 pub const NAMES: &[&str] = &[
     "admin_users.insert",
@@ -48,4 +49,6 @@ pub const NAMES: &[&str] = &[
     "reservations.next_end",
     "reservations.lock_overdue",
     "reservations.expire",
+    "seed.insert_concerts",
+    "seed.settle_stock",
 ];
