@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod http;
 pub mod i18n;
+pub mod load;
 pub mod metrics;
 pub mod serve;
 pub mod shop;
