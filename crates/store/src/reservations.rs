@@ -26,6 +26,8 @@ pub async fn find(
 }
 
 /// The same for a reservation that staff may have deleted since.
+///
+/// Only the benchmark's plain way uses it; the engine has `admission`.
 pub async fn find_even_deleted(
     connection: &Connection,
     id: &ReservationId,
@@ -64,6 +66,8 @@ pub async fn lock(
 }
 
 /// How many tickets of a concert a customer holds or has bought.
+///
+/// Only the benchmark's plain way uses it; the engine has `admission`.
 pub async fn sum_held(
     connection: &Connection,
     customer: &EmailAddress,

@@ -387,7 +387,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Concert(command) => {
             concert::run(load(&overrides, Verbosity::Quiet)?, command).await
         }
-        Command::Seed(args) => seed::run(load(&overrides, Verbosity::Quiet)?, args).await,
+        Command::Seed(args) => seed::run(load(&overrides, Verbosity::Silent)?, args).await,
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(&overrides, &command),
         Command::Completions { shell } => completions::run(shell),
