@@ -96,6 +96,13 @@ CREATE SEQUENCE public.concerts_id_seq
 
 ALTER SEQUENCE public.concerts_id_seq OWNED BY public.concerts.id;
 
+CREATE TABLE public.heartbeats (
+    task character varying(50) NOT NULL,
+    beat_at timestamp without time zone NOT NULL,
+    CONSTRAINT heartbeats_task_check CHECK (((task)::text <> ''::text))
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.refinery_schema_history (
     version integer NOT NULL,
     name character varying(255),
@@ -119,8 +126,10 @@ CREATE TABLE public.reservations (
     deleted_at timestamp without time zone,
     expires_at timestamp without time zone,
     client_ip character varying(45),
+    extensions integer,
     CONSTRAINT reservations_customer_email_check CHECK (((customer_email)::text <> ''::text)),
     CONSTRAINT reservations_customer_name_check CHECK (((customer_name)::text <> ''::text)),
+    CONSTRAINT reservations_extensions_check CHECK ((extensions >= 0)),
     CONSTRAINT reservations_id_check CHECK (((id)::text <> ''::text)),
     CONSTRAINT reservations_payment_status_check CHECK (((payment_status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'failed'::character varying, 'refunded'::character varying])::text[]))),
     CONSTRAINT reservations_quantity_check CHECK ((quantity > 0)),
@@ -151,6 +160,9 @@ ALTER TABLE ONLY public.audit_logs
 
 ALTER TABLE ONLY public.concerts
     ADD CONSTRAINT concerts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.heartbeats
+    ADD CONSTRAINT heartbeats_pkey PRIMARY KEY (task);
 
 ALTER TABLE ONLY public.refinery_schema_history
     ADD CONSTRAINT refinery_schema_history_pkey PRIMARY KEY (version);

@@ -96,15 +96,19 @@ async fn decide(app: &App, request: ReserveRequest) -> Result<Reserved, ReserveE
     if let Some(ReserveFn(instead)) = &app.reserver {
         return instead(app.clone(), request).await;
     }
-    allotment::check_order(app.settings().limits, request.quantity)?;
-    let key = request.key.as_ref().map(|key| digests(&request, key));
     let engine = app.engine();
-    if key.is_none()
-        && let Some(refusal) = engine.notes().refuse(request.concert_id, request.quantity)
-    {
-        return Err(refusal.into());
-    }
-    engine.submit(request, key).await
+    let Some(key) = &request.key else {
+        allotment::check_order(app.settings().limits, request.quantity)?;
+        let refusal = engine.notes().refuse(request.concert_id, request.quantity);
+        return match refusal {
+            Some(refusal) => Err(refusal.into()),
+            None => engine.submit(request, None).await,
+        };
+    };
+    // With a key the request may be a repeated one, made while the limit was higher or the
+    // concert not sold out. Only behind the lock of the concert's row is known what became of it.
+    let key = digests(&request, key);
+    engine.submit(request, Some(key)).await
 }
 
 /// What a key is kept under, and what it is bound to.
@@ -127,6 +131,7 @@ pub(crate) fn as_first_answered(reservation: Reservation, receipt: &Receipt) -> 
         status,
         payment_status,
         expires_at: receipt.expires_at,
+        extensions: 0,
         updated_at: reservation.created_at,
         ..reservation
     }

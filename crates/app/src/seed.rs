@@ -172,6 +172,7 @@ impl<'a> Plan<'a> {
             google_auth: dice.pick(3) == 0,
             reserved_at: at,
             expires_at: Some(ends),
+            extensions: 0,
             created_at: at,
             updated_at: ends.min(self.now),
         };

@@ -10,7 +10,7 @@ use domain::money::Money;
 use domain::reservation::{Reservation, initial_status};
 use domain::text::EmailAddress;
 use jiff::Timestamp;
-use store::admission::{Admission, Desk, Key, Questions, Writes};
+use store::admission::{Admission, Desk, Key, LockWait, Questions, Writes};
 use store::receipts::Digest;
 
 use crate::cluster::Ground;
@@ -44,7 +44,10 @@ pub(crate) async fn run(
         if started.elapsed() >= duration {
             break;
         }
-        ensure!(desk.lock(&[concert]).await?.len() == 1, "no such concert");
+        ensure!(
+            desk.lock(&[concert], LockWait::Full).await?.len() == 1,
+            "no such concert"
+        );
         let answers = desk.ask(&batch.questions).await?;
         ensure!(answers.receipts.is_empty(), "a key came twice");
         let now = ctx.now();
@@ -106,6 +109,7 @@ fn admission(ctx: &Ctx, concert_id: ConcertId, now: Timestamp) -> Admission {
             google_auth: false,
             reserved_at: now,
             expires_at: Some(now + HOLD),
+            extensions: 0,
             created_at: now,
             updated_at: now,
         },

@@ -93,6 +93,7 @@ impl Ground {
             idle_timeout: Duration::from_mins(10),
             connect_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_mins(2),
+            silence_max: None,
         };
         Ok(Pool::open(&self.url(), settings, Arc::new(|_| {}))?)
     }

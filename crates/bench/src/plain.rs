@@ -142,6 +142,7 @@ fn decide(
         google_auth: matches!(request.caller, Caller::Customer(_)),
         reserved_at: now,
         expires_at,
+        extensions: 0,
         created_at: now,
         updated_at: now,
     })
@@ -192,6 +193,7 @@ fn as_first_answered(reservation: Reservation, receipt: &Receipt) -> Reservation
         status,
         payment_status,
         expires_at: receipt.expires_at,
+        extensions: 0,
         updated_at: reservation.created_at,
         ..reservation
     }

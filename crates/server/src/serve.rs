@@ -23,8 +23,8 @@ use crate::metrics;
 
 /// How long requests under way may take once the server was told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
-/// A hold is back on sale within two seconds of its end, also after a sweep that left some.
-const SWEEP_AGAIN: Duration = Duration::from_secs(1);
+/// Longer than any answer is waited for: a request has five seconds, and so has a lock.
+const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// How often keys that are too old to count are deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
@@ -39,11 +39,24 @@ pub struct StartError {
 ///
 /// `database_url` is given apart: commands run as the owner, the server as `stagedoor_app`.
 pub fn open_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+    open(config, database_url, pool_settings(config))
+}
+
+/// The same for work on whole tables, whose statements may take their time.
+pub fn open_patient_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+    let patient = PoolSettings {
+        silence_max: None,
+        ..pool_settings(config)
+    };
+    open(config, database_url, patient)
+}
+
+fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, InvalidUrl> {
     let ctx = Ctx::system();
     let observer = ctx.clone();
     let pool = Pool::open(
         database_url,
-        pool_settings(config),
+        pool,
         Arc::new(move |primary| observer.observe(primary)),
     )?;
     let secret = config.secret_key.as_ref().map_or_else(
@@ -68,6 +81,7 @@ fn pool_settings(config: &Config) -> PoolSettings {
         idle_timeout: pool.idle_timeout,
         connect_timeout: pool.connect_timeout,
         statement_timeout: config.database.statement_timeout,
+        silence_max: Some(SILENCE_MAX),
     }
 }
 
@@ -225,19 +239,25 @@ async fn forget_old_keys(app: App) {
 }
 
 async fn sweep_holds(app: App) {
+    let mut has_failed = false;
     loop {
-        let rest = match app::expire::rest(&app).await {
-            Ok(rest) => rest,
+        let rest = match app::expire::sweep(&app).await {
+            Ok(swept) => {
+                if swept.expired > 0 {
+                    tracing::info!(swept.expired, "holds ran out; their tickets are on sale");
+                }
+                has_failed = false;
+                swept.rest
+            }
             Err(error) => {
-                tracing::warn!(%error, "holds not looked at");
-                SWEEP_AGAIN
+                // Once an outage, not at each of its many looks.
+                if !has_failed {
+                    tracing::warn!(%error, "holds not swept; looking again until it works");
+                }
+                has_failed = true;
+                app::expire::LOOK_AGAIN
             }
         };
-        tokio::time::sleep(rest.max(SWEEP_AGAIN)).await;
-        match app::expire::sweep(&app).await {
-            Ok(0) => {}
-            Ok(expired) => tracing::info!(expired, "holds ran out; their tickets are on sale"),
-            Err(error) => tracing::warn!(%error, "holds not swept"),
-        }
+        tokio::time::sleep(rest).await;
     }
 }

@@ -25,6 +25,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V2__create_admission_receipts",
         include_str!("../migrations/0002_create_admission_receipts.sql"),
     ),
+    (
+        "V3__add_hold_keeping",
+        include_str!("../migrations/0003_add_hold_keeping.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

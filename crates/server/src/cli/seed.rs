@@ -24,7 +24,7 @@ pub async fn run(config: Config, args: SeedArgs) -> Result<(), CliError> {
     let amounts = Amounts::new(args.concerts, args.reservations)
         .map_err(|error| CliError::Usage(format!("can't make up so much: {error}")))?;
     let url = config.require_owner_url()?;
-    let app = serve::open_app(&config, url.reveal())
+    let app = serve::open_patient_app(&config, url.reveal())
         .map_err(|error| CliError::Usage(format!("DATABASE_OWNER_URL is {error}")))?;
     refuse_unfit(&app).await?;
     let (started, bar) = (Instant::now(), progress_bar(args.reservations));

@@ -20,9 +20,10 @@ const LIST: Call = ("get", "/concerts");
 const SHOW: Call = ("get", "/concerts/{id}");
 const FIND: Call = ("get", "/reservations/{id}");
 const RESERVE: Call = ("post", "/reservations");
+const EXTEND: Call = ("post", "/reservations/{id}/extend");
 const CANCEL: Call = ("post", "/reservations/{id}/cancel");
 /// The calls of the API, as the router has them.
-const CALLS: [Call; 5] = [LIST, SHOW, FIND, RESERVE, CANCEL];
+const CALLS: [Call; 6] = [LIST, SHOW, FIND, RESERVE, CANCEL, EXTEND];
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];
@@ -214,6 +215,10 @@ async fn real_answers_fit_the_document() {
             let found = app.with_token(Method::GET, reservation, "").send().await;
             check(FIND, found.unwrap(), 200).await;
         }
+        for (reservation, status) in [(&held, 200), (&confirmed, 409)] {
+            let extended = app.with_token(Method::POST, reservation, "/extend").send();
+            check(EXTEND, extended.await.unwrap(), status).await;
+        }
         for status in [200, 409] {
             let cancelled = app.with_token(Method::POST, &held, "/cancel").send().await;
             check(CANCEL, cancelled.unwrap(), status).await;
@@ -240,6 +245,8 @@ async fn refusals_fit_the_document() {
         check(FIND, app.get(unknown).await, 404).await;
         let cancel = app.request(Method::POST, &format!("{unknown}/cancel"));
         check(CANCEL, cancel.send().await.unwrap(), 404).await;
+        let extend = app.request(Method::POST, &format!("{unknown}/extend"));
+        check(EXTEND, extend.send().await.unwrap(), 404).await;
         // Not enough of them, over the limit, and no such concert.
         for (concert, quantity, status) in [(few, 2, 409), (few, 11, 409), (999_999, 1, 404)] {
             let refused = app.reserve(concert, quantity, "som").send().await;

@@ -9,6 +9,8 @@ mod commands;
 mod disconnect;
 mod document;
 mod expiry;
+mod extension;
+mod lending;
 mod metrics;
 mod outage;
 mod pool;

@@ -20,14 +20,14 @@ use tokio::task::{JoinSet, block_in_place};
 use crate::support::wait::{LIMIT, eventually, within_limit};
 use crate::support::{APP, OWNER, Options, PASSWORD, TestApp, TestDatabase, connect, logins};
 
-const DATABASE: &str = "stagedoor";
+pub(crate) const DATABASE: &str = "stagedoor";
 /// What the specification's figures become on a machine that does much else at the same time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const HEAL_WITHIN: Duration = Duration::from_secs(50);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_database_is_503_and_heals_by_itself() {
-    let mut cluster = block_in_place(own_cluster);
+    let mut cluster = block_in_place(|| own_cluster("outage"));
     let concert = prepare(&cluster).await;
     let options = Options {
         database_url: Some(cluster.url(APP, PASSWORD, DATABASE)),
@@ -76,8 +76,8 @@ enum Outage {
 }
 
 /// A cluster that no other test needs.
-fn own_cluster() -> Cluster {
-    let folder = std::env::temp_dir().join(format!("stagedoor-outage-{}", std::process::id()));
+pub(crate) fn own_cluster(name: &str) -> Cluster {
+    let folder = std::env::temp_dir().join(format!("stagedoor-{name}-{}", std::process::id()));
     Cluster::open(&ClusterSpec {
         folder,
         lifetime: Lifetime::Scratch,
@@ -88,7 +88,7 @@ fn own_cluster() -> Cluster {
 }
 
 /// A migrated database with one concert, whose number is returned.
-async fn prepare(cluster: &Cluster) -> i32 {
+pub(crate) async fn prepare(cluster: &Cluster) -> i32 {
     bootstrap::prepare(&cluster.superuser_url("postgres"), DATABASE, &logins())
         .await
         .unwrap();

@@ -14,6 +14,7 @@ pub(crate) const RIGHTS: &[&str] = &[
     "stagedoor_app sequence concerts_id_seq: USAGE",
     "stagedoor_app table admission_receipts: DELETE,INSERT,SELECT,UPDATE",
     "stagedoor_app table concerts: INSERT,SELECT,UPDATE",
+    "stagedoor_app table heartbeats: INSERT,SELECT,UPDATE",
     "stagedoor_app table refinery_schema_history: SELECT",
     "stagedoor_app table reservations: INSERT,SELECT,UPDATE",
     "stagedoor_backup database: CONNECT",
