@@ -18,6 +18,7 @@ pub mod reservations;
 pub mod reserve;
 pub mod rush;
 pub mod sample;
+pub mod seed;
 pub mod staff;
 mod task;
 
@@ -31,6 +32,7 @@ use engine::{Engine, Notes};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use live::Live;
+use reserve::ReserveFn;
 use store::Pool;
 use tokio::sync::Notify;
 
@@ -52,6 +54,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct App {
     inner: Arc<Inner>,
+    reserver: Option<ReserveFn>,
 }
 
 #[derive(Debug)]
@@ -82,6 +85,17 @@ impl App {
                 engine: OnceLock::new(),
                 job_committed: Notify::new(),
             }),
+            reserver: None,
+        }
+    }
+
+    /// Lets something else than the engine decide: the benchmark measures the engine against the
+    /// plain way, through the same server. The product never calls this.
+    #[must_use]
+    pub fn decided_by(self, reserver: ReserveFn) -> Self {
+        Self {
+            reserver: Some(reserver),
+            ..self
         }
     }
 

@@ -1,6 +1,9 @@
 //! Reserving tickets: what can be refused at once is refused here, the rest is the engine's.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use domain::allotment::{self, Refusal};
 use domain::id::ConcertId;
@@ -60,6 +63,27 @@ pub enum ReserveError {
     Store(#[from] StoreError),
 }
 
+/// Another way to decide requests than the engine; see [`App::decided_by`].
+#[derive(Clone)]
+pub struct ReserveFn(Arc<dyn Fn(App, ReserveRequest) -> Deciding + Send + Sync>);
+
+type Deciding = Pin<Box<dyn Future<Output = Result<Reserved, ReserveError>> + Send>>;
+
+impl ReserveFn {
+    pub fn new<F>(decide: impl Fn(App, ReserveRequest) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Reserved, ReserveError>> + Send + 'static,
+    {
+        Self(Arc::new(move |app, request| Box::pin(decide(app, request))))
+    }
+}
+
+impl fmt::Debug for ReserveFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReserveFn").finish_non_exhaustive()
+    }
+}
+
 /// Reserves tickets, or says why not. Once `Ok` is returned the reservation is durable.
 pub async fn reserve(app: &App, request: ReserveRequest) -> Result<Reserved, ReserveError> {
     let outcome = decide(app, request).await;
@@ -69,6 +93,9 @@ pub async fn reserve(app: &App, request: ReserveRequest) -> Result<Reserved, Res
 }
 
 async fn decide(app: &App, request: ReserveRequest) -> Result<Reserved, ReserveError> {
+    if let Some(ReserveFn(instead)) = &app.reserver {
+        return instead(app.clone(), request).await;
+    }
     let engine = app.engine();
     let Some(key) = &request.key else {
         allotment::check_order(app.settings().limits, request.quantity)?;

@@ -40,11 +40,24 @@ pub struct StartError {
 ///
 /// `database_url` is given apart: commands run as the owner, the server as `stagedoor_app`.
 pub fn open_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+    open(config, database_url, pool_settings(config))
+}
+
+/// The same for work on whole tables, whose statements may take their time.
+pub fn open_patient_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+    let patient = PoolSettings {
+        silence_max: None,
+        ..pool_settings(config)
+    };
+    open(config, database_url, patient)
+}
+
+fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, InvalidUrl> {
     let ctx = Ctx::system();
     let observer = ctx.clone();
     let pool = Pool::open(
         database_url,
-        pool_settings(config),
+        pool,
         Arc::new(move |primary| observer.observe(primary)),
     )?;
     let secret = config.secret_key.as_ref().map_or_else(

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
 
 use crate::client::GenericClient;
 use crate::error::{self, StoreError};
@@ -143,6 +144,12 @@ impl Connection {
     /// Whether a statement was sent and its answer never read.
     pub(crate) fn owes_answers(&self) -> bool {
         self.link.owes_answers()
+    }
+
+    /// `COPY … FROM STDIN`, for which there is no generated function.
+    pub(crate) async fn copy_in(&self, query: &'static str) -> Result<CopyInSink<Bytes>, Error> {
+        let statement = self.prepare(query).await?;
+        self.link.answer(self.client.copy_in(&statement)).await
     }
 
     async fn run(&self, command: &'static str) -> Result<(), Error> {

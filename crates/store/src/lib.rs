@@ -21,6 +21,7 @@ pub mod proof;
 pub mod receipts;
 pub mod reservations;
 mod roles;
+pub mod seed;
 pub mod stock;
 mod text;
 mod time;

@@ -27,6 +27,8 @@ pub async fn find(
 }
 
 /// The same for a reservation that staff may have deleted since.
+///
+/// Only the benchmark's plain way uses it; the engine has `admission`.
 pub async fn find_even_deleted(
     connection: &Connection,
     id: &ReservationId,
@@ -65,6 +67,8 @@ pub async fn lock(
 }
 
 /// How many tickets of a concert a customer holds or has bought.
+///
+/// Only the benchmark's plain way uses it; the engine has `admission`.
 pub async fn sum_held(
     connection: &Connection,
     customer: &EmailAddress,

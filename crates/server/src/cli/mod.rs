@@ -22,6 +22,7 @@ mod man;
 pub mod migrate;
 pub mod openapi;
 pub mod rush;
+pub mod seed;
 pub mod serve;
 pub mod worker;
 
@@ -106,6 +107,15 @@ pub enum Command {
     /// List, import or export concerts
     #[command(subcommand)]
     Concert(ConcertCommand),
+
+    /// Make up concerts and reservations, for measuring
+    #[command(
+        long_about = "Make up concerts and reservations, for measuring: a year of sales, as the \
+            owner that DATABASE_OWNER_URL names, in one transaction.\n\n\
+            They look like real ones and stay until the database is dropped; production refuses.",
+        after_long_help = "Example:\n  stagedoor seed --concerts 500 --reservations 5000000"
+    )]
+    Seed(SeedArgs),
 
     /// Show, check or explain the configuration
     #[command(subcommand)]
@@ -196,6 +206,20 @@ pub struct MigrateArgs {
     /// Only say whether the schema is current
     #[arg(long)]
     pub check: bool,
+
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SeedArgs {
+    /// How many concerts, 1 to 100,000
+    #[arg(long, value_name = "N")]
+    pub concerts: u32,
+
+    /// How many reservations, at most 100,000 for each concert
+    #[arg(long, value_name = "N")]
+    pub reservations: u64,
 
     #[command(flatten)]
     pub report: ReportArgs,
@@ -405,6 +429,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
             concert::run(load(&overrides, Verbosity::Quiet)?, command).await
         }
         Command::Rush(args) => rush::run(load(&overrides, Verbosity::Quiet)?, *args).await,
+        Command::Seed(args) => seed::run(load(&overrides, Verbosity::Silent)?, args).await,
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(&overrides, &command),
         Command::Completions { shell } => completions::run(shell),

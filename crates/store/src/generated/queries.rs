@@ -9,6 +9,7 @@ pub mod monitor;
 pub mod proof;
 pub mod receipts;
 pub mod reservations;
+pub mod seed;
 pub mod stock;
 
 pub const NAMES: &[&str] = &[
@@ -66,6 +67,8 @@ pub const NAMES: &[&str] = &[
     "reservations.look",
     "reservations.lock_overdue",
     "reservations.expire",
+    "seed.insert_concerts",
+    "seed.settle_stock",
     "stock.announce",
     "stock.list_availability",
 ];
