@@ -28,7 +28,7 @@ use crate::{concerts, money, reservations};
 pub enum LockWait {
     /// As long as others that change stock may take.
     Full,
-    /// Just long enough to see whether it is free: it was not, a moment ago.
+    /// Longer than another server's batch keeps it, and not much: it was not to be had a moment ago.
     Short,
 }
 
@@ -41,7 +41,7 @@ impl LockWait {
                  SET LOCAL idle_in_transaction_session_timeout = 2000"
             }
             Self::Short => {
-                "BEGIN; SET LOCAL lock_timeout = 20; \
+                "BEGIN; SET LOCAL lock_timeout = 100; \
                  SET LOCAL idle_in_transaction_session_timeout = 2000"
             }
         }

@@ -22,8 +22,9 @@ const LINGER: Duration = Duration::from_millis(100);
 const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
 /// A COMMIT that doesn't answer within it is unknown.
 const COMMIT_WITHIN: Duration = Duration::from_secs(2);
-/// Transactions for what began as one batch: finding one bad row among 512 takes 19.
-const ATTEMPTS_MAX: usize = 128;
+/// So many parts of one batch may fail by their rows before the rest is given up: finding one bad
+/// row among 512 takes ten, and a thousand attempts would hold up everybody behind.
+const FAILED_PARTS_MAX: usize = 64;
 
 /// Requests that are decided together.
 pub(super) struct Batch {
@@ -91,17 +92,17 @@ impl Lane {
     /// Decides a batch, in parts where the whole can't be.
     async fn serve(&mut self, batch: Batch) {
         let mut parts = vec![batch];
-        let mut attempts = 0;
+        let mut failed = 0;
         while let Some(mut part) = parts.pop() {
             part.waiting.retain(|waiting| !waiting.is_abandoned());
             if part.waiting.is_empty() {
                 continue;
             }
-            attempts += 1;
             let Err((waiting, failure)) = self.attempt(part.waiting, part.attempt).await else {
                 continue;
             };
-            if attempts >= ATTEMPTS_MAX {
+            failed += 1;
+            if failed > FAILED_PARTS_MAX && failure.is_about_rows() {
                 tracing::error!(error = %failure, "too many requests of a batch can't be written");
                 answer_all(waiting, &failure);
                 continue;
