@@ -21,6 +21,10 @@ const LINGER: Duration = Duration::from_millis(100);
 const PARKED_FOR: Duration = Duration::from_millis(200);
 /// A connection that doesn't answer before its COMMIT was sent is given up; nothing happened.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
+/// So many parts of one batch may fail before the rest is given up. Finding a bad row among 512
+/// takes nine halvings, so this finds seven; when all rows are bad, a thousand attempts, one after
+/// the other, would hold up everybody behind.
+const FAILED_PARTS_MAX: usize = 64;
 /// A COMMIT that doesn't answer within it is unknown.
 const COMMIT_WITHIN: Duration = Duration::from_secs(2);
 
@@ -70,6 +74,9 @@ pub(super) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Waiting>, pac
 impl Lane {
     /// Waits for work; `false` when there will never be any again.
     async fn gather(&mut self) -> bool {
+        if self.gathered.is_empty() && self.parked.is_empty() {
+            self.found_locked.clear();
+        }
         let mut fresh = Vec::new();
         while self.gathered.is_empty() && fresh.is_empty() {
             let due = self.parked.values().map(|parked| parked.until).min();
@@ -151,7 +158,7 @@ impl Lane {
 
     /// Decides a batch, in parts where the whole can't be.
     async fn serve(&mut self, batch: Batch) {
-        let mut parts = vec![batch];
+        let (mut parts, mut failed) = (vec![batch], 0);
         while let Some(part) = parts.pop() {
             if part.waiting.is_empty() {
                 continue;
@@ -254,7 +261,13 @@ impl Lane {
             .iter()
             .map(|id| (*id, self.shared.notes.returns(*id)))
             .collect();
-        let locked = desk.lock(&concerts).await?;
+        let patience = if concerts.iter().any(|id| self.found_locked.contains(id)) {
+            Patience::Brief
+        } else {
+            Patience::Full
+        };
+        let locked = desk.lock(&concerts, patience).await?;
+        self.found_locked.retain(|id| !concerts.contains(id));
         let answers = desk.ask(&batch::questions(waiting)).await?;
         Ok((
             batch::decide(&self.shared, waiting, &locked, &answers),
@@ -338,13 +351,12 @@ impl Lane {
                 concert_id = id.get(),
                 "the concert's row stays locked by somebody else"
             );
-            self.parked.insert(
-                id,
-                Parked {
-                    until: Instant::now() + PARKED_FOR,
-                    waiting,
-                },
-            );
+            // Another part of the same batch may have been parked before.
+            let parked = self.parked.entry(id).or_insert_with(|| Parked {
+                until: Instant::now() + PARKED_FOR,
+                waiting: Vec::new(),
+            });
+            parked.waiting.extend(waiting);
             return Vec::new();
         }
         let parts = by_concert.into_iter().rev();
