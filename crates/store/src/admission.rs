@@ -27,6 +27,18 @@ use crate::{concerts, money, reservations};
 /// middle of a transaction frees the hot row.
 const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = 800; \
                      SET LOCAL idle_in_transaction_session_timeout = 2000";
+/// For a row that was already found locked: longer than another server's batch has it, and short
+/// enough that others can wait behind it each time.
+const BEGIN_BRIEFLY: &str = "BEGIN; SET LOCAL lock_timeout = 100; \
+                             SET LOCAL idle_in_transaction_session_timeout = 2000";
+
+/// How long a batch may wait for a row that somebody else has locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    Full,
+    /// The row was found locked before.
+    Brief,
+}
 
 /// The most concerts that one batch may touch: their updates must all be sent before COMMIT is,
 /// which `try_join_all` promises for up to 30 futures.
@@ -122,12 +134,17 @@ impl Desk {
     pub async fn lock(
         &self,
         concerts: &[ConcertId],
+        patience: Patience,
     ) -> Result<HashMap<ConcertId, LockedConcert>, StoreError> {
+        let begin = match patience {
+            Patience::Full => BEGIN,
+            Patience::Brief => BEGIN_BRIEFLY,
+        };
         let mut ids: Vec<i32> = concerts.iter().map(|id| id.get()).collect();
         ids.sort_unstable();
         let lock = admission::lock_concerts();
         let rows = lock.bind(&*self.lease, &ids);
-        let ((), rows) = tokio::try_join!(self.lease.begin_with(BEGIN), rows.all())?;
+        let ((), rows) = tokio::try_join!(self.lease.begin_with(begin), rows.all())?;
         rows.into_iter()
             .map(|row| {
                 let locked = LockedConcert {
@@ -222,7 +239,7 @@ impl Desk {
         concerts: &[ConcertId],
         ids: &[&str],
     ) -> Result<bool, StoreError> {
-        self.lock(concerts).await?;
+        self.lock(concerts, Patience::Full).await?;
         let found = admission::find_existing()
             .bind(&*self.lease, &ids)
             .all()

@@ -1,12 +1,12 @@
 //! A lane: takes what has gathered in its queue, decides it in one transaction, answers, and again.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::id::ConcertId;
 use store::StoreError;
-use store::admission::{CONCERTS_MAX, Desk, Writes};
+use store::admission::{CONCERTS_MAX, Desk, Patience, Writes};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -47,18 +47,21 @@ struct Lane {
     /// Taken from the queue, not yet decided.
     gathered: VecDeque<Waiting>,
     parked: HashMap<ConcertId, Parked>,
+    /// Concerts whose rows were not to be had: whoever else is in the lane doesn't wait as long for
+    /// them again.
+    found_locked: HashSet<ConcertId>,
     desk: Option<Desk>,
 }
 
 /// Serves a queue until every sender is gone.
 pub(super) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Waiting>, pace: Arc<Pace>) {
-    let (gathered, parked) = (VecDeque::new(), HashMap::new());
     let mut lane = Lane {
         shared,
         pace,
         queue,
-        gathered,
-        parked,
+        gathered: VecDeque::new(),
+        parked: HashMap::new(),
+        found_locked: HashSet::new(),
         desk: None,
     };
     while lane.gather().await {
@@ -164,7 +167,12 @@ impl Lane {
                 continue;
             }
             if let Err((waiting, failure)) = self.attempt(part.waiting).await {
-                parts.extend(self.after_failure(waiting, part.is_second_try, failure));
+                failed += 1;
+                if failed > FAILED_PARTS_MAX && failure.is_about_rows() {
+                    give_up(waiting, &failure);
+                } else {
+                    parts.extend(self.after_failure(waiting, part.is_second_try, failure));
+                }
             }
         }
     }
@@ -247,7 +255,7 @@ impl Lane {
 
     /// Locks, looks up and decides; also how often tickets had come back before.
     async fn decide(
-        &self,
+        &mut self,
         desk: &Desk,
         waiting: &[Waiting],
     ) -> Result<(Decided, HashMap<ConcertId, u64>), StoreError> {
@@ -309,10 +317,7 @@ impl Lane {
             }
             failure if failure.is_about_rows() => halve(waiting, failure),
             failure => {
-                tracing::warn!(error = %failure, requests = waiting.len(), "a batch was not decided");
-                for waiting in waiting {
-                    waiting.answer(Err(same(&failure)));
-                }
+                give_up(waiting, &failure);
                 Vec::new()
             }
         }
@@ -342,6 +347,8 @@ impl Lane {
                 None => by_concert.push((id, vec![waiting])),
             }
         }
+        self.found_locked
+            .extend(by_concert.iter().map(|(id, _)| *id));
         if let [(id, _)] = by_concert[..] {
             let waiting = by_concert
                 .pop()
@@ -366,6 +373,13 @@ impl Lane {
                 is_second_try: false,
             })
             .collect()
+    }
+}
+
+fn give_up(waiting: Vec<Waiting>, failure: &StoreError) {
+    tracing::warn!(error = %failure, requests = waiting.len(), "a batch was not decided");
+    for waiting in waiting {
+        waiting.answer(Err(same(failure)));
     }
 }
 
