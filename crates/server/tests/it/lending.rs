@@ -15,9 +15,9 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio::task::block_in_place;
 
-use crate::outage::{DATABASE, own_cluster, prepare};
+use crate::support::own_cluster::OwnCluster;
 use crate::support::wait::{LIMIT, eventually};
-use crate::support::{APP, NewConcert, Options, PASSWORD, TestApp, TestDatabase, connect};
+use crate::support::{NewConcert, Options, TestApp};
 
 async fn sweep(app: &TestApp) -> Swept {
     expire::sweep(&app.app).await.unwrap()
@@ -171,30 +171,27 @@ async fn very_many_holds_are_lent_time_in_parts_and_each_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_was_stopped_costs_nobody_a_hold() {
-    let mut cluster = block_in_place(|| own_cluster("lending"));
-    let concert = prepare(&cluster).await;
-    let options = Options {
-        database_url: Some(cluster.url(APP, PASSWORD, DATABASE)),
-        ..Options::default()
-    };
-    let app = TestApp::start(TestDatabase::migrated().await, options).await;
+    let mut cluster = OwnCluster::start("lending").await;
+    let app = cluster.app(Options::default()).await;
+    let concert = app.plant(NewConcert::default()).await;
     let held = app.reserved(concert, 2, "som").await;
     sweep(&app).await;
 
-    block_in_place(|| cluster.stop()).unwrap();
+    block_in_place(|| cluster.0.stop()).unwrap();
     for _ in 0..3 {
         app.clock.advance(Duration::from_mins(5));
         expire::sweep(&app.app).await.unwrap_err();
     }
-    block_in_place(|| cluster.start()).unwrap();
+    block_in_place(|| cluster.0.start()).unwrap();
     let lent = async || matches!(expire::sweep(&app.app).await, Ok(Swept { lent: 1, .. }));
     let looked = eventually("the database answers", LIMIT, lent).await;
     eprintln!("lent {looked:?} after the database was started");
     assert_eq!(shown(&app, &held).await, held_until("05:25:00"));
-    let postgres = connect(&cluster.superuser_url(DATABASE)).await;
+    // The connection from before ended with the database.
+    let postgres = cluster.superuser().await;
     let available = "SELECT available_tickets FROM concerts";
     let row = postgres.query_one(available, &[]).await.unwrap();
-    assert_eq!(row.get::<_, i32>(0), 999_998);
+    assert_eq!(row.get::<_, i32>(0), 98);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ mod bad_input;
 mod commands;
 mod disconnect;
 mod document;
+mod engine;
 mod expiry;
 mod extension;
 mod jobs;
