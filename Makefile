@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-e2e lint fmt regenerate
+.PHONY: help run test test-rust test-e2e lint fmt regenerate bench
 
 # `dev` compiles fastest, which is what a first start waits for, and is what the tests use, so that
 # `make run` and `make test` share their work. For real speed: make run PROFILE=release
@@ -52,3 +52,7 @@ fmt: ## format all Rust code
 regenerate: ## rewrite what is derived and committed: typed statements, schema, API document
 	cargo run --locked --package xtask -- regenerate
 	STAGEDOOR_TEST_UPDATE=1 cargo test --locked --package stagedoor --test it document::the_committed
+
+bench: ## measure against the plain way and write docs/performance.md; ARGS=--quick: a minute
+	cargo build --locked --release --package bench
+	$(abspath $(TARGET))/release/bench --output docs/performance.md $(ARGS)

@@ -26,7 +26,8 @@ GRANT USAGE ON SCHEMA public TO stagedoor_app, stagedoor_report, stagedoor_monit
 -- audit log.
 GRANT SELECT, INSERT, UPDATE ON concerts, reservations TO stagedoor_app;
 GRANT USAGE ON SEQUENCE concerts_id_seq TO stagedoor_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON admission_receipts TO stagedoor_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON admission_receipts, jobs TO stagedoor_app;
+GRANT SELECT, INSERT, UPDATE ON heartbeats TO stagedoor_app;
 GRANT SELECT ON refinery_schema_history TO stagedoor_app, stagedoor_report, stagedoor_monitor;
 
 -- Reports and staff lists: read only; the only one that reads the audit log.

@@ -96,6 +96,42 @@ CREATE SEQUENCE public.concerts_id_seq
 
 ALTER SEQUENCE public.concerts_id_seq OWNED BY public.concerts.id;
 
+CREATE TABLE public.heartbeats (
+    task character varying(50) NOT NULL,
+    beat_at timestamp without time zone NOT NULL,
+    CONSTRAINT heartbeats_task_check CHECK (((task)::text <> ''::text))
+)
+WITH (fillfactor='50');
+
+CREATE TABLE public.jobs (
+    id bigint NOT NULL,
+    task character varying(64) NOT NULL,
+    payload jsonb NOT NULL,
+    dedup_key character varying(255),
+    status character varying(16) DEFAULT 'pending'::character varying NOT NULL,
+    run_at timestamp without time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    attempts_max integer NOT NULL,
+    last_error character varying(500),
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    finished_at timestamp without time zone,
+    CONSTRAINT jobs_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT jobs_attempts_max_check CHECK ((attempts_max > 0)),
+    CONSTRAINT jobs_dedup_key_check CHECK (((dedup_key)::text <> ''::text)),
+    CONSTRAINT jobs_finished_at_check CHECK (((finished_at IS NOT NULL) = ((status)::text = ANY ((ARRAY['done'::character varying, 'dead'::character varying])::text[])))),
+    CONSTRAINT jobs_status_check CHECK (((status)::text = ANY ((ARRAY['pending'::character varying, 'done'::character varying, 'dead'::character varying])::text[]))),
+    CONSTRAINT jobs_task_check CHECK (((task)::text <> ''::text))
+);
+
+ALTER TABLE public.jobs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.jobs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.refinery_schema_history (
     version integer NOT NULL,
     name character varying(255),
@@ -119,8 +155,10 @@ CREATE TABLE public.reservations (
     deleted_at timestamp without time zone,
     expires_at timestamp without time zone,
     client_ip character varying(45),
+    extensions integer,
     CONSTRAINT reservations_customer_email_check CHECK (((customer_email)::text <> ''::text)),
     CONSTRAINT reservations_customer_name_check CHECK (((customer_name)::text <> ''::text)),
+    CONSTRAINT reservations_extensions_check CHECK ((extensions >= 0)),
     CONSTRAINT reservations_id_check CHECK (((id)::text <> ''::text)),
     CONSTRAINT reservations_payment_status_check CHECK (((payment_status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'failed'::character varying, 'refunded'::character varying])::text[]))),
     CONSTRAINT reservations_quantity_check CHECK ((quantity > 0)),
@@ -152,6 +190,12 @@ ALTER TABLE ONLY public.audit_logs
 ALTER TABLE ONLY public.concerts
     ADD CONSTRAINT concerts_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.heartbeats
+    ADD CONSTRAINT heartbeats_pkey PRIMARY KEY (task);
+
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.refinery_schema_history
     ADD CONSTRAINT refinery_schema_history_pkey PRIMARY KEY (version);
 
@@ -175,6 +219,12 @@ CREATE INDEX idx_reservations_created ON public.reservations USING btree (create
 CREATE INDEX idx_reservations_email ON public.reservations USING btree (customer_email, created_at DESC);
 
 CREATE INDEX idx_reservations_status ON public.reservations USING btree (status, expires_at);
+
+CREATE INDEX jobs_finished_at_idx ON public.jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+
+CREATE INDEX jobs_run_at_idx ON public.jobs USING btree (run_at, id) WHERE ((status)::text = 'pending'::text);
+
+CREATE UNIQUE INDEX jobs_task_dedup_key_idx ON public.jobs USING btree (task, dedup_key) WHERE ((status)::text = 'pending'::text);
 
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.admin_users(id);

@@ -3,11 +3,10 @@
 //! Not here: giving money back, which comes with payments and will be a job.
 
 use domain::reservation::{Reservation, ReservationStatus, TransitionError};
-use store::{StoreError, Transaction, concerts, reservations};
+use store::{StoreError, Transaction, concerts, reservations as stored};
 
-use crate::App;
 use crate::access::Holder;
-use crate::task;
+use crate::{App, reservations, task};
 
 /// Why a reservation was not cancelled.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +27,7 @@ pub async fn cancel(app: &App, holder: Holder) -> Result<Reservation, CancelErro
         match lock_and_cancel(&app, &transaction, &holder).await {
             Ok(cancelled) => {
                 transaction.commit().await?;
+                app.tickets_returned(cancelled.concert_id);
                 metrics::counter!("stagedoor_reservations_total", "outcome" => "cancelled")
                     .increment(1);
                 Ok(cancelled)
@@ -41,28 +41,20 @@ pub async fn cancel(app: &App, holder: Holder) -> Result<Reservation, CancelErro
     .await
 }
 
-/// INVARIANT: the concert is locked before the reservation, as everywhere; guarded by
-/// `whoever_waits_for_a_concert_has_locked_no_reservation`.
 async fn lock_and_cancel(
     app: &App,
     transaction: &Transaction,
     holder: &Holder,
 ) -> Result<Reservation, CancelError> {
-    let id = holder.reservation_id();
-    let concert_id = reservations::find_concert_id(transaction, id)
-        .await?
-        .ok_or(CancelError::NotFound)?;
-    concerts::lock_stock(transaction, concert_id)
-        .await?
-        .ok_or(CancelError::NotFound)?;
-    let reservation = reservations::lock(transaction, id)
+    let reservation = reservations::lock_behind_concert(transaction, holder)
         .await?
         .ok_or(CancelError::NotFound)?;
     let now = app.ctx().now();
     reservation.check_cancel(now)?;
     let status = ReservationStatus::Cancelled;
-    reservations::update_status(transaction, id, status, now).await?;
-    concerts::return_tickets(transaction, concert_id, reservation.quantity, now).await?;
+    stored::update_status(transaction, &reservation.id, status, now).await?;
+    let tickets = reservation.quantity;
+    concerts::return_tickets(transaction, reservation.concert_id, tickets, now).await?;
     Ok(Reservation {
         status,
         updated_at: now,

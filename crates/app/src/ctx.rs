@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -74,13 +74,16 @@ impl Ctx {
     }
 }
 
-/// The primary's clock, carried on by this machine's monotonic one. It never runs backwards.
+/// The primary's clock, carried on by this machine's monotonic one. Once the primary was heard it
+/// never runs backwards.
 #[derive(Debug)]
 pub struct PrimaryClock {
     started: Instant,
     /// Microseconds since 1970 at `started`, by the primary's clock.
     anchor: AtomicI64,
     last: AtomicI64,
+    /// Whether the primary has said what time it is.
+    is_anchored: AtomicBool,
 }
 
 impl PrimaryClock {
@@ -92,6 +95,7 @@ impl PrimaryClock {
             started: Instant::now(),
             anchor,
             last: AtomicI64::new(0),
+            is_anchored: AtomicBool::new(false),
         }
     }
 
@@ -119,6 +123,10 @@ impl Clock for PrimaryClock {
     fn observe(&self, primary: Timestamp) {
         let anchor = primary.as_microsecond().saturating_sub(self.elapsed());
         self.anchor.store(anchor, Ordering::Release);
+        // What this machine's own clock said before doesn't count, however far ahead it was.
+        if !self.is_anchored.swap(true, Ordering::AcqRel) {
+            self.last.store(0, Ordering::Release);
+        }
     }
 }
 
@@ -196,11 +204,30 @@ mod tests {
     #[test]
     fn the_primarys_clock_is_followed_but_never_backwards() {
         let clock = PrimaryClock::new();
+        clock.observe(clock.now());
         let ahead = clock.now() + Duration::from_hours(1);
         clock.observe(ahead);
         let seen = clock.now();
         assert!(seen >= ahead);
         clock.observe(ahead - Duration::from_hours(2));
         assert!(clock.now() >= seen);
+    }
+
+    #[test]
+    fn a_machine_whose_clock_is_ahead_has_the_right_time_once_it_heard_the_primary() {
+        let clock = PrimaryClock::new();
+        let primary = clock.now() - Duration::from_hours(1);
+        clock.observe(primary);
+        let seen = clock.now();
+        assert!(seen >= primary && seen < primary + Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_machine_that_slept_has_the_right_time_once_it_heard_the_primary() {
+        let clock = PrimaryClock::new();
+        clock.observe(clock.now());
+        let primary = clock.now() + Duration::from_hours(1);
+        clock.observe(primary);
+        assert!(clock.now() >= primary);
     }
 }

@@ -10,22 +10,28 @@
 //! Absent on purpose: SQL (`store::admission`) and the decision itself (`domain::allotment`).
 
 mod batch;
+mod failure;
 mod lane;
 mod notes;
+mod pace;
+mod queue;
 mod recovery;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::id::ConcertId;
-use store::Pool;
 use store::admission::Key;
+use store::{Pool, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::Settings;
 use crate::ctx::Ctx;
+use crate::live::Live;
 use crate::reserve::{ReserveError, ReserveRequest, Reserved};
 pub use notes::Notes;
+use pace::{Pace, Place};
 
 /// Commits of different concerts overlap in up to so many transactions.
 const LANES: usize = 4;
@@ -35,6 +41,8 @@ const QUEUE_MAX: usize = 16_384;
 const BATCH_MAX: usize = 512;
 /// Who has waited so long for a lane gives up, so that those behind get their turn in time.
 const WAIT_MAX: Duration = Duration::from_secs(2);
+/// Who has no answer by then gets one that says so: every request ends within five seconds.
+const ANSWER_MAX: Duration = Duration::from_millis(4500);
 
 /// What became of a request.
 pub(crate) type Outcome = Result<Reserved, ReserveError>;
@@ -46,9 +54,15 @@ pub(crate) struct Waiting {
     key: Option<Key>,
     since: Instant,
     answer: oneshot::Sender<Outcome>,
+    _place: Place,
 }
 
 impl Waiting {
+    /// Whether nobody waits for the answer any more: what hasn't begun needn't.
+    fn is_abandoned(&self) -> bool {
+        self.answer.is_closed()
+    }
+
     /// Lets the answer leave; nobody may be waiting for it any more.
     fn answer(self, outcome: Outcome) {
         drop(self.answer.send(outcome));
@@ -58,37 +72,45 @@ impl Waiting {
 /// What the lanes share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    ctx: Ctx,
-    settings: Settings,
-    pool: Pool,
-    notes: Arc<Notes>,
+    pub ctx: Ctx,
+    pub settings: Settings,
+    pub pool: Pool,
+    pub notes: Arc<Notes>,
+    pub live: Live,
+}
+
+/// The way into a lane.
+#[derive(Debug)]
+struct Entrance {
+    queue: mpsc::Sender<Waiting>,
+    pace: Arc<Pace>,
 }
 
 /// The lanes of this process. They end when it is dropped.
 #[derive(Debug)]
 pub struct Engine {
-    lanes: Vec<mpsc::Sender<Waiting>>,
+    lanes: Vec<Entrance>,
     notes: Arc<Notes>,
 }
 
 impl Engine {
     /// Starts the lanes; must be called inside a Tokio runtime.
-    pub(crate) fn start(ctx: &Ctx, settings: &Settings, pool: &Pool) -> Self {
-        let notes = Arc::new(Notes::default());
-        let shared = Arc::new(Shared {
-            ctx: ctx.clone(),
-            settings: settings.clone(),
-            pool: pool.clone(),
-            notes: Arc::clone(&notes),
-        });
+    pub(crate) fn start(shared: Shared) -> Self {
+        let shared = Arc::new(shared);
         let lanes = (0..LANES).map(|_| {
-            let (sender, queue) = mpsc::channel(QUEUE_MAX);
-            tokio::spawn(lane::run(Arc::clone(&shared), queue));
-            sender
+            let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+            let pace = Arc::new(Pace::default());
+            tokio::spawn(lane::run(
+                Arc::clone(&shared),
+                Arc::clone(&pace),
+                queue.downgrade(),
+                waiting,
+            ));
+            Entrance { queue, pace }
         });
         Self {
             lanes: lanes.collect(),
-            notes,
+            notes: Arc::clone(&shared.notes),
         }
     }
 
@@ -97,20 +119,35 @@ impl Engine {
         &self.notes
     }
 
+    /// Requests without an answer, in all lanes.
+    pub fn waiting(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.pace.waiting()).sum()
+    }
+
     /// Puts a request into its lane's queue and waits for its answer.
     pub(crate) async fn submit(&self, request: ReserveRequest, key: Option<Key>) -> Outcome {
         let lane = &self.lanes[lane_of(request.concert_id, self.lanes.len())];
+        let digest = key.map(|key| key.key_digest);
+        let (place, is_repeated) = lane.pace.enter(digest).ok_or(ReserveError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
             request,
             key,
             since: Instant::now(),
             answer,
+            _place: place,
         };
-        if lane.try_send(waiting).is_err() {
+        if lane.queue.try_send(waiting).is_err() {
             return Err(ReserveError::Overloaded);
         }
-        answered.await.unwrap_or(Err(ReserveError::Overloaded))
+        match timeout(ANSWER_MAX, answered).await {
+            Ok(outcome) => outcome.unwrap_or(Err(ReserveError::Overloaded)),
+            Err(_) if is_repeated => Err(ReserveError::InFlight),
+            Err(_) => {
+                let cause = "no answer in time".to_owned();
+                Err(StoreError::OutcomeUnknown(cause).into())
+            }
+        }
     }
 }
 

@@ -1,4 +1,8 @@
 //! Giving back what unpaid holds kept: a hold that ran out is swept, and its tickets are on sale.
+//! An outage costs nobody a hold: those that were kept when it began are lent its length first.
+//!
+//! The sweeper is awake at least every [`BEAT_EVERY`], on whichever server, and writes that down;
+//! a longer silence means that the database or every sweeper was away.
 //!
 //! Not here: reading as expired, which happens at once (`domain::reservation`).
 
@@ -6,61 +10,208 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::id::ConcertId;
-use store::{StoreError, Transaction, concerts, reservations};
+use jiff::{SignedDuration, Timestamp};
+use store::heartbeats::{self, Task};
+use store::reservations::{self, Look, Outage};
+use store::{StoreError, Transaction, concerts};
 
 use crate::{App, task};
 
-/// A new hold on another server is seen in time if it lasts longer than this.
-const REST_MAX: Duration = Duration::from_secs(10);
+/// Seldom enough to cost nothing, often enough that two beats fit into [`OUTAGE_FROM`].
+const BEAT_EVERY: SignedDuration = SignedDuration::from_secs(4);
+/// A busy database may delay a beat; so long a silence is an outage.
+const OUTAGE_FROM: SignedDuration = SignedDuration::from_secs(10);
+/// Holds that end one after the other are swept together; two seconds are promised.
+const REST_MIN: Duration = Duration::from_millis(500);
+/// After a failure: the database may be back, and until a pass has lent what an outage took, holds
+/// that ended within it read as expired.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// A database that takes longer for a step counts as away. Twice as long is less than an outage, so
+/// that a concert which somebody else keeps locked doesn't make one.
+const STEP_WITHIN: Duration = Duration::from_secs(4);
 /// Holds in one transaction: few enough that a sale never waits long behind it.
-const BATCH_MAX: i64 = 500;
+const EXPIRE_MAX: i64 = 500;
+/// Holds that are lent time in one transaction: a buyer who changes one of them waits for it.
+const LEND_MAX: i64 = 5_000;
 
-/// How long the sweeper may rest: until the next hold ends, and never longer than a hold lasts or
-/// ten seconds, for other servers make holds too.
-pub async fn rest(app: &App) -> Result<Duration, StoreError> {
-    let connection = app.writer().get().await?;
-    let longest = REST_MAX.min(app.settings().hold_ttl);
-    let Some(end) = reservations::next_end(&connection).await? else {
-        return Ok(longest);
-    };
-    let until = end.duration_since(app.ctx().now());
-    Ok(Duration::try_from(until).unwrap_or_default().min(longest))
+/// What a pass of the sweeper did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// How many holds ran out.
+    pub expired: usize,
+    /// The concerts that they were for, whose tickets came back.
+    pub returned: Vec<ConcertId>,
+    /// How many holds were lent the length of an outage.
+    pub lent: u64,
+    /// How long the sweeper may rest now.
+    pub rest: Duration,
 }
 
-/// Expires overdue holds in one transaction; returns how many.
+impl Swept {
+    const fn nothing(rest: Duration) -> Self {
+        Self {
+            expired: 0,
+            returned: Vec::new(),
+            lent: 0,
+            rest,
+        }
+    }
+}
+
+/// One pass: looks, lends what an outage took, gives back what ran out.
 ///
-/// Of several servers one sweeps at a time; the others do nothing.
-pub async fn sweep(app: &App) -> Result<usize, StoreError> {
+/// Of several servers one does each of it at a time; the others find it done. Without a database
+/// nothing happens.
+pub async fn sweep(app: &App) -> Result<Swept, StoreError> {
     let app = app.clone();
     task::uninterrupted(async move {
-        let transaction = Transaction::begin(app.writer()).await?;
-        match sweep_in(&app, &transaction).await {
-            Ok(expired @ 1..) => {
-                transaction.commit().await?;
-                metrics::counter!("stagedoor_reservations_total", "outcome" => "expired")
-                    .increment(expired as u64);
-                Ok(expired)
-            }
-            outcome => {
-                transaction.rollback().await;
-                outcome
+        let look = in_time(look(&app)).await?;
+        let now = app.ctx().now();
+        let mut awake_at = look.beat_at;
+        if is_beat_due(look.beat_at, now) {
+            match in_time(wake(&app)).await? {
+                Woken::Lent(lent) => {
+                    // Their ends have moved; whether there are more shows at the next look.
+                    let nothing = Swept::nothing(Duration::ZERO);
+                    return Ok(Swept { lent, ..nothing });
+                }
+                Woken::At(at) => awake_at = Some(at),
             }
         }
+        if look.end_at.is_none_or(|end| end > now) {
+            return Ok(Swept::nothing(rest(&app, awake_at, look.end_at)));
+        }
+        let swept = in_time(expire(&app)).await?;
+        for concert in &swept.returned {
+            app.tickets_returned(*concert);
+        }
+        metrics::counter!("stagedoor_reservations_total", "outcome" => "expired")
+            .increment(swept.expired as u64);
+        Ok(swept)
     })
     .await
 }
 
+/// The future's output, or a database that counts as away.
+async fn in_time<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = || StoreError::Unavailable("the database did not answer in time".to_owned());
+    tokio::time::timeout(STEP_WITHIN, step)
+        .await
+        .unwrap_or_else(|_| Err(late()))
+}
+
+/// Reads what there is to do, and the primary's clock: a machine that slept has the time again.
+async fn look(app: &App) -> Result<Look, StoreError> {
+    let connection = app.writer().get().await?;
+    let look = reservations::look(&connection, Task::Sweep).await?;
+    app.ctx().observe(look.primary_now);
+    Ok(look)
+}
+
+fn is_beat_due(beat_at: Option<Timestamp>, now: Timestamp) -> bool {
+    beat_at.is_none_or(|at| now.duration_since(at) >= BEAT_EVERY)
+}
+
+/// Whether holds may have ended while nobody could use them.
+fn is_outage(beat_at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(beat_at) > OUTAGE_FROM
+}
+
+/// Until the next hold ends or a beat is due, and never longer than a new hold lasts.
+fn rest(app: &App, awake_at: Option<Timestamp>, end_at: Option<Timestamp>) -> Duration {
+    let now = app.ctx().now();
+    let beat_due = awake_at.map(|at| at + BEAT_EVERY);
+    let next = [beat_due, end_at].into_iter().flatten().min();
+    let until = next.map_or(SignedDuration::ZERO, |next| next.duration_since(now));
+    Duration::try_from(until)
+        .unwrap_or_default()
+        .min(app.settings().hold_ttl)
+        .max(REST_MIN)
+}
+
+enum Woken {
+    /// There was no outage, or another server has already lent its length.
+    At(Timestamp),
+    /// So many holds were lent the length of an outage.
+    Lent(u64),
+}
+
+/// Writes down that the sweeper is awake, and first lends the length of an outage.
+///
+/// INVARIANT: between the end of an outage and this nothing is expired; guarded by
+/// `an_outage_lends_its_length_before_anything_expires`. The beat of an outage with very many holds
+/// is written with the last of them, so that a crash in between forgets none.
+async fn wake(app: &App) -> Result<Woken, StoreError> {
+    let transaction = Transaction::begin(app.writer()).await?;
+    let beat_at = heartbeats::lock(&transaction, Task::Sweep).await?;
+    let now = app.ctx().now();
+    if let Some(at) = beat_at.filter(|at| !is_beat_due(Some(*at), now)) {
+        transaction.rollback().await;
+        return Ok(Woken::At(at));
+    }
+    let outage = beat_at.filter(|at| is_outage(*at, now));
+    let lent = match outage {
+        Some(since) => lend(&transaction, since, now).await?,
+        None => 0,
+    };
+    let is_all = lent < LEND_MAX.unsigned_abs();
+    if is_all {
+        heartbeats::beat(&transaction, Task::Sweep, now).await?;
+    }
+    transaction.commit().await?;
+    match outage {
+        Some(since) => {
+            let silence = now.duration_since(since).as_secs();
+            tracing::warn!(silence, lent, "an outage is over; holds were lent its time");
+            Ok(Woken::Lent(lent))
+        }
+        None => Ok(Woken::At(now)),
+    }
+}
+
+async fn lend(
+    transaction: &Transaction,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let outage = Outage {
+        since,
+        // At the last beat it hadn't begun; it had when the next two were overdue.
+        began_by: since + OUTAGE_FROM,
+        until: now,
+    };
+    reservations::lend(transaction, outage, LEND_MAX).await
+}
+
+/// Expires holds that ran out in one transaction, unless another server does so.
+async fn expire(app: &App) -> Result<Swept, StoreError> {
+    let transaction = Transaction::begin(app.writer()).await?;
+    match expire_in(app, &transaction).await {
+        Ok(swept) if swept.expired > 0 => {
+            transaction.commit().await?;
+            Ok(swept)
+        }
+        outcome => {
+            transaction.rollback().await;
+            outcome
+        }
+    }
+}
+
 /// INVARIANT: concerts are locked before reservations, both in id order; guarded by
 /// `whoever_waits_for_a_concert_has_locked_no_reservation`.
-async fn sweep_in(app: &App, transaction: &Transaction) -> Result<usize, StoreError> {
-    if !reservations::try_lock_sweep(transaction).await? {
-        return Ok(0);
+async fn expire_in(app: &App, transaction: &Transaction) -> Result<Swept, StoreError> {
+    if !heartbeats::try_lock(transaction, Task::Sweep).await? {
+        return Ok(Swept::nothing(LOOK_AGAIN));
     }
+    // In this order: a process that is stopped between the two finds the beat too old.
     let now = app.ctx().now();
-    let overdue = reservations::list_overdue(transaction, now, BATCH_MAX).await?;
-    if overdue.is_empty() {
-        return Ok(0);
+    let beat_at = heartbeats::find(transaction, Task::Sweep).await?;
+    if beat_at.is_none_or(|at| is_outage(at, now)) {
+        return Ok(Swept::nothing(LOOK_AGAIN));
     }
+    let overdue = reservations::list_overdue(transaction, now, EXPIRE_MAX).await?;
+    let is_all = i64::try_from(overdue.len()).is_ok_and(|listed| listed < EXPIRE_MAX);
     let (ids, mut concerts_of): (Vec<String>, Vec<ConcertId>) = overdue.into_iter().unzip();
     concerts_of.sort_unstable();
     concerts_of.dedup();
@@ -73,8 +224,13 @@ async fn sweep_in(app: &App, transaction: &Transaction) -> Result<usize, StoreEr
         *returned.entry(hold.concert_id).or_default() += hold.quantity;
     }
     reservations::expire(transaction, &locked, now).await?;
-    for (concert, tickets) in returned {
-        concerts::return_tickets(transaction, concert, tickets, now).await?;
+    for (concert, tickets) in &returned {
+        concerts::return_tickets(transaction, *concert, *tickets, now).await?;
     }
-    Ok(locked.len())
+    Ok(Swept {
+        expired: locked.len(),
+        returned: returned.into_keys().collect(),
+        lent: 0,
+        rest: if is_all { REST_MIN } else { Duration::ZERO },
+    })
 }

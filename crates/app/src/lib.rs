@@ -8,13 +8,17 @@ pub mod concerts;
 pub mod ctx;
 pub mod engine;
 pub mod expire;
+pub mod extend;
 pub mod health;
 pub mod idempotency;
 pub mod import;
+pub mod jobs;
+pub mod live;
 pub mod reservations;
 pub mod reserve;
 pub mod rush;
 pub mod sample;
+pub mod seed;
 pub mod staff;
 mod task;
 
@@ -22,11 +26,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::allotment::Limits;
+use domain::id::ConcertId;
 use domain::money::Currency;
-use engine::Engine;
+use engine::{Engine, Notes};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use live::Live;
+use reserve::ReserveFn;
 use store::Pool;
+use tokio::sync::Notify;
 
 pub use access::AccessKey;
 pub use ctx::Ctx;
@@ -46,6 +54,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct App {
     inner: Arc<Inner>,
+    reserver: Option<ReserveFn>,
 }
 
 #[derive(Debug)]
@@ -54,8 +63,12 @@ struct Inner {
     settings: Settings,
     writer: Pool,
     access_key: AccessKey,
-    /// Started by the first reservation: commands that only read need no lanes.
+    is_alone: bool,
+    notes: Arc<Notes>,
+    /// Started by who first needs them: commands that only read need neither.
+    live: OnceLock<Live>,
     engine: OnceLock<Engine>,
+    job_committed: Notify,
 }
 
 impl App {
@@ -66,9 +79,34 @@ impl App {
                 settings,
                 writer,
                 access_key,
+                is_alone: false,
+                notes: Arc::default(),
+                live: OnceLock::new(),
                 engine: OnceLock::new(),
+                job_committed: Notify::new(),
             }),
+            reserver: None,
         }
+    }
+
+    /// Lets something else than the engine decide: the benchmark measures the engine against the
+    /// plain way, through the same server. The product never calls this.
+    #[must_use]
+    pub fn decided_by(self, reserver: ReserveFn) -> Self {
+        Self {
+            reserver: Some(reserver),
+            ..self
+        }
+    }
+
+    /// The same as the only process on its database: nothing is announced, and nobody is heard.
+    /// To be said before anybody else has a clone.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.is_alone = true;
+        }
+        self
     }
 
     pub fn ctx(&self) -> &Ctx {
@@ -88,15 +126,41 @@ impl App {
         &self.inner.access_key
     }
 
+    /// Stock as it changes.
+    pub fn live(&self) -> &Live {
+        let inner = &*self.inner;
+        inner.live.get_or_init(|| {
+            let process = (!inner.is_alone).then(|| inner.ctx.random_u64());
+            Live::start(&inner.writer, &inner.notes, process)
+        })
+    }
+
+    /// Tickets of a concert are on sale again; to be said after the commit.
+    pub(crate) fn tickets_returned(&self, concert: ConcertId) {
+        self.live().returned(concert);
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
-        let Inner {
-            ctx,
-            settings,
-            writer,
-            engine,
-            ..
-        } = &*self.inner;
-        engine.get_or_init(|| Engine::start(ctx, settings, writer))
+        let inner = &*self.inner;
+        inner.engine.get_or_init(|| {
+            Engine::start(engine::Shared {
+                ctx: inner.ctx.clone(),
+                settings: inner.settings.clone(),
+                pool: inner.writer.clone(),
+                notes: Arc::clone(&inner.notes),
+                live: self.live().clone(),
+            })
+        })
+    }
+
+    /// Requests to reserve that wait for their answer.
+    pub fn waiting_requests(&self) -> usize {
+        self.inner.engine.get().map_or(0, Engine::waiting)
+    }
+
+    /// Told by [`jobs::wake`], heard by this process' worker.
+    pub(crate) fn job_committed(&self) -> &Notify {
+        &self.inner.job_committed
     }
 
     /// The day it is now where the concerts are.

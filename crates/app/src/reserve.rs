@@ -1,14 +1,17 @@
 //! Reserving tickets: what can be refused at once is refused here, the rest is the engine's.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use domain::allotment::{self, Refusal};
 use domain::id::ConcertId;
 use domain::reservation::{Quantity, Reservation, initial_status};
 use domain::text::{CustomerName, EmailAddress};
-use store::StoreError;
 use store::admission::Key;
 use store::receipts::{self, Receipt};
+use store::{Connection, StoreError};
 use uuid::Uuid;
 
 use crate::App;
@@ -60,6 +63,27 @@ pub enum ReserveError {
     Store(#[from] StoreError),
 }
 
+/// Another way to decide requests than the engine; see [`App::decided_by`].
+#[derive(Clone)]
+pub struct ReserveFn(Arc<dyn Fn(App, ReserveRequest) -> Deciding + Send + Sync>);
+
+type Deciding = Pin<Box<dyn Future<Output = Result<Reserved, ReserveError>> + Send>>;
+
+impl ReserveFn {
+    pub fn new<F>(decide: impl Fn(App, ReserveRequest) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Reserved, ReserveError>> + Send + 'static,
+    {
+        Self(Arc::new(move |app, request| Box::pin(decide(app, request))))
+    }
+}
+
+impl fmt::Debug for ReserveFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReserveFn").finish_non_exhaustive()
+    }
+}
+
 /// Reserves tickets, or says why not. Once `Ok` is returned the reservation is durable.
 pub async fn reserve(app: &App, request: ReserveRequest) -> Result<Reserved, ReserveError> {
     let outcome = decide(app, request).await;
@@ -69,15 +93,22 @@ pub async fn reserve(app: &App, request: ReserveRequest) -> Result<Reserved, Res
 }
 
 async fn decide(app: &App, request: ReserveRequest) -> Result<Reserved, ReserveError> {
-    allotment::check_order(app.settings().limits, request.quantity)?;
-    let key = request.key.as_ref().map(|key| digests(&request, key));
-    let engine = app.engine();
-    if key.is_none()
-        && let Some(refusal) = engine.notes().refuse(request.concert_id, request.quantity)
-    {
-        return Err(refusal.into());
+    if let Some(ReserveFn(instead)) = &app.reserver {
+        return instead(app.clone(), request).await;
     }
-    engine.submit(request, key).await
+    let engine = app.engine();
+    let Some(key) = &request.key else {
+        allotment::check_order(app.settings().limits, request.quantity)?;
+        let refusal = engine.notes().refuse(request.concert_id, request.quantity);
+        return match refusal {
+            Some(refusal) => Err(refusal.into()),
+            None => engine.submit(request, None).await,
+        };
+    };
+    // With a key the request may be a repeated one, made while the limit was higher or the
+    // concert not sold out. Only behind the lock of the concert's row is known what became of it.
+    let key = digests(&request, key);
+    engine.submit(request, Some(key)).await
 }
 
 /// What a key is kept under, and what it is bound to.
@@ -100,6 +131,7 @@ pub(crate) fn as_first_answered(reservation: Reservation, receipt: &Receipt) -> 
         status,
         payment_status,
         expires_at: receipt.expires_at,
+        extensions: 0,
         updated_at: reservation.created_at,
         ..reservation
     }
@@ -142,10 +174,12 @@ fn outcome_name(outcome: &Result<Reserved, ReserveError>) -> &'static str {
     }
 }
 
-/// Forgets keys that are too old to count; returns how many.
-pub async fn forget_old_keys(app: &App) -> Result<u64, StoreError> {
-    const LIMIT: i64 = 10_000;
+/// Forgets up to `limit` keys that are too old to count; returns how many.
+pub(crate) async fn forget_old_keys(
+    app: &App,
+    connection: &Connection,
+    limit: i64,
+) -> Result<u64, StoreError> {
     let before = app.ctx().now() - idempotency::KEPT_FOR;
-    let connection = app.writer().get().await?;
-    receipts::delete_before(&connection, before, LIMIT).await
+    receipts::delete_before(connection, before, limit).await
 }

@@ -97,6 +97,7 @@ fn advance_sale(
         google_auth: false,
         reserved_at: now,
         expires_at: None,
+        extensions: 0,
         created_at: now,
         updated_at: now,
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -26,6 +27,10 @@ impl Quantity {
     }
 }
 
+/// How often a hold may be extended: whoever still needs more time after eleven holds keeps the
+/// tickets from somebody who would pay.
+pub const EXTENSIONS_MAX: i32 = 10;
+
 /// A reservation as it stands in the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
@@ -43,6 +48,8 @@ pub struct Reservation {
     pub reserved_at: Timestamp,
     /// The end of the hold; `None` for a free reservation, which never waited for money.
     pub expires_at: Option<Timestamp>,
+    /// How often the hold was extended, up to [`EXTENSIONS_MAX`].
+    pub extensions: i32,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -65,6 +72,30 @@ impl Reservation {
             status @ ReservationStatus::Cancelled => Err(TransitionError::InvalidState { status }),
         }
     }
+
+    /// Whether the hold may be extended at `now`.
+    pub fn check_extend(&self, now: Timestamp) -> Result<(), TransitionError> {
+        match self.status_at(now) {
+            ReservationStatus::Pending if self.extensions < EXTENSIONS_MAX => Ok(()),
+            ReservationStatus::Pending => Err(TransitionError::NoMoreExtensions),
+            ReservationStatus::Expired => Err(TransitionError::Expired),
+            status @ (ReservationStatus::Confirmed | ReservationStatus::Cancelled) => {
+                Err(TransitionError::InvalidState { status })
+            }
+        }
+    }
+
+    /// The same hold for another `hold_ttl` from `now` on. It never ends earlier than before, which
+    /// it could after an outage whose time was lent to it.
+    pub fn extend(self, now: Timestamp, hold_ttl: Duration) -> Result<Self, TransitionError> {
+        self.check_extend(now)?;
+        Ok(Self {
+            expires_at: self.expires_at.max(Some(now + hold_ttl)),
+            extensions: self.extensions + 1,
+            updated_at: now,
+            ..self
+        })
+    }
 }
 
 /// What a new reservation begins as: held until paid, or, when it costs nothing, confirmed.
@@ -81,6 +112,8 @@ pub const fn initial_status(total: Money) -> (ReservationStatus, PaymentStatus) 
 pub enum TransitionError {
     #[error("the hold has run out")]
     Expired,
+    #[error("the hold was extended {EXTENSIONS_MAX} times already")]
+    NoMoreExtensions,
     #[error("not possible while the reservation is {status}")]
     InvalidState { status: ReservationStatus },
 }
@@ -199,6 +232,7 @@ mod tests {
             google_auth: false,
             reserved_at: at(0),
             expires_at: Some(at(600)),
+            extensions: 0,
             created_at: at(0),
             updated_at: at(0),
         }
@@ -221,6 +255,38 @@ mod tests {
         }
         let overdue = reservation(ReservationStatus::Pending).check_cancel(at(601));
         assert_eq!(overdue, Err(TransitionError::Expired));
+    }
+
+    #[test]
+    fn a_hold_is_extended_ten_times_from_the_moment_it_is_asked_for() {
+        let ttl = Duration::from_mins(10);
+        let mut held = reservation(ReservationStatus::Pending);
+        for n in 1..=10 {
+            held = held.extend(at(60 * n), ttl).unwrap();
+            assert_eq!(held.expires_at, Some(at(60 * n + 600)));
+            assert_eq!(i64::from(held.extensions), n);
+            assert_eq!(held.updated_at, at(60 * n));
+        }
+        let eleventh = held.clone().extend(at(601), ttl);
+        assert_eq!(eleventh, Err(TransitionError::NoMoreExtensions));
+        let overdue = held.extend(at(1200), ttl);
+        assert_eq!(overdue, Err(TransitionError::Expired));
+    }
+
+    #[test]
+    fn only_a_hold_that_lives_is_extended_and_never_shortened() {
+        let ttl = Duration::from_mins(10);
+        for status in ReservationStatus::ALL {
+            let extended = reservation(status).extend(at(1), ttl);
+            let refused = match status {
+                ReservationStatus::Pending => None,
+                ReservationStatus::Expired => Some(TransitionError::Expired),
+                _ => Some(TransitionError::InvalidState { status }),
+            };
+            assert_eq!(extended.err(), refused, "{status}");
+        }
+        let short = reservation(ReservationStatus::Pending).extend(at(1), Duration::from_secs(1));
+        assert_eq!(short.unwrap().expires_at, Some(at(600)));
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::jobs::{self, Tasks};
 use app::{AccessKey, App, Ctx, Settings};
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use domain::allotment::Limits;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::pool::InvalidUrl;
 use store::{Pool, PoolSettings};
 use tokio::net::TcpListener;
@@ -16,17 +18,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::http::feed::Feeds;
 use crate::http::page::Site;
 use crate::http::router;
 use crate::http::web::Web;
 use crate::metrics;
 
-/// How long requests under way may take once the server was told to stop.
+/// How long requests and jobs under way may take once the server was told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
-/// A hold is back on sale within two seconds of its end, also after a sweep that left some.
-const SWEEP_AGAIN: Duration = Duration::from_secs(1);
-/// How often keys that are too old to count are deleted.
-const FORGET_EVERY: Duration = Duration::from_mins(10);
+/// Longer than any answer is waited for: a request has five seconds, and so has a lock.
+const SILENCE_MAX: Duration = Duration::from_secs(6);
 
 /// Why the server didn't start: an address can't be had.
 #[derive(Debug)]
@@ -39,11 +40,24 @@ pub struct StartError {
 ///
 /// `database_url` is given apart: commands run as the owner, the server as `stagedoor_app`.
 pub fn open_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+    open(config, database_url, pool_settings(config))
+}
+
+/// The same for work on whole tables, whose statements may take their time.
+pub fn open_patient_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+    let patient = PoolSettings {
+        silence_max: None,
+        ..pool_settings(config)
+    };
+    open(config, database_url, patient)
+}
+
+fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, InvalidUrl> {
     let ctx = Ctx::system();
     let observer = ctx.clone();
     let pool = Pool::open(
         database_url,
-        pool_settings(config),
+        pool,
         Arc::new(move |primary| observer.observe(primary)),
     )?;
     let secret = config.secret_key.as_ref().map_or_else(
@@ -68,6 +82,7 @@ fn pool_settings(config: &Config) -> PoolSettings {
         idle_timeout: pool.idle_timeout,
         connect_timeout: pool.connect_timeout,
         statement_timeout: config.database.statement_timeout,
+        silence_max: Some(SILENCE_MAX),
     }
 }
 
@@ -101,7 +116,24 @@ pub fn web(config: &Config, app: App) -> Web {
         app,
         site: Arc::new(site),
         trusted_proxies: config.web.trusted_proxies.clone().into(),
+        feeds: Feeds::new(open_files_max()),
     }
+}
+
+/// How many connections and files this process may have: what the system allows at all, for many
+/// systems begin every process with some thousand.
+fn open_files_max() -> usize {
+    /// More than any machine of ours serves.
+    const ENOUGH: u64 = 65_536;
+    let before = getrlimit(Resource::Nofile);
+    let current = before.current.unwrap_or(ENOUGH);
+    let wanted = before.maximum.unwrap_or(ENOUGH).min(ENOUGH).max(current);
+    let raised = Rlimit {
+        current: Some(wanted),
+        ..before
+    };
+    let granted = setrlimit(Resource::Nofile, raised).map_or(current, |()| wanted);
+    usize::try_from(granted).unwrap_or(usize::MAX)
 }
 
 /// Both addresses, taken: nobody else can have them, and early visitors wait instead of failing.
@@ -133,33 +165,28 @@ impl Listeners {
 pub struct Running {
     pub address: SocketAddr,
     pub metrics_address: SocketAddr,
-    stop: watch::Sender<bool>,
-    site: JoinHandle<()>,
-    background: Vec<JoinHandle<()>>,
+    work: Work,
+    feeds: Feeds,
 }
 
 /// Answers on both addresses.
 ///
 /// Without `jobs` the background work is left to other processes.
 pub fn start(config: &Config, app: App, listeners: Listeners, jobs: Jobs) -> Running {
-    let handle = metrics::install();
-    let (stop, stopped) = watch::channel(false);
-    let site = router::router(web(config, app.clone()));
-    let metrics = metrics::router(app.clone(), handle.clone());
-    let mut background = vec![
-        answer(listeners.metrics, metrics, stopped.clone()),
-        tokio::spawn(metrics::keep_up(handle)),
-    ];
+    let mut work = Work::start(&app, listeners.metrics);
     if jobs == Jobs::Here {
-        background.push(tokio::spawn(forget_old_keys(app.clone())));
-        background.push(tokio::spawn(sweep_holds(app)));
+        work.start_jobs(&app);
     }
+    let web = web(config, app);
+    let feeds = web.feeds.clone();
+    let site = router::router(web);
+    let answering = answer(listeners.site, site, work.stopped());
+    work.finishing.push(answering);
     Running {
         address: listeners.address,
         metrics_address: listeners.metrics_address,
-        stop,
-        site: answer(listeners.site, site, stopped),
-        background,
+        work,
+        feeds,
     }
 }
 
@@ -171,13 +198,91 @@ pub enum Jobs {
 }
 
 impl Running {
-    /// Stops taking requests, and finishes those under way within ten seconds.
+    /// Stops taking requests and jobs, and finishes those under way within ten seconds.
     pub async fn stop(self) {
-        let _ = self.stop.send(true);
-        if tokio::time::timeout(STOP_WITHIN, self.site).await.is_err() {
-            tracing::warn!("requests under way were cut off");
+        // Who watches a feed would never be done.
+        self.feeds.close();
+        self.work.stop().await;
+    }
+}
+
+/// A process that only does background work.
+#[derive(Debug)]
+pub struct RunningWorker {
+    pub metrics_address: SocketAddr,
+    work: Work,
+}
+
+/// Does the background work, and answers nothing but `/metrics`.
+pub async fn start_worker(config: &Config, app: &App) -> Result<RunningWorker, StartError> {
+    let wanted = config.web.metrics_listen;
+    let listener = listen(wanted).await?;
+    let metrics_address = listener.local_addr().unwrap_or(wanted);
+    let mut work = Work::start(app, listener);
+    work.start_jobs(app);
+    Ok(RunningWorker {
+        metrics_address,
+        work,
+    })
+}
+
+impl RunningWorker {
+    /// Takes no more jobs, and finishes those under way within ten seconds.
+    pub async fn stop(self) {
+        self.work.stop().await;
+    }
+}
+
+/// What runs until it is told to stop.
+#[derive(Debug)]
+struct Work {
+    stop: watch::Sender<bool>,
+    /// May finish what is under way.
+    finishing: Vec<JoinHandle<()>>,
+    /// Has nothing to finish.
+    endless: Vec<JoinHandle<()>>,
+}
+
+impl Work {
+    /// What every process has: metrics.
+    fn start(app: &App, listener: TcpListener) -> Self {
+        let handle = metrics::install();
+        let (stop, stopped) = watch::channel(false);
+        let router = metrics::router(app.clone(), handle.clone());
+        let measure = jobs::measure_oldest(app.clone(), Tasks::of_product(), stopped.clone());
+        let endless = vec![
+            answer(listener, router, stopped),
+            tokio::spawn(metrics::keep_up(handle)),
+            tokio::spawn(measure),
+        ];
+        Self {
+            stop,
+            finishing: Vec::new(),
+            endless,
         }
-        for task in self.background {
+    }
+
+    fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    fn start_jobs(&mut self, app: &App) {
+        let started = jobs::start(app, Tasks::of_product(), &self.stopped());
+        self.finishing.extend(started);
+    }
+
+    async fn stop(self) {
+        let _ = self.stop.send(true);
+        let finish = async {
+            for task in self.finishing {
+                // One that panicked has told so in the log.
+                let _ = task.await;
+            }
+        };
+        if tokio::time::timeout(STOP_WITHIN, finish).await.is_err() {
+            tracing::warn!("work under way was cut off");
+        }
+        for task in self.endless {
             task.abort();
         }
     }
@@ -210,34 +315,4 @@ fn answer(
             tracing::error!(%error, "the server stopped");
         }
     })
-}
-
-async fn forget_old_keys(app: App) {
-    let mut tick = tokio::time::interval(FORGET_EVERY);
-    loop {
-        tick.tick().await;
-        match app::reserve::forget_old_keys(&app).await {
-            Ok(0) => {}
-            Ok(forgotten) => tracing::info!(forgotten, "old idempotency keys deleted"),
-            Err(error) => tracing::warn!(%error, "old idempotency keys not deleted"),
-        }
-    }
-}
-
-async fn sweep_holds(app: App) {
-    loop {
-        let rest = match app::expire::rest(&app).await {
-            Ok(rest) => rest,
-            Err(error) => {
-                tracing::warn!(%error, "holds not looked at");
-                SWEEP_AGAIN
-            }
-        };
-        tokio::time::sleep(rest.max(SWEEP_AGAIN)).await;
-        match app::expire::sweep(&app).await {
-            Ok(0) => {}
-            Ok(expired) => tracing::info!(expired, "holds ran out; their tickets are on sale"),
-            Err(error) => tracing::warn!(%error, "holds not swept"),
-        }
-    }
 }

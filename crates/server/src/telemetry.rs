@@ -18,6 +18,7 @@ const ASSETS: &str = "memory_serve=warn";
 
 /// Short commands say only what goes wrong, unless somebody chose a filter.
 const QUIET: &str = "warn";
+const SILENT: &str = "error";
 
 /// How much a command tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +27,15 @@ pub enum Verbosity {
     Configured,
     /// Warnings and errors unless a filter was chosen: for commands that report on stdout.
     Quiet,
+    /// Errors alone unless a filter was chosen: for commands whose statements are slow on purpose.
+    Silent,
 }
 
 /// Starts logging for this process. A second call changes nothing.
 pub fn init(log: &Log, verbosity: Verbosity) {
     let directives = match verbosity {
         Verbosity::Quiet if !log.chosen => QUIET,
+        Verbosity::Silent if !log.chosen => SILENT,
         _ => &log.filter,
     };
     // The configuration has parsed the filter already, so the fallback is never needed.

@@ -4,6 +4,7 @@
 //! the transaction's end), and COMMIT is sent only after the answer to the row lock was read.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use domain::id::ConcertId;
 use domain::reservation::{Reservation, ReservationStatus};
@@ -11,6 +12,7 @@ use domain::text::EmailAddress;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::concerts::LockedConcert;
@@ -21,14 +23,37 @@ use crate::receipts::{Digest, Receipt};
 use crate::time::{from_column, to_column};
 use crate::{concerts, money, reservations};
 
-/// A lane's limits: a lock that isn't granted soon parks the concert, and a lane that hangs in the
-/// middle of a transaction frees the hot row.
-const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = 800; \
-                     SET LOCAL idle_in_transaction_session_timeout = 2000";
+/// How long the lock of a concert's row is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockWait {
+    /// As long as others that change stock may take.
+    Full,
+    /// Longer than another server's batch keeps it, and not much: it was not to be had a moment ago.
+    Short,
+}
+
+impl LockWait {
+    /// A lane that hangs in the middle of a transaction frees the hot row.
+    const fn begin(self) -> &'static str {
+        match self {
+            Self::Full => {
+                "BEGIN; SET LOCAL lock_timeout = 800; \
+                 SET LOCAL idle_in_transaction_session_timeout = 2000"
+            }
+            Self::Short => {
+                "BEGIN; SET LOCAL lock_timeout = 100; \
+                 SET LOCAL idle_in_transaction_session_timeout = 2000"
+            }
+        }
+    }
+}
 
 /// The most concerts that one batch may touch: their updates must all be sent before COMMIT is,
 /// which `try_join_all` promises for up to 30 futures.
 pub const CONCERTS_MAX: usize = 16;
+
+/// Preparing is one round trip on a connection that was just lent.
+const PREPARE_WITHIN: Duration = Duration::from_secs(1);
 
 /// A connection with every statement of a batch prepared.
 #[derive(Debug)]
@@ -93,14 +118,23 @@ impl Desk {
     /// Borrows a connection and prepares what it lacks.
     pub async fn open(pool: &Pool) -> Result<Self, StoreError> {
         let lease = pool.get().await?;
-        admission::lock_concerts().prepare(&*lease).await?;
-        admission::find_receipts().prepare(&*lease).await?;
-        admission::sum_held().prepare(&*lease).await?;
-        admission::insert_reservations().prepare(&*lease).await?;
-        admission::delete_receipts().prepare(&*lease).await?;
-        admission::insert_receipts().prepare(&*lease).await?;
-        admission::find_existing().prepare(&*lease).await?;
-        concert_statements::take_tickets().prepare(&*lease).await?;
+        let prepare = Box::pin(async {
+            tokio::try_join!(
+                admission::lock_concerts().prepare(&*lease),
+                admission::find_receipts().prepare(&*lease),
+                admission::sum_held().prepare(&*lease),
+                admission::insert_reservations().prepare(&*lease),
+                admission::delete_receipts().prepare(&*lease),
+                admission::insert_receipts().prepare(&*lease),
+                admission::find_existing().prepare(&*lease),
+                concert_statements::take_tickets().prepare(&*lease),
+            )
+            .map(drop)
+        });
+        // All in one round trip; on a connection that served a lane before, in none.
+        timeout(PREPARE_WITHIN, prepare)
+            .await
+            .map_err(|_| StoreError::Unavailable("no answer to preparing".to_owned()))??;
         Ok(Self { lease })
     }
 
@@ -108,12 +142,13 @@ impl Desk {
     pub async fn lock(
         &self,
         concerts: &[ConcertId],
+        lock_wait: LockWait,
     ) -> Result<HashMap<ConcertId, LockedConcert>, StoreError> {
         let mut ids: Vec<i32> = concerts.iter().map(|id| id.get()).collect();
         ids.sort_unstable();
         let lock = admission::lock_concerts();
         let rows = lock.bind(&*self.lease, &ids);
-        let ((), rows) = tokio::try_join!(self.lease.begin_with(BEGIN), rows.all())?;
+        let ((), rows) = tokio::try_join!(self.lease.begin_with(lock_wait.begin()), rows.all())?;
         rows.into_iter()
             .map(|row| {
                 let locked = LockedConcert {
@@ -175,31 +210,30 @@ impl Desk {
             take,
             self.insert_reservations(writes),
             self.insert_receipts(writes),
-            self.lease.end("COMMIT"),
+            self.lease.commit(),
         );
-        let written = stale.and(taken).and(inserted).and(receipts);
-        match (written, committed) {
-            (Ok(()), Ok(())) => Ok(()),
-            // PostgreSQL refused a statement, so the COMMIT behind it rolled back.
-            (Err(error), _) if !matches!(error, StoreError::Unavailable(_)) => Err(error),
-            (Err(StoreError::Unavailable(_)) | Ok(()), Err(error)) => {
-                Err(StoreError::unknown(&error))
+        match stale.and(taken).and(inserted).and(receipts) {
+            Ok(()) => committed,
+            // A statement that changed other rows than it must was committed all the same, unless
+            // PostgreSQL says otherwise: that can't be told to anybody as a refusal.
+            Err(error @ StoreError::RowCount { .. }) if committed.is_ok() => {
+                Err(StoreError::OutcomeUnknown(error.to_string()))
             }
-            (Err(error), _) => Err(error),
+            // Whatever broke the connection may have broken it behind the COMMIT.
+            Err(StoreError::Unavailable(_)) if committed.is_err() => committed,
+            // PostgreSQL refused a statement, so the COMMIT behind it rolled back, which it
+            // answers with success.
+            Err(error) => Err(error),
         }
     }
 
-    /// Undoes everything; nothing waits for a disk or a standby.
+    /// Undoes everything; nothing waits for a disk or a standby. A connection that can't is closed
+    /// instead, with the same effect.
     pub async fn rollback(&self) {
-        if let Err(error) = self.lease.end("ROLLBACK").await {
+        if !self.lease.is_broken()
+            && let Err(error) = self.lease.end("ROLLBACK").await
+        {
             tracing::debug!(%error, "rollback failed; the connection is closed instead");
-        }
-    }
-
-    /// The same after a failure, unless the connection is past saving.
-    pub async fn rollback_if_sound(&self) {
-        if !self.lease.is_broken() {
-            self.rollback().await;
         }
     }
 
@@ -209,15 +243,12 @@ impl Desk {
         concerts: &[ConcertId],
         ids: &[&str],
     ) -> Result<bool, StoreError> {
-        self.lock(concerts).await?;
+        self.lock(concerts, LockWait::Full).await?;
         let found = admission::find_existing()
             .bind(&*self.lease, &ids)
             .all()
             .await?;
-        self.lease
-            .end("COMMIT")
-            .await
-            .map_err(|error| StoreError::unknown(&error))?;
+        self.lease.commit().await?;
         Ok(found.len() == ids.len())
     }
 
@@ -359,6 +390,8 @@ fn read_found(row: admission::Found) -> Result<(Digest, FoundReceipt), StoreErro
         created_at: row.created_at,
         updated_at: row.updated_at,
         expires_at: row.expires_at,
+        // A first answer shows none.
+        extensions: None,
     })?;
     let receipt = Receipt {
         values_digest,

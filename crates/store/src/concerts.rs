@@ -123,6 +123,8 @@ pub async fn list_months(
 }
 
 /// Locks the concert's row until the transaction ends.
+///
+/// Only the benchmark's plain way uses it; the engine has `admission`.
 pub async fn lock(
     connection: &Connection,
     id: ConcertId,

@@ -1,16 +1,23 @@
 //! One connection to PostgreSQL: statements prepared once, timed, and a memory of what went wrong.
 
+mod link;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
 
 use crate::client::GenericClient;
-use crate::error;
+use crate::error::{self, StoreError};
+use link::Link;
 
 /// A statement slower than this gets a line in the log and counts as slow.
 pub const SLOW_QUERY: Duration = Duration::from_millis(100);
@@ -29,22 +36,37 @@ pub struct Connection {
     is_broken: AtomicBool,
     in_transaction: AtomicBool,
     has_failed: AtomicBool,
-    /// Requests without an answer yet. One whose future is dropped stays counted: the next
-    /// borrower would wait behind it.
-    in_flight: AtomicUsize,
+    link: Arc<Link>,
+    /// What is notified, until somebody listens.
+    heard: Mutex<Option<mpsc::Receiver<String>>>,
     driver: JoinHandle<()>,
 }
 
 impl Connection {
-    /// Takes a client and the task that drives its socket.
-    pub(crate) fn new(client: Client, driver: JoinHandle<()>) -> Self {
+    /// Takes a client, and drives its socket in a task.
+    ///
+    /// A server that owes an answer for longer than `silence_max` is given up: without that, a
+    /// network that swallows everything would keep connections, and who waits on them, for ever.
+    pub(crate) fn start<S, T>(
+        client: Client,
+        socket: tokio_postgres::Connection<S, T>,
+        silence_max: Option<Duration>,
+    ) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let link = Arc::new(Link::new());
+        let (speaker, heard) = link::ear();
+        let driver = tokio::spawn(link::drive(socket, Arc::clone(&link), speaker, silence_max));
         Self {
             client,
             statements: Mutex::default(),
             is_broken: AtomicBool::new(false),
             in_transaction: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
+            link,
+            heard: Mutex::new(Some(heard)),
             driver,
         }
     }
@@ -55,14 +77,6 @@ impl Connection {
             && !self.is_broken.load(Ordering::Acquire)
             && !self.in_transaction.load(Ordering::Acquire)
             && !self.owes_answers()
-    }
-
-    /// Waits for the answer to a request.
-    async fn answer<T>(&self, request: impl Future<Output = T>) -> T {
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
-        let outcome = request.await;
-        self.in_flight.fetch_sub(1, Ordering::AcqRel);
-        outcome
     }
 
     /// Whether nothing can be sent any more, not even ROLLBACK.
@@ -89,6 +103,39 @@ impl Connection {
         Ok(())
     }
 
+    /// `COMMIT`. Only `Ok` means that the changes are durable, on the standby too if there must be
+    /// one; a refusal says that they never happened.
+    pub(crate) async fn commit(&self) -> Result<(), StoreError> {
+        self.link.take_unreplicated();
+        let Err(failure) = self.end("COMMIT").await else {
+            if self.link.take_unreplicated() {
+                self.is_broken.store(true, Ordering::Release);
+                let alone = "the commit was not confirmed by a standby";
+                return Err(StoreError::OutcomeUnknown(alone.to_owned()));
+            }
+            return Ok(());
+        };
+        // Only a plain ERROR is a refusal; a PANIC or a broken connection says nothing.
+        let severity = failure.as_db_error().and_then(DbError::parsed_severity);
+        if severity == Some(Severity::Error) {
+            Err(failure.into())
+        } else {
+            Err(StoreError::unknown(&failure))
+        }
+    }
+
+    /// Runs a `LISTEN`, and gives everything that is heard from then on, until the connection
+    /// ends. Only once; nobody else may use the connection any more.
+    pub(crate) async fn listen(
+        &self,
+        command: &'static str,
+    ) -> Result<Option<mpsc::Receiver<String>>, Error> {
+        self.is_broken.store(true, Ordering::Release);
+        self.run(command).await?;
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(heard.take())
+    }
+
     /// Whether a statement of the current transaction failed, so that COMMIT would roll back.
     pub(crate) fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Acquire)
@@ -96,12 +143,18 @@ impl Connection {
 
     /// Whether a statement was sent and its answer never read.
     pub(crate) fn owes_answers(&self) -> bool {
-        self.in_flight.load(Ordering::Acquire) > 0
+        self.link.owes_answers()
+    }
+
+    /// `COPY … FROM STDIN`, for which there is no generated function.
+    pub(crate) async fn copy_in(&self, query: &'static str) -> Result<CopyInSink<Bytes>, Error> {
+        let statement = self.prepare(query).await?;
+        self.link.answer(self.client.copy_in(&statement)).await
     }
 
     async fn run(&self, command: &'static str) -> Result<(), Error> {
         let started = Instant::now();
-        let outcome = self.answer(self.client.batch_execute(command)).await;
+        let outcome = self.link.answer(self.client.batch_execute(command)).await;
         self.note(command, started, &outcome);
         outcome
     }
@@ -159,7 +212,7 @@ impl GenericClient for Connection {
         if let Some(statement) = self.prepared(query) {
             return Ok(statement);
         }
-        let outcome = self.answer(self.client.prepare(query)).await;
+        let outcome = self.link.answer(self.client.prepare(query)).await;
         if let Err(failure) = &outcome {
             self.has_failed.store(true, Ordering::Release);
             if error::ends_connection(failure) {
@@ -183,6 +236,7 @@ impl GenericClient for Connection {
         let statement = self.prepare(query).await?;
         let started = Instant::now();
         let outcome = self
+            .link
             .answer(self.client.execute(&statement, parameters))
             .await;
         self.note(query, started, &outcome);
@@ -197,6 +251,7 @@ impl GenericClient for Connection {
         let statement = self.prepare(query).await?;
         let started = Instant::now();
         let outcome = self
+            .link
             .answer(self.client.query_one(&statement, parameters))
             .await;
         self.note(query, started, &outcome);
@@ -211,6 +266,7 @@ impl GenericClient for Connection {
         let statement = self.prepare(query).await?;
         let started = Instant::now();
         let outcome = self
+            .link
             .answer(self.client.query_opt(&statement, parameters))
             .await;
         self.note(query, started, &outcome);
@@ -224,7 +280,10 @@ impl GenericClient for Connection {
     ) -> Result<Vec<Row>, Error> {
         let statement = self.prepare(query).await?;
         let started = Instant::now();
-        let outcome = self.answer(self.client.query(&statement, parameters)).await;
+        let outcome = self
+            .link
+            .answer(self.client.query(&statement, parameters))
+            .await;
         self.note(query, started, &outcome);
         outcome
     }

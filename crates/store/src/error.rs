@@ -65,6 +65,24 @@ impl From<tokio_postgres::Error> for StoreError {
 }
 
 impl StoreError {
+    /// Whether the fault may lie in one of the rows, so that others could do without it.
+    pub fn is_about_rows(&self) -> bool {
+        match self {
+            Self::Constraint { .. } | Self::RowCount { .. } | Self::Unreadable { .. } => true,
+            // Data (22), integrity (23) and check option (44) violations, and what a trigger
+            // raises (P0): the classes that depend on values.
+            Self::Unexpected(error) => error
+                .code()
+                .is_some_and(|code| ["22", "23", "44", "P0"].contains(&&code.code()[..2])),
+            Self::Unavailable(_)
+            | Self::PoolExhausted
+            | Self::LockTimeout
+            | Self::Conflict
+            | Self::OutcomeUnknown(_)
+            | Self::FailedTransaction => false,
+        }
+    }
+
     /// A COMMIT that was sent and not answered.
     pub(crate) fn unknown(error: &tokio_postgres::Error) -> Self {
         Self::OutcomeUnknown(with_causes(error))

@@ -25,6 +25,14 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V2__create_admission_receipts",
         include_str!("../migrations/0002_create_admission_receipts.sql"),
     ),
+    (
+        "V3__add_hold_keeping",
+        include_str!("../migrations/0003_add_hold_keeping.sql"),
+    ),
+    (
+        "V4__create_jobs",
+        include_str!("../migrations/0004_create_jobs.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.
@@ -81,9 +89,12 @@ pub enum MigrateError {
     Roles { detail: String },
 }
 
-/// The version this binary was built for.
+/// The version this binary was built for: the number of the last migration.
 pub fn wanted_version() -> i32 {
-    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
+    MIGRATIONS
+        .last()
+        .and_then(|(name, _)| name[1..].split_once("__")?.0.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Creates roles, migrates and grants, under an advisory lock. Safe to run again.
@@ -227,5 +238,7 @@ mod tests {
             })
             .collect();
         assert_eq!(files, listed);
+        let last = files.last().unwrap();
+        assert!(last.starts_with(&format!("{:0>4}_", wanted_version())));
     }
 }

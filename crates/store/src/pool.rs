@@ -41,6 +41,9 @@ pub struct PoolSettings {
     /// For waiting, connecting, TLS and login together.
     pub connect_timeout: Duration,
     pub statement_timeout: Duration,
+    /// How long PostgreSQL may owe an answer before the connection is given up; `None` where
+    /// nobody waits for the answer in a browser.
+    pub silence_max: Option<Duration>,
 }
 
 /// Learns the primary's clock at each new connection.
@@ -126,6 +129,7 @@ impl Pool {
         let manager = Manager {
             config: connection_config(url, &settings)?,
             connect_timeout: settings.connect_timeout,
+            silence_max: settings.silence_max,
             pool: settings.name,
             observer,
         };
@@ -266,13 +270,15 @@ pub enum ConnectError {
 pub struct Manager {
     config: Config,
     connect_timeout: Duration,
+    silence_max: Option<Duration>,
     pool: &'static str,
     observer: ClockObserver,
 }
 
 impl Manager {
     async fn login(&self) -> Result<Connection, ConnectError> {
-        let connection = connect(&self.config).await?;
+        let (client, socket) = self.config.connect(NoTls).await?;
+        let connection = Connection::start(client, socket, self.silence_max);
         let now = generated::queries::monitor::primary_clock()
             .bind(&connection)
             .one()
@@ -304,17 +310,6 @@ impl bb8::ManageConnection for Manager {
         }
         broken
     }
-}
-
-/// Connects with a configuration and drives the socket in a task.
-pub(crate) async fn connect(config: &Config) -> Result<Connection, tokio_postgres::Error> {
-    let (client, socket) = config.connect(NoTls).await?;
-    let driver = tokio::spawn(async move {
-        if let Err(error) = socket.await {
-            tracing::debug!(%error, "database connection ended");
-        }
-    });
-    Ok(Connection::new(client, driver))
 }
 
 /// A URL with everything that each of our connections is opened with.

@@ -23,6 +23,8 @@ pub struct Receipt {
 }
 
 /// What a key was used for after `since`.
+///
+/// Only the benchmark's plain way uses it; the engine has `admission`.
 pub async fn find(
     connection: &Connection,
     key_digest: &Digest,
@@ -60,6 +62,8 @@ pub struct NewReceipt<'a> {
 }
 
 /// `false` when another transaction has used the key meanwhile.
+///
+/// Only the benchmark's plain way uses it; the engine has `admission`.
 pub async fn insert(connection: &Connection, new: &NewReceipt<'_>) -> Result<bool, StoreError> {
     let parameters = statements::InsertParams {
         key_digest: new.key_digest.as_slice(),

@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::error::{StoreError, expect_rows};
 use crate::generated::queries::reservations as statements;
 pub(crate) use crate::generated::queries::reservations::Reservation as Row;
+use crate::heartbeats::Task;
 use crate::time::{from_column, to_column};
 use crate::{concerts, money};
 
@@ -26,6 +27,8 @@ pub async fn find(
 }
 
 /// The same for a reservation that staff may have deleted since.
+///
+/// Only the benchmark's plain way uses it; the engine has `admission`.
 pub async fn find_even_deleted(
     connection: &Connection,
     id: &ReservationId,
@@ -64,6 +67,8 @@ pub async fn lock(
 }
 
 /// How many tickets of a concert a customer holds or has bought.
+///
+/// Only the benchmark's plain way uses it; the engine has `admission`.
 pub async fn sum_held(
     connection: &Connection,
     customer: &EmailAddress,
@@ -131,6 +136,7 @@ pub(crate) fn read_row(row: Row) -> Result<Reservation, StoreError> {
         google_auth: row.google_auth,
         reserved_at: from_column(row.reserved_at),
         expires_at: row.expires_at.map(from_column),
+        extensions: row.extensions.unwrap_or(0),
         created_at: from_column(row.created_at),
         updated_at: from_column(row.updated_at),
     })
@@ -151,20 +157,63 @@ pub struct Overdue {
     pub quantity: i32,
 }
 
-/// Lets one transaction at a time sweep, however many servers there are.
-pub async fn try_lock_sweep(connection: &Connection) -> Result<bool, StoreError> {
-    /// "sweep" in ASCII: any number that no other lock of ours has.
-    const KEY: i64 = 0x73_7765_6570;
-    Ok(statements::try_lock_sweep()
-        .bind(connection, &KEY)
-        .one()
-        .await?)
+/// What the sweeper sees when it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The primary's clock.
+    pub primary_now: Timestamp,
+    /// When the sweeper was last awake, on whichever server; `None` when it never was.
+    pub beat_at: Option<Timestamp>,
+    /// When the next hold ends, or ended; `None` when nothing is held.
+    pub end_at: Option<Timestamp>,
 }
 
-/// When the next hold ends; `None` when nothing is held.
-pub async fn next_end(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let end = statements::next_end().bind(connection).one().await?;
-    Ok(end.map(from_column))
+pub async fn look(connection: &Connection, sweeper: Task) -> Result<Look, StoreError> {
+    let row = statements::look()
+        .bind(connection, &sweeper.as_str())
+        .one()
+        .await?;
+    Ok(Look {
+        primary_now: from_column(row.primary_now),
+        beat_at: row.beat_at.map(from_column),
+        end_at: row.end_at.map(from_column),
+    })
+}
+
+/// Writes the end and the extensions of a hold that was extended.
+pub async fn extend(connection: &Connection, extended: &Reservation) -> Result<(), StoreError> {
+    let end = extended.expires_at.unwrap_or(extended.updated_at);
+    let changed = statements::extend()
+        .bind(
+            connection,
+            &to_column(end),
+            &extended.extensions,
+            &to_column(extended.updated_at),
+            &extended.id.as_str(),
+        )
+        .await?;
+    expect_rows("reservations.extend", changed, 1)
+}
+
+/// A time in which nobody could use a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// Holds that had ended by then get nothing.
+    pub since: Timestamp,
+    /// Holds that were made or changed after it get nothing.
+    pub began_by: Timestamp,
+    pub until: Timestamp,
+}
+
+/// Lends the outage's length to up to `limit` holds that it fell into; returns to how many.
+pub async fn lend(connection: &Connection, outage: Outage, limit: i64) -> Result<u64, StoreError> {
+    let parameters = statements::LendParams {
+        since: to_column(outage.since),
+        began: to_column(outage.began_by),
+        now: to_column(outage.until),
+        limit,
+    };
+    Ok(statements::lend().params(connection, &parameters).await?)
 }
 
 /// Up to `limit` holds that ran out, with their concerts, the longest overdue first.

@@ -4,8 +4,6 @@
 
 use std::ops::Deref;
 
-use tokio_postgres::error::{DbError, Severity};
-
 use crate::connection::Connection;
 use crate::error::StoreError;
 use crate::pool::{Lease, Pool};
@@ -36,15 +34,7 @@ impl Transaction {
             self.rollback().await;
             return Err(StoreError::FailedTransaction);
         }
-        self.lease.end("COMMIT").await.map_err(|error| {
-            // Only a plain ERROR is a refusal; a PANIC or a broken connection says nothing.
-            let severity = error.as_db_error().and_then(DbError::parsed_severity);
-            if severity == Some(Severity::Error) {
-                StoreError::from(error)
-            } else {
-                StoreError::unknown(&error)
-            }
-        })
+        self.lease.commit().await
     }
 
     /// Undoes everything. An error here needs no answer: the connection is closed, with the

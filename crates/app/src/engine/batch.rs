@@ -220,6 +220,7 @@ impl<'a> Sale<'a> {
             google_auth: matches!(request.caller, Caller::Customer(_)),
             reserved_at: self.now,
             expires_at: (!total_price.is_zero()).then_some(self.expires_at),
+            extensions: 0,
             created_at: self.now,
             updated_at: self.now,
         })

@@ -1,205 +1,187 @@
 //! A lane: takes what has gathered in its queue, decides it in one transaction, answers, and again.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::id::ConcertId;
 use store::StoreError;
-use store::admission::{CONCERTS_MAX, Desk, Writes};
+use store::admission::{Desk, LockWait, Writes};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::batch::{self, Decided};
-use super::{BATCH_MAX, Shared, WAIT_MAX, Waiting, recovery};
-use crate::reserve::ReserveError;
+use super::failure::{Next, next_step, same};
+use super::pace::Pace;
+use super::queue::{Queue, Woken};
+use super::{Shared, Waiting, recovery};
 
 /// How long a lane without work keeps its connection.
 const LINGER: Duration = Duration::from_millis(100);
-/// How long a concert rests whose row stayed locked by somebody else.
-const PARKED_FOR: Duration = Duration::from_millis(200);
 /// A connection that doesn't answer before its COMMIT was sent is given up; nothing happened.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
 /// A COMMIT that doesn't answer within it is unknown.
 const COMMIT_WITHIN: Duration = Duration::from_secs(2);
+/// So many parts of one batch may fail by their rows before the rest is given up: finding one bad
+/// row among 512 takes ten, and a thousand attempts would hold up everybody behind.
+const FAILED_PARTS_MAX: usize = 64;
 
-/// Requests that are decided together, and whether they were tried before.
-struct Batch {
-    waiting: Vec<Waiting>,
-    is_second_try: bool,
+/// Requests that are decided together.
+pub(super) struct Batch {
+    pub waiting: Vec<Waiting>,
+    pub attempt: Try,
 }
 
-/// Requests for a concert whose row somebody else keeps locked.
-struct Parked {
-    until: Instant,
-    waiting: Vec<Waiting>,
+/// What was tried before with a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Try {
+    First,
+    /// The connection or another transaction was in the way of the first.
+    Second,
+    /// The concert's row was locked by somebody else, and may still be.
+    Parked,
 }
 
 struct Lane {
     shared: Arc<Shared>,
-    queue: mpsc::Receiver<Waiting>,
-    /// Taken from the queue, not yet decided.
-    gathered: VecDeque<Waiting>,
-    parked: HashMap<ConcertId, Parked>,
+    pace: Arc<Pace>,
+    /// The way back in.
+    entrance: mpsc::WeakSender<Waiting>,
+    queue: Queue,
     desk: Option<Desk>,
 }
 
 /// Serves a queue until every sender is gone.
-pub(super) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Waiting>) {
-    let (gathered, parked) = (VecDeque::new(), HashMap::new());
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    pace: Arc<Pace>,
+    entrance: mpsc::WeakSender<Waiting>,
+    arriving: mpsc::Receiver<Waiting>,
+) {
     let mut lane = Lane {
         shared,
-        queue,
-        gathered,
-        parked,
+        pace,
+        entrance,
+        queue: Queue::new(arriving),
         desk: None,
     };
-    while lane.gather().await {
-        let waiting = lane.next_batch();
-        lane.serve(Batch {
-            waiting,
-            is_second_try: false,
-        })
-        .await;
+    loop {
+        let idle_max = if lane.desk.is_some() {
+            LINGER
+        } else {
+            Duration::MAX
+        };
+        match lane.queue.gather(idle_max).await {
+            Woken::Work => {}
+            Woken::Idle => {
+                lane.desk = None;
+                continue;
+            }
+            Woken::End => return,
+        }
+        if let Some(parked) = lane.queue.next_parked() {
+            lane.serve(parked).await;
+        }
+        if let Some(batch) = lane.queue.next_batch() {
+            lane.serve(batch).await;
+        }
     }
 }
 
 impl Lane {
-    /// Waits for work; `false` when there will never be any again.
-    async fn gather(&mut self) -> bool {
-        let mut fresh = Vec::new();
-        while self.gathered.is_empty() && fresh.is_empty() {
-            let due = self.parked.values().map(|parked| parked.until).min();
-            let rest = due.map_or(LINGER, |due| due.saturating_duration_since(Instant::now()));
-            let wait = if self.desk.is_none() && due.is_none() {
-                Duration::MAX
-            } else {
-                rest
-            };
-            match timeout(wait, self.queue.recv_many(&mut fresh, BATCH_MAX)).await {
-                Ok(0) => return false,
-                Ok(_) => {}
-                Err(_) if due.is_some() => break,
-                Err(_) => self.desk = None,
-            }
-        }
-        while fresh.len() < BATCH_MAX
-            && let Ok(waiting) = self.queue.try_recv()
-        {
-            fresh.push(waiting);
-        }
-        self.unpark();
-        self.gathered.extend(fresh);
-        self.refuse_late();
-        true
-    }
-
-    /// Concerts that have rested go to the front: their requests were here before.
-    fn unpark(&mut self) {
-        let now = Instant::now();
-        let due: Vec<ConcertId> = self
-            .parked
-            .iter()
-            .filter(|(_, parked)| parked.until <= now)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in due {
-            let waiting = self
-                .parked
-                .remove(&id)
-                .map(|parked| parked.waiting)
-                .unwrap_or_default();
-            for waiting in waiting.into_iter().rev() {
-                self.gathered.push_front(waiting);
-            }
-        }
-    }
-
-    fn refuse_late(&mut self) {
-        let gathered = std::mem::take(&mut self.gathered);
-        for waiting in gathered {
-            if waiting.since.elapsed() > WAIT_MAX {
-                waiting.answer(Err(ReserveError::Overloaded));
-            } else if let Some(parked) = self.parked.get_mut(&waiting.request.concert_id) {
-                parked.waiting.push(waiting);
-            } else {
-                self.gathered.push_back(waiting);
-            }
-        }
-    }
-
-    /// The next requests that fit into one transaction, in order; the rest stays.
-    fn next_batch(&mut self) -> Vec<Waiting> {
-        let mut concerts: Vec<ConcertId> = Vec::new();
-        let mut batch = Vec::new();
-        while let Some(next) = self.gathered.front() {
-            let id = next.request.concert_id;
-            let is_new = !concerts.contains(&id);
-            if batch.len() >= BATCH_MAX || (is_new && concerts.len() >= CONCERTS_MAX) {
-                break;
-            }
-            if is_new {
-                concerts.push(id);
-            }
-            batch.extend(self.gathered.pop_front());
-        }
-        batch
-    }
-
     /// Decides a batch, in parts where the whole can't be.
     async fn serve(&mut self, batch: Batch) {
         let mut parts = vec![batch];
-        while let Some(part) = parts.pop() {
+        let mut failed = 0;
+        while let Some(mut part) = parts.pop() {
+            part.waiting.retain(|waiting| !waiting.is_abandoned());
             if part.waiting.is_empty() {
                 continue;
             }
-            if let Err((waiting, failure)) = self.attempt(part.waiting).await {
-                parts.extend(self.after_failure(waiting, part.is_second_try, failure));
+            let Err((waiting, failure)) = self.attempt(part.waiting, part.attempt).await else {
+                continue;
+            };
+            failed += 1;
+            if failed > FAILED_PARTS_MAX && failure.is_about_rows() {
+                tracing::error!(error = %failure, "too many requests of a batch can't be written");
+                answer_all(waiting, &failure);
+                continue;
+            }
+            match next_step(waiting, part.attempt, failure) {
+                Next::Try(batches) => parts.extend(batches),
+                Next::Park(id, waiting) => self.queue.park(id, waiting),
+                Next::Answered => {}
             }
         }
     }
 
     /// One transaction. On failure nothing happened, and the requests come back.
-    async fn attempt(&mut self, waiting: Vec<Waiting>) -> Result<(), (Vec<Waiting>, StoreError)> {
-        metrics::histogram!("stagedoor_admission_batch_size").record(size(&waiting));
-        let started = Instant::now();
-        for request in &waiting {
-            metrics::histogram!("stagedoor_admission_wait_seconds")
-                .record(started.duration_since(request.since));
-        }
+    async fn attempt(
+        &mut self,
+        waiting: Vec<Waiting>,
+        attempt: Try,
+    ) -> Result<(), (Vec<Waiting>, StoreError)> {
         let desk = match self.desk.take().filter(Desk::is_sound) {
             Some(desk) => desk,
             None => match Desk::open(&self.shared.pool).await {
                 Ok(desk) => desk,
-                Err(error) => return Err((waiting, error)),
+                Err(error) => {
+                    self.close(waiting, &error);
+                    return Ok(());
+                }
             },
         };
-        let (decided, returns) = match timeout(ANSWER_WITHIN, self.decide(&desk, &waiting)).await {
+        let (size, started) = (waiting.len(), Instant::now());
+        let outcome = self.transact(desk, waiting, attempt).await;
+        self.pace.learn(size, started.elapsed());
+        outcome
+    }
+
+    async fn transact(
+        &mut self,
+        desk: Desk,
+        waiting: Vec<Waiting>,
+        attempt: Try,
+    ) -> Result<(), (Vec<Waiting>, StoreError)> {
+        measure(&waiting);
+        let lock_wait = if attempt == Try::Parked {
+            LockWait::Short
+        } else {
+            LockWait::Full
+        };
+        let decide = self.decide(&desk, lock_wait, &waiting);
+        let (decided, returns) = match timeout(ANSWER_WITHIN, decide).await {
             Ok(Ok(decided)) => decided,
             Ok(Err(error)) => {
-                desk.rollback_if_sound().await;
-                self.desk = Some(desk);
+                self.undo(desk).await;
                 return Err((waiting, error));
             }
             Err(_) => return Err((waiting, unanswered())),
         };
         if decided.admissions.is_empty() {
-            desk.rollback().await;
-            self.finish(desk, waiting, decided, &returns);
+            // Nothing was written, so the answers needn't wait for the end of the transaction.
+            self.finish(waiting, decided, &returns);
+            self.undo(desk).await;
             return Ok(());
         }
+        let started = Instant::now();
         let committed = timeout(COMMIT_WITHIN, desk.commit(&decided.writes())).await;
         metrics::histogram!("stagedoor_admission_commit_seconds").record(started.elapsed());
         match committed {
-            Ok(Ok(())) => self.finish(desk, waiting, decided, &returns),
+            Ok(Ok(())) => {
+                self.finish(waiting, decided, &returns);
+                self.desk = Some(desk);
+            }
             Ok(Err(StoreError::OutcomeUnknown(_))) | Err(_) => {
                 tokio::spawn(recovery::resolve(
                     Arc::clone(&self.shared),
+                    self.entrance.clone(),
                     waiting,
                     decided,
                 ));
             }
             Ok(Err(error)) => {
+                // Its COMMIT rolled back, so the connection is free again.
                 self.desk = Some(desk);
                 return Err((waiting, error));
             }
@@ -207,10 +189,18 @@ impl Lane {
         Ok(())
     }
 
+    /// Ends a transaction that has written nothing; a connection that can't is given up.
+    async fn undo(&mut self, desk: Desk) {
+        if timeout(ANSWER_WITHIN, desk.rollback()).await.is_ok() && desk.is_sound() {
+            self.desk = Some(desk);
+        }
+    }
+
     /// Locks, looks up and decides; also how often tickets had come back before.
     async fn decide(
         &self,
         desk: &Desk,
+        lock_wait: LockWait,
         waiting: &[Waiting],
     ) -> Result<(Decided, HashMap<ConcertId, u64>), StoreError> {
         let mut concerts: Vec<ConcertId> = waiting
@@ -223,7 +213,7 @@ impl Lane {
             .iter()
             .map(|id| (*id, self.shared.notes.returns(*id)))
             .collect();
-        let locked = desk.lock(&concerts).await?;
+        let locked = desk.lock(&concerts, lock_wait).await?;
         let answers = desk.ask(&batch::questions(waiting)).await?;
         Ok((
             batch::decide(&self.shared, waiting, &locked, &answers),
@@ -232,112 +222,35 @@ impl Lane {
     }
 
     /// Notes what is left, and lets the answers leave.
-    fn finish(
-        &mut self,
-        desk: Desk,
-        waiting: Vec<Waiting>,
-        decided: Decided,
-        returns: &HashMap<ConcertId, u64>,
-    ) {
+    fn finish(&self, waiting: Vec<Waiting>, decided: Decided, returns: &HashMap<ConcertId, u64>) {
+        self.shared.live.sells();
         for (id, left) in &decided.left {
             let returns = returns.get(id).copied().unwrap_or(0);
             self.shared.notes.make(*id, *left, returns);
         }
+        for (id, _) in &decided.taken {
+            self.shared.live.changed(*id);
+        }
         for (waiting, outcome) in waiting.into_iter().zip(decided.into_outcomes()) {
             waiting.answer(outcome);
         }
-        self.desk = Some(desk);
     }
 
-    /// What to try next with requests whose transaction failed.
-    fn after_failure(
-        &mut self,
-        waiting: Vec<Waiting>,
-        is_second_try: bool,
-        failure: StoreError,
-    ) -> Vec<Batch> {
-        match failure {
-            StoreError::LockTimeout => self.park_or_split(waiting),
-            // Somebody else was faster with a key or an id, or the connection was gone: the second
-            // try sees what the first could not.
-            StoreError::Conflict | StoreError::Unavailable(_) if !is_second_try => {
-                vec![Batch {
-                    waiting,
-                    is_second_try: true,
-                }]
-            }
-            StoreError::Constraint { ref name } if name.ends_with("_pkey") && !is_second_try => {
-                vec![Batch {
-                    waiting,
-                    is_second_try: true,
-                }]
-            }
-            StoreError::Unavailable(_) | StoreError::PoolExhausted => {
-                tracing::warn!(error = %failure, requests = waiting.len(), "a batch was not decided");
-                for waiting in waiting {
-                    waiting.answer(Err(again(&failure)));
-                }
-                Vec::new()
-            }
-            failure => halve(waiting, failure),
-        }
-    }
-
-    /// Several concerts are tried one by one; a single one rests until its row may be free.
-    fn park_or_split(&mut self, waiting: Vec<Waiting>) -> Vec<Batch> {
-        let mut by_concert: Vec<(ConcertId, Vec<Waiting>)> = Vec::new();
-        for waiting in waiting {
-            let id = waiting.request.concert_id;
-            match by_concert.iter_mut().find(|(concert, _)| *concert == id) {
-                Some((_, together)) => together.push(waiting),
-                None => by_concert.push((id, vec![waiting])),
-            }
-        }
-        if let [(id, _)] = by_concert[..] {
-            let waiting = by_concert
-                .pop()
-                .map(|(_, waiting)| waiting)
-                .unwrap_or_default();
-            tracing::warn!(
-                concert_id = id.get(),
-                "the concert's row stays locked by somebody else"
-            );
-            self.parked.insert(
-                id,
-                Parked {
-                    until: Instant::now() + PARKED_FOR,
-                    waiting,
-                },
-            );
-            return Vec::new();
-        }
-        let parts = by_concert.into_iter().rev();
-        parts
-            .map(|(_, waiting)| Batch {
-                waiting,
-                is_second_try: false,
-            })
-            .collect()
+    /// No connection could be had for as long as anybody may wait for one: that is the answer for
+    /// all who came meanwhile, too. The next to come finds out anew.
+    fn close(&mut self, waiting: Vec<Waiting>, failure: &StoreError) {
+        let behind = self.queue.take_all();
+        let requests = waiting.len() + behind.len();
+        tracing::warn!(error = %failure, requests, "nothing can be decided");
+        answer_all(waiting, failure);
+        answer_all(behind, failure);
     }
 }
 
-/// One bad row must not spoil its batch: halves are tried until the culprit is alone.
-fn halve(mut waiting: Vec<Waiting>, failure: StoreError) -> Vec<Batch> {
-    if waiting.len() == 1 {
-        tracing::error!(error = %failure, "a request can't be written");
-        if let Some(culprit) = waiting.pop() {
-            culprit.answer(Err(ReserveError::Store(failure)));
-        }
-        return Vec::new();
+fn answer_all(waiting: Vec<Waiting>, failure: &StoreError) {
+    for waiting in waiting {
+        waiting.answer(Err(same(failure)));
     }
-    let second = waiting.split_off(waiting.len() / 2);
-    // The last one is tried first.
-    [second, waiting]
-        .map(|waiting| Batch {
-            waiting,
-            is_second_try: false,
-        })
-        .into()
 }
 
 impl Decided {
@@ -352,14 +265,6 @@ impl Decided {
     }
 }
 
-/// The same failure for another request of the batch.
-fn again(failure: &StoreError) -> ReserveError {
-    match failure {
-        StoreError::PoolExhausted => ReserveError::Overloaded,
-        failure => ReserveError::Store(StoreError::Unavailable(failure.to_string())),
-    }
-}
-
 fn unanswered() -> StoreError {
     StoreError::Unavailable("the database did not answer in time".to_owned())
 }
@@ -368,6 +273,10 @@ fn unanswered() -> StoreError {
     clippy::cast_precision_loss,
     reason = "a batch has at most some hundred requests"
 )]
-fn size(waiting: &[Waiting]) -> f64 {
-    waiting.len() as f64
+fn measure(waiting: &[Waiting]) {
+    metrics::histogram!("stagedoor_admission_batch_size").record(waiting.len() as f64);
+    let wait = metrics::histogram!("stagedoor_admission_wait_seconds");
+    for request in waiting {
+        wait.record(request.since.elapsed());
+    }
 }

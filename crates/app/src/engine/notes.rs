@@ -54,6 +54,7 @@ impl Notes {
             returns: 0,
         });
         note.left = None;
+        note.made = Instant::now();
         note.returns += 1;
     }
 

@@ -10,17 +10,24 @@ use std::time::{Duration, Instant};
 use domain::id::ConcertId;
 use store::StoreError;
 use store::admission::Desk;
+use tokio::sync::mpsc;
 
 use super::batch::Decided;
-use super::{Shared, Waiting};
+use super::{Shared, WAIT_MAX, Waiting};
 use crate::reserve::ReserveError;
 
 /// Until then a request can be told the truth in time; after it, its retry will be.
 const RESOLVE_WITHIN: Duration = Duration::from_millis(2500);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Finds out whether a batch was committed, and answers its requests.
-pub(super) async fn resolve(shared: Arc<Shared>, waiting: Vec<Waiting>, decided: Decided) {
+/// Finds out whether a batch was committed, and answers its requests; what didn't happen is tried
+/// again by way of `queue` while there is time.
+pub(super) async fn resolve(
+    shared: Arc<Shared>,
+    queue: mpsc::WeakSender<Waiting>,
+    waiting: Vec<Waiting>,
+    decided: Decided,
+) {
     let started = Instant::now();
     let requests = waiting.len();
     let happened = loop {
@@ -44,13 +51,26 @@ pub(super) async fn resolve(shared: Arc<Shared>, waiting: Vec<Waiting>, decided:
                 waiting.answer(outcome);
             }
         }
-        Some(false) => {
-            let gone = "the connection broke before the commit";
-            answer_all(waiting, || StoreError::Unavailable(gone.to_owned()));
-        }
+        Some(false) => try_again(&queue, waiting),
         None => {
             let late = "the database did not say in time";
             answer_all(waiting, || StoreError::OutcomeUnknown(late.to_owned()));
+        }
+    }
+}
+
+fn try_again(queue: &mpsc::WeakSender<Waiting>, waiting: Vec<Waiting>) {
+    let gone = || StoreError::Unavailable("the connection broke before the commit".to_owned());
+    let (in_time, late): (Vec<_>, Vec<_>) = waiting
+        .into_iter()
+        .partition(|waiting| waiting.since.elapsed() < WAIT_MAX);
+    answer_all(late, gone);
+    let Some(queue) = queue.upgrade() else {
+        return answer_all(in_time, gone);
+    };
+    for waiting in in_time {
+        if let Err(refused) = queue.try_send(waiting) {
+            answer_all(vec![refused.into_inner()], gone);
         }
     }
 }

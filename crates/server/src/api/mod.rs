@@ -6,5 +6,6 @@ pub mod body;
 pub mod concerts;
 pub mod cursor;
 pub mod document;
+pub mod live;
 pub mod model;
 pub mod reservations;

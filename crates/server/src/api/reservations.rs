@@ -1,9 +1,9 @@
-//! `/reservations`: reserve, show, cancel.
+//! `/reservations`: reserve, show, extend, cancel.
 
 use app::access::Holder;
 use app::idempotency::{Caller, IdempotencyKey};
 use app::reserve::{self, ReserveRequest};
-use app::{App, cancel as cancelling, reservations};
+use app::{App, cancel as cancelling, extend as extending, reservations};
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -123,6 +123,32 @@ pub async fn cancel(
     Bearer(holder): Bearer,
 ) -> Result<Json<ReservationBody>, Problem> {
     let reservation = cancelling::cancel(&app, holder).await?;
+    Ok(Json(ReservationBody::new(
+        reservation,
+        app.settings().currency,
+    )))
+}
+
+/// Extend a hold
+///
+/// It ends one hold time from now, at most ten times. The answer to the first request, if it is
+/// repeated with its `Idempotency-Key`, still shows the first end.
+#[utoipa::path(
+    post, path = "/reservations/{id}/extend", tag = "reservations", operation_id = "extendReservation",
+    params(("id" = String, Path, description = "The reservation's id")),
+    security(("access_token" = [])),
+    responses(
+        (status = 200, body = ReservationBody, description = "The reservation with its new `expires_at`"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`reservation_expired`; `invalid_state`: not held, or extended ten times already"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn extend(
+    State(app): State<App>,
+    Bearer(holder): Bearer,
+) -> Result<Json<ReservationBody>, Problem> {
+    let reservation = extending::extend(&app, holder).await?;
     Ok(Json(ReservationBody::new(
         reservation,
         app.settings().currency,

@@ -157,6 +157,7 @@ async fn database(app: &App) -> Vec<Finding> {
     findings.push(schema(app).await);
     findings.push(inventory(app).await);
     findings.push(clock(app).await);
+    findings.push(jobs(app).await);
     findings
 }
 
@@ -206,6 +207,19 @@ async fn clock(app: &App) -> Finding {
         }
         Ok(_) => Finding::good("clock", "this machine's clock agrees with the database's"),
         Err(error) => unreadable("clock", &error),
+    }
+}
+
+async fn jobs(app: &App) -> Finding {
+    match app::jobs::count_dead(app).await {
+        Ok(0) => Finding::good("jobs", "no background job was given up"),
+        Ok(dead) => {
+            let mend = "read their errors (SELECT id, task, last_error FROM jobs WHERE status = \
+                        'dead'), mend the cause, and do by hand what they should have done";
+            let detail = format!("{dead} background jobs were given up");
+            Finding::new("jobs", Severity::Warning, detail, mend)
+        }
+        Err(error) => unreadable("jobs", &error),
     }
 }
 

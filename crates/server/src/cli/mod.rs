@@ -22,7 +22,9 @@ mod man;
 pub mod migrate;
 pub mod openapi;
 pub mod rush;
+pub mod seed;
 pub mod serve;
+pub mod worker;
 
 /// Sell concert tickets without ever selling a seat twice.
 #[derive(Debug, Parser)]
@@ -55,14 +57,25 @@ every value and who set it.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run shop and API
+    /// Run shop, API and background jobs
     #[command(
-        long_about = "Run shop and API in one process until it gets SIGTERM or SIGINT.\n\n\
+        long_about = "Run shop, API and background jobs in one process until it gets SIGTERM or \
+            SIGINT.\n\n\
             Refuses to start when the database's schema is not current, when its login owns \
             tables or is a superuser, and, in production, when the configuration is unsafe.",
         after_long_help = "Example:\n  stagedoor serve --listen 0.0.0.0:8080"
     )]
     Serve(ServeArgs),
+
+    /// Run background jobs only
+    #[command(
+        long_about = "Run background jobs only, until it gets SIGTERM or SIGINT: mail and other \
+            effects, holds that ran out, and what is too old to keep.\n\n\
+            For servers that run with `serve --no-jobs`; any number of workers may run. It \
+            refuses to start for the same reasons as `serve`, and answers only /metrics.",
+        after_long_help = "Example:\n  stagedoor worker --metrics-listen 127.0.0.1:9465"
+    )]
+    Worker(WorkerArgs),
 
     #[command(
         about = "Try everything: private PostgreSQL, sample concerts, shop and API",
@@ -94,6 +107,15 @@ pub enum Command {
     /// List, import or export concerts
     #[command(subcommand)]
     Concert(ConcertCommand),
+
+    /// Make up concerts and reservations, for measuring
+    #[command(
+        long_about = "Make up concerts and reservations, for measuring: a year of sales, as the \
+            owner that DATABASE_OWNER_URL names, in one transaction.\n\n\
+            They look like real ones and stay until the database is dropped; production refuses.",
+        after_long_help = "Example:\n  stagedoor seed --concerts 500 --reservations 5000000"
+    )]
+    Seed(SeedArgs),
 
     /// Show, check or explain the configuration
     #[command(subcommand)]
@@ -149,6 +171,12 @@ pub struct ServeArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct WorkerArgs {
+    #[command(flatten)]
+    pub metrics: MetricsAddressArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct DemoArgs {
     #[command(flatten)]
     pub addresses: AddressArgs,
@@ -161,6 +189,13 @@ pub struct AddressArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
 
+    #[command(flatten)]
+    pub metrics: MetricsAddressArgs,
+}
+
+/// The flag of every command that serves metrics.
+#[derive(Debug, Args)]
+pub struct MetricsAddressArgs {
     /// Where the metrics are read, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_listen: Option<String>,
@@ -171,6 +206,20 @@ pub struct MigrateArgs {
     /// Only say whether the schema is current
     #[arg(long)]
     pub check: bool,
+
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SeedArgs {
+    /// How many concerts, 1 to 100,000
+    #[arg(long, value_name = "N")]
+    pub concerts: u32,
+
+    /// How many reservations, at most 100,000 for each concert
+    #[arg(long, value_name = "N")]
+    pub reservations: u64,
 
     #[command(flatten)]
     pub report: ReportArgs,
@@ -372,6 +421,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
     let overrides = overrides(&cli);
     match cli.command {
         Command::Serve(args) => serve::run(load(&overrides, Verbosity::Configured)?, args).await,
+        Command::Worker(_) => worker::run(load(&overrides, Verbosity::Configured)?).await,
         Command::Demo(args) => demo::run(load(&overrides, Verbosity::Configured)?, args).await,
         Command::Migrate(args) => migrate::run(load(&overrides, Verbosity::Quiet)?, args).await,
         Command::Doctor(args) => doctor::run(load(&overrides, Verbosity::Quiet)?, args).await,
@@ -379,6 +429,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
             concert::run(load(&overrides, Verbosity::Quiet)?, command).await
         }
         Command::Rush(args) => rush::run(load(&overrides, Verbosity::Quiet)?, *args).await,
+        Command::Seed(args) => seed::run(load(&overrides, Verbosity::Silent)?, args).await,
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(&overrides, &command),
         Command::Completions { shell } => completions::run(shell),
@@ -394,19 +445,15 @@ fn load(overrides: &Overrides, verbosity: Verbosity) -> Result<Config, CliError>
 
 fn overrides(cli: &Cli) -> Overrides {
     let mut set = cli.set.clone();
-    let addresses = match &cli.command {
-        Command::Serve(args) => Some(&args.addresses),
-        Command::Demo(args) => Some(&args.addresses),
-        _ => None,
-    };
-    if let Some(addresses) = addresses {
-        let flags = [
-            ("listen", &addresses.listen),
-            ("metrics_listen", &addresses.metrics_listen),
-        ];
-        for (key, flag) in flags {
-            set.extend(flag.clone().map(|value| (key.to_owned(), value)));
+    let (listen, metrics_listen) = match &cli.command {
+        Command::Serve(ServeArgs { addresses, .. }) | Command::Demo(DemoArgs { addresses }) => {
+            (&addresses.listen, &addresses.metrics.metrics_listen)
         }
+        Command::Worker(args) => (&None, &args.metrics.metrics_listen),
+        _ => (&None, &None),
+    };
+    for (key, flag) in [("listen", listen), ("metrics_listen", metrics_listen)] {
+        set.extend(flag.clone().map(|value| (key.to_owned(), value)));
     }
     Overrides {
         file: cli.config.clone(),

@@ -9,18 +9,7 @@ use crate::config::{Config, Severity, findings_without_effect, production_findin
 use crate::serve::{self, Jobs, Listeners, StartError};
 
 pub async fn run(config: Config, args: ServeArgs) -> Result<(), CliError> {
-    refuse_unsafe(&config)?;
-    let url = config.require_database_url()?.clone();
-    if config.database.run_migrations
-        && let Some(owner) = &config.database.owner_url
-    {
-        migrate::migrate(owner.reveal(), &migrate_command::logins(&config))
-            .await
-            .map_err(|error| CliError::failed("can't migrate the database", &error))?;
-    }
-    let app = serve::open_app(&config, url.reveal())
-        .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
-    refuse_unfit(&app).await?;
+    let app = open_fit(&config).await?;
     let jobs = if args.no_jobs {
         Jobs::Elsewhere
     } else {
@@ -32,6 +21,24 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<(), CliError> {
     wait_for_stop().await?;
     running.stop().await;
     Ok(())
+}
+
+/// The product for a process that stays: refuses what is unsafe, migrates where that is wished,
+/// and refuses an unfit database.
+pub(crate) async fn open_fit(config: &Config) -> Result<App, CliError> {
+    refuse_unsafe(config)?;
+    let url = config.require_database_url()?.clone();
+    if config.database.run_migrations
+        && let Some(owner) = &config.database.owner_url
+    {
+        migrate::migrate(owner.reveal(), &migrate_command::logins(config))
+            .await
+            .map_err(|error| CliError::failed("can't migrate the database", &error))?;
+    }
+    let app = serve::open_app(config, url.reveal())
+        .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+    refuse_unfit(&app).await?;
+    Ok(app)
 }
 
 /// Takes both addresses, or says which one can't be had.

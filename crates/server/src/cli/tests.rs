@@ -40,6 +40,8 @@ fn every_command_of_the_contract_parses() {
     for line in [
         "serve",
         "serve --no-jobs --listen 0.0.0.0:1 --metrics-listen 0.0.0.0:2",
+        "worker",
+        "worker --metrics-listen 0.0.0.0:2",
         "demo --listen 0.0.0.0:1",
         "migrate",
         "migrate --check --json",
@@ -48,6 +50,7 @@ fn every_command_of_the_contract_parses() {
         "concert import season.csv --json",
         "concert export --json",
         "concert export --format csv",
+        "seed --concerts 5 --reservations 100 --json",
         "config print --json",
         "config check --json",
         "config template",
@@ -71,6 +74,12 @@ fn wrong_usage_exits_with_two() {
         "",
         "sell",
         "serve --jobs",
+        "worker --listen 0.0.0.0:1",
+        "worker --no-jobs",
+        "seed",
+        "seed --concerts 5",
+        "seed --concerts many --reservations 1",
+        "seed --concerts -1 --reservations 1",
         "config",
         "doctor --set hold_ttl",
         "rush --concert 3",
@@ -145,6 +154,7 @@ fn the_manual_covers_every_command() {
     for title in [
         "stagedoor ",
         "stagedoor-serve ",
+        "stagedoor-worker ",
         "stagedoor-concert-import ",
         "stagedoor-man ",
     ] {

@@ -5,13 +5,15 @@
 use std::time::Duration;
 
 use app::cancel::CancelError;
+use app::extend::ExtendError;
 use app::reserve::ReserveError;
 use axum::response::{IntoResponse, Response};
 use domain::allotment::Refusal;
-use domain::reservation::TransitionError;
+use domain::reservation::{EXTENSIONS_MAX, TransitionError};
 use http::StatusCode;
 use store::StoreError;
 
+use super::feed::WatchError;
 use super::fields::FieldError;
 
 /// How long a client should wait when the database is away or busy.
@@ -289,10 +291,37 @@ impl From<TransitionError> for Problem {
                 Code::ReservationExpired,
                 "The hold has run out and its tickets are on sale again. Reserve anew.",
             ),
+            TransitionError::NoMoreExtensions => Self::new(
+                Code::InvalidState,
+                format!(
+                    "This hold was extended {EXTENSIONS_MAX} times, which is the most. It stays \
+                     until its `expires_at`."
+                ),
+            ),
             TransitionError::InvalidState { status } => Self::new(
                 Code::InvalidState,
                 format!("This isn't possible, because the reservation is {status}."),
             ),
+        }
+    }
+}
+
+impl From<WatchError> for Problem {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::UnknownConcert => Self::not_found(),
+            WatchError::Full => Self::overloaded(),
+            WatchError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExtendError> for Problem {
+    fn from(error: ExtendError) -> Self {
+        match error {
+            ExtendError::NotFound => Self::not_found(),
+            ExtendError::Transition(error) => error.into(),
+            ExtendError::Store(error) => error.into(),
         }
     }
 }

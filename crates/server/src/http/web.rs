@@ -6,6 +6,7 @@ use app::App;
 use axum::extract::FromRef;
 use ipnet::IpNet;
 
+use super::feed::Feeds;
 use super::page::Site;
 
 /// The state of the router. Cheap to clone.
@@ -15,6 +16,8 @@ pub struct Web {
     pub site: Arc<Site>,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// Who watches which concert.
+    pub feeds: Feeds,
 }
 
 impl Web {
@@ -27,6 +30,12 @@ impl Web {
 impl FromRef<Web> for App {
     fn from_ref(web: &Web) -> Self {
         web.app.clone()
+    }
+}
+
+impl FromRef<Web> for Feeds {
+    fn from_ref(web: &Web) -> Self {
+        web.feeds.clone()
     }
 }
 

@@ -80,6 +80,7 @@ fn reservation(status: ReservationStatus, minutes: i64) -> Reservation {
         google_auth: false,
         reserved_at: now(),
         expires_at: Some(now() + minutes.minutes()),
+        extensions: 0,
         created_at: now(),
         updated_at: now(),
     }

@@ -17,6 +17,7 @@ use crate::support::{APP, OWNER, PASSWORD, TestDatabase, cluster, connect};
 
 mod concert;
 mod demo;
+mod seed;
 
 /// `serve` finishes what is under way within ten seconds of a signal.
 const STOPS_WITHIN: Duration = Duration::from_secs(12);

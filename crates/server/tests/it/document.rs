@@ -18,11 +18,13 @@ type Call = (&'static str, &'static str);
 
 const LIST: Call = ("get", "/concerts");
 const SHOW: Call = ("get", "/concerts/{id}");
+const WATCH: Call = ("get", "/concerts/{id}/live");
 const FIND: Call = ("get", "/reservations/{id}");
 const RESERVE: Call = ("post", "/reservations");
+const EXTEND: Call = ("post", "/reservations/{id}/extend");
 const CANCEL: Call = ("post", "/reservations/{id}/cancel");
 /// The calls of the API, as the router has them.
-const CALLS: [Call; 5] = [LIST, SHOW, FIND, RESERVE, CANCEL];
+const CALLS: [Call; 7] = [LIST, SHOW, WATCH, FIND, RESERVE, CANCEL, EXTEND];
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];
@@ -83,10 +85,10 @@ async fn the_document_is_well_formed() {
                 !text(&response["description"]).is_empty(),
                 "{name}: no description"
             );
-            let media_type = if status.starts_with('2') {
-                "application/json"
-            } else {
-                "application/problem+json"
+            let media_type = match (status.as_str(), path.ends_with("/live")) {
+                ("200", true) => "text/event-stream",
+                ("200" | "201", false) => "application/json",
+                _ => "application/problem+json",
             };
             let content = members(&response["content"]);
             let is_typed = content.iter().all(|(key, _)| key == media_type);
@@ -214,6 +216,10 @@ async fn real_answers_fit_the_document() {
             let found = app.with_token(Method::GET, reservation, "").send().await;
             check(FIND, found.unwrap(), 200).await;
         }
+        for (reservation, status) in [(&held, 200), (&confirmed, 409)] {
+            let extended = app.with_token(Method::POST, reservation, "/extend").send();
+            check(EXTEND, extended.await.unwrap(), status).await;
+        }
         for status in [200, 409] {
             let cancelled = app.with_token(Method::POST, &held, "/cancel").send().await;
             check(CANCEL, cancelled.unwrap(), status).await;
@@ -236,10 +242,14 @@ async fn refusals_fit_the_document() {
         let few = app.plant(few).await;
         check(LIST, app.get("/api/v1/concerts?limit=0").await, 422).await;
         check(SHOW, app.get("/api/v1/concerts/999999").await, 404).await;
+        let unknown = "/api/v1/concerts/999999/live";
+        check(WATCH, app.get(unknown).await, 404).await;
         let unknown = "/api/v1/reservations/RES1-00000000";
         check(FIND, app.get(unknown).await, 404).await;
         let cancel = app.request(Method::POST, &format!("{unknown}/cancel"));
         check(CANCEL, cancel.send().await.unwrap(), 404).await;
+        let extend = app.request(Method::POST, &format!("{unknown}/extend"));
+        check(EXTEND, extend.send().await.unwrap(), 404).await;
         // Not enough of them, over the limit, and no such concert.
         for (concert, quantity, status) in [(few, 2, 409), (few, 11, 409), (999_999, 1, 404)] {
             let refused = app.reserve(concert, quantity, "som").send().await;

@@ -1,13 +1,14 @@
 //! Holds that nobody pays come back on sale.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use app::expire;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::support::program::Program;
 use crate::support::wait::{LIMIT, eventually};
-use crate::support::{NewConcert, TestApp};
+use crate::support::{NewConcert, TestApp, TestDatabase, plant_ten_tickets};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_given_back_once_its_time_is_over() {
@@ -22,16 +23,19 @@ async fn a_hold_is_given_back_once_its_time_is_over() {
         app.reserved(free, 2, "som").await;
         app.clock.advance(Duration::from_mins(5));
         app.reserved(concert, 1, "dao").await;
-        assert_eq!(expire::sweep(&app.app).await.unwrap(), 0);
+        let swept = expire::sweep(&app.app).await.unwrap();
+        assert_eq!((swept.expired, swept.lent), (0, 0));
 
-        app.clock.advance(Duration::from_mins(5));
+        app.pass(Duration::from_mins(5)).await;
         let sweeps = (0..8).map(|_| {
             let app = app.app.clone();
             tokio::spawn(async move { expire::sweep(&app).await.unwrap() })
         });
         let mut expired = 0;
         for sweep in sweeps.collect::<Vec<_>>() {
-            expired += sweep.await.unwrap();
+            let swept = sweep.await.unwrap();
+            assert_eq!(swept.returned.len(), swept.expired, "for one concert");
+            expired += swept.expired;
         }
         assert_eq!(expired, 1, "once, however many sweep");
         assert_eq!(app.available(concert).await, 99);
@@ -70,14 +74,16 @@ async fn sweeping_beside_buyers_who_cancel_never_gives_tickets_back_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_waits_for_a_concert_has_locked_no_reservation() {
-    TestApp::run(async |app| {
+    let test = TestApp::run(async |app| {
         let concert = app.plant(NewConcert::default()).await;
         let held = app.reserved(concert, 1, "som").await;
-        let cancel = app.with_token(Method::POST, &held, "/cancel");
-        let status = behind_the_concert(app, concert, &held, async move {
-            cancel.send().await.unwrap().status().as_u16()
-        });
-        assert_eq!(status.await, 200);
+        for change in ["/extend", "/cancel"] {
+            let change = app.with_token(Method::POST, &held, change);
+            let status = behind_the_concert(app, concert, &held, async move {
+                change.send().await.unwrap().status().as_u16()
+            });
+            assert_eq!(status.await, 200);
+        }
 
         let held = app.reserved(concert, 1, "dao").await;
         app.clock.advance(Duration::from_mins(10));
@@ -85,9 +91,97 @@ async fn whoever_waits_for_a_concert_has_locked_no_reservation() {
         let swept = behind_the_concert(app, concert, &held, async move {
             expire::sweep(&sweeping).await.unwrap()
         });
-        assert_eq!(swept.await, 1);
+        assert_eq!(swept.await.expired, 1);
+    });
+    // Large, for it has the whole of two conversations.
+    Box::pin(test).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_refused_gets_the_tickets_the_moment_they_come_back() {
+    TestApp::run(async |app| {
+        let last = NewConcert {
+            tickets: 1,
+            ..NewConcert::default()
+        };
+        let concert = app.plant(last).await;
+        for buyer in ["som", "dao"] {
+            let held = app.reserved(concert, 1, buyer).await;
+            let refused = app.reserve(concert, 1, "mai").send().await.unwrap();
+            assert_eq!(refused.status(), 409);
+            if buyer == "som" {
+                let cancel = app.with_token(Method::POST, &held, "/cancel");
+                assert_eq!(cancel.send().await.unwrap().status(), 200);
+            } else {
+                app.clock.advance(Duration::from_mins(10));
+                let swept = expire::sweep(&app.app).await.unwrap();
+                let ids: Vec<i32> = swept.returned.iter().map(|id| id.get()).collect();
+                assert_eq!((swept.expired, ids), (1, vec![concert]));
+            }
+        }
+        app.reserved(concert, 1, "mai").await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn very_many_holds_that_end_together_are_swept_without_a_rest() {
+    TestApp::run(async |app| {
+        let many = NewConcert {
+            tickets: 20_000,
+            ..NewConcert::default()
+        };
+        let concert = app.plant(many).await;
+        app.plant_holds(concert, 10_000, Duration::from_mins(10))
+            .await;
+        app.clock.advance(Duration::from_mins(10));
+        let (begun, mut expired) = (Instant::now(), 0);
+        while expired < 10_000 {
+            let swept = expire::sweep(&app.app).await.unwrap();
+            assert!(swept.expired > 0);
+            expired += swept.expired;
+            assert_eq!(swept.rest.is_zero(), swept.expired == 500);
+        }
+        eprintln!("10,000 holds swept in {:?}", begun.elapsed());
+        assert_eq!(app.available(concert).await, 20_000);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_gives_back_what_is_not_paid_within_two_seconds_of_its_end() {
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    let concert = plant_ten_tickets(&postgres).await;
+    let served = Program::on(&database, &["serve"])
+        .env("STAGEDOOR_LISTEN", "127.0.0.1:0")
+        .env("STAGEDOOR_METRICS_LISTEN", "127.0.0.1:0")
+        .env("STAGEDOOR_HOLD_TTL", "1s")
+        .start("stagedoor listens on http://")
+        .await;
+    let url = format!("{}/api/v1/reservations", served.site());
+    for buyer in 0..3 {
+        let wish = json!({
+            "concert_id": concert,
+            "quantity": 10,
+            "customer_name": "Som",
+            "customer_email": format!("{buyer}@example.com"),
+        });
+        let sent = reqwest::Client::new().post(&url).json(&wish).send();
+        assert_eq!(sent.await.unwrap().status(), 201);
+        let late =
+            "SELECT extract(epoch FROM (now() AT TIME ZONE 'utc') - max(expires_at))::float8,
+                           (SELECT available_tickets FROM concerts)
+                    FROM reservations";
+        let returned = async || {
+            let row = postgres.query_one(late, &[]).await.unwrap();
+            let (late, available): (f64, i32) = (row.get(0), row.get(1));
+            assert!(late < 2.0 || available == 10, "{late} s after the end");
+            available == 10
+        };
+        let waited = eventually("the tickets are back", LIMIT, returned).await;
+        eprintln!("back {waited:?} after the sale of a hold of one second");
+    }
 }
 
 /// Runs `work` while somebody else has the concert's row, and looks whether it has locked the

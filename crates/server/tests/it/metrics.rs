@@ -158,11 +158,11 @@ async fn figures_move_as_requests_come() {
         assert_near(moved(&series), count, &series);
     }
     // The one over the order's limit asks the database too: its key may be from before the limit.
-    for (statement, count) in [("concerts.lock", 8.0), ("COMMIT", 2.0)] {
+    for (statement, count) in [("admission.lock_concerts", 8.0), ("COMMIT", 2.0)] {
         let series = format!("stagedoor_query_duration_seconds_count{{statement=\"{statement}\"}}");
         assert_near(moved(&series), count, &series);
     }
-    assert!(moved("stagedoor_pool_wait_seconds_count{pool=\"writer\"}") >= 9.0);
+    assert!(moved("stagedoor_pool_wait_seconds_count{pool=\"writer\"}") >= 3.0);
     check_labels(&after);
 }
 
@@ -183,7 +183,7 @@ async fn slow_statements_and_lost_connections_are_counted() {
     };
     let (status, ()) = tokio::join!(shop.reserve(shop.concert, 1, "slow"), release);
     assert_eq!(status, 201);
-    let slow = "stagedoor_slow_queries_total{statement=\"concerts.lock\"}";
+    let slow = "stagedoor_slow_queries_total{statement=\"admission.lock_concerts\"}";
     assert_near(shop.metrics().await[slow], 1.0, slow);
     let is_idle = async || {
         let metrics = shop.metrics().await;
@@ -339,7 +339,10 @@ fn check_histograms(samples: &BTreeMap<String, f64>) {
         };
         let bucket = samples.iter().find(|(other, _)| {
             other.split_once("_bucket{").is_some_and(|(family, rest)| {
-                let rest = rest.replace("le=\"+Inf\",", "").replace(",le=\"+Inf\"", "");
+                let forms = ["le=\"+Inf\",", ",le=\"+Inf\"", "le=\"+Inf\""];
+                let rest = forms
+                    .iter()
+                    .fold(rest.to_owned(), |rest, le| rest.replace(le, ""));
                 family == name && rest == labels && other.contains("le=\"+Inf\"")
             })
         });

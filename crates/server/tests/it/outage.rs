@@ -11,30 +11,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use postgres_local::{Cluster, ClusterSpec, Lifetime};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use store::{bootstrap, migrate};
 use tokio::task::{JoinSet, block_in_place};
 
+use crate::support::own_cluster::OwnCluster;
 use crate::support::wait::{LIMIT, eventually, within_limit};
-use crate::support::{APP, OWNER, Options, PASSWORD, TestApp, TestDatabase, connect, logins};
+use crate::support::{Options, TestApp};
 
-const DATABASE: &str = "stagedoor";
 /// What the specification's figures become on a machine that does much else at the same time.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const HEAL_WITHIN: Duration = Duration::from_secs(50);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_database_is_503_and_heals_by_itself() {
-    let mut cluster = block_in_place(own_cluster);
-    let concert = prepare(&cluster).await;
-    let options = Options {
-        database_url: Some(cluster.url(APP, PASSWORD, DATABASE)),
-        ..Options::default()
-    };
-    // The database of the shared cluster that comes with it stays unused.
-    let app = TestApp::start(TestDatabase::migrated().await, options).await;
+    let mut cluster = OwnCluster::start("outage").await;
+    let concert = plant(&cluster).await;
+    let app = cluster.app(Options::default()).await;
     for kind in [Outage::Stop, Outage::Crash] {
         eventually("everything answers", LIMIT, async || {
             all_is_well(&app).await
@@ -43,16 +36,16 @@ async fn an_outage_of_the_database_is_503_and_heals_by_itself() {
         let crowd = Crowd::start(app.address, concert);
         eventually("a few are served", LIMIT, async || crowd.admitted() > 10).await;
 
-        let port = cluster.port();
+        let port = cluster.0.port();
         block_in_place(|| match kind {
-            Outage::Stop => cluster.stop(),
-            Outage::Crash => cluster.kill(),
+            Outage::Stop => cluster.0.stop(),
+            Outage::Crash => cluster.0.kill(),
         })
         .unwrap();
         assert_everything_is_refused(&app, concert, kind).await;
 
-        block_in_place(|| cluster.start()).unwrap();
-        assert_eq!(cluster.port(), port);
+        block_in_place(|| cluster.0.start()).unwrap();
+        assert_eq!(cluster.0.port(), port);
         let healed = eventually("everything answers again", HEAL_WITHIN, async || {
             all_is_well(&app).await
         })
@@ -75,32 +68,14 @@ enum Outage {
     Crash,
 }
 
-/// A cluster that no other test needs.
-fn own_cluster() -> Cluster {
-    let folder = std::env::temp_dir().join(format!("stagedoor-outage-{}", std::process::id()));
-    Cluster::open(&ClusterSpec {
-        folder,
-        lifetime: Lifetime::Scratch,
-        settings: Vec::new(),
-        programs: None,
-    })
-    .unwrap()
-}
-
-/// A migrated database with one concert, whose number is returned.
-async fn prepare(cluster: &Cluster) -> i32 {
-    bootstrap::prepare(&cluster.superuser_url("postgres"), DATABASE, &logins())
-        .await
-        .unwrap();
-    migrate::migrate(&cluster.url(OWNER, PASSWORD, DATABASE), &logins())
-        .await
-        .unwrap();
+/// One concert, whose number is returned.
+async fn plant(cluster: &OwnCluster) -> i32 {
     let plant = "INSERT INTO concerts (name, artist, date, venue, total_tickets,
                                        available_tickets, price, status)
                  VALUES ('Night Ferry', 'The Lanterns', '2026-12-22', 'Riverside Hall', 1000000,
                          1000000, 1250, 'open')
                  RETURNING id";
-    let postgres = connect(&cluster.superuser_url(DATABASE)).await;
+    let postgres = cluster.superuser().await;
     postgres.query_one(plant, &[]).await.unwrap().get(0)
 }
 
@@ -168,8 +143,8 @@ async fn assert_everything_is_refused(app: &TestApp, concert: i32, kind: Outage)
 }
 
 /// Every reservation that was answered with 201 is there, and the tickets add up.
-async fn assert_kept(cluster: &Cluster, promised: &[String]) {
-    let postgres = connect(&cluster.superuser_url(DATABASE)).await;
+async fn assert_kept(cluster: &OwnCluster, promised: &[String]) {
+    let postgres = cluster.superuser().await;
     let kept = "SELECT count(*) FROM reservations WHERE id = ANY($1)";
     let row = postgres.query_one(kept, &[&promised]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), i64::try_from(promised.len()).unwrap());

@@ -142,10 +142,13 @@ async fn a_connection_that_is_terminated_while_it_works_is_not_lent_again() {
         .await;
         terminate_all(app).await;
         app.postgres.batch_execute("ROLLBACK").await.unwrap();
+        // The engine tries once more, perhaps on another connection that is gone.
         let answer = within_limit("an answer", reserve).await.unwrap().unwrap();
-        assert_eq!(code(answer).await, "503 database_unavailable");
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        app.reserved(concert, 1, "unlucky").await;
+        if answer.status() != 201 {
+            assert_eq!(code(answer).await, "503 database_unavailable");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            app.reserved(concert, 1, "unlucky").await;
+        }
         assert_eq!(app.available(concert).await, 99);
     })
     .await;
@@ -163,8 +166,7 @@ async fn a_connection_that_became_read_only_is_not_lent_again() {
         let demoted = spoil_next(app, demote).await;
         // Nobody knows before the first write.
         assert_eq!(app.get("/api/v1/concerts").await.status(), 200);
-        let answer = app.reserve(concert, 1, "som").send().await.unwrap();
-        assert_eq!(code(answer).await, "503 database_unavailable");
+        // The engine tries once more, on another connection.
         app.reserved(concert, 1, "som").await;
         assert!(!sessions(app).await.contains(&demoted));
     })
@@ -234,6 +236,7 @@ async fn a_server_that_accepts_and_never_answers_costs_the_connect_timeout_and_n
         idle_timeout: Duration::from_secs(30),
         connect_timeout: Duration::from_secs(2),
         statement_timeout: Duration::from_mins(2),
+        silence_max: Some(Duration::from_secs(6)),
     };
     let url = format!("postgresql://{APP}:any@127.0.0.1:{port}/any");
     let pool = Pool::open(&url, settings, Arc::new(|_| {})).unwrap();

@@ -3,10 +3,14 @@
 pub mod admin_users;
 pub mod admission;
 pub mod concerts;
+pub mod heartbeats;
+pub mod jobs;
 pub mod monitor;
 pub mod proof;
 pub mod receipts;
 pub mod reservations;
+pub mod seed;
+pub mod stock;
 
 pub const NAMES: &[&str] = &[
     "admin_users.insert",
@@ -29,6 +33,16 @@ pub const NAMES: &[&str] = &[
     "concerts.return_tickets",
     "concerts.insert",
     "concerts.exist",
+    "heartbeats.lock",
+    "heartbeats.beat",
+    "jobs.insert",
+    "jobs.take",
+    "jobs.update_done",
+    "jobs.update_retry",
+    "jobs.update_dead",
+    "jobs.list_oldest",
+    "jobs.count_dead",
+    "jobs.delete_finished",
     "monitor.primary_clock",
     "monitor.list_broken_inventory",
     "monitor.find_login",
@@ -47,8 +61,14 @@ pub const NAMES: &[&str] = &[
     "reservations.sum_held",
     "reservations.insert",
     "reservations.update_status",
+    "reservations.extend",
+    "reservations.lend",
     "reservations.list_overdue",
-    "reservations.next_end",
+    "reservations.look",
     "reservations.lock_overdue",
     "reservations.expire",
+    "seed.insert_concerts",
+    "seed.settle_stock",
+    "stock.announce",
+    "stock.list_availability",
 ];

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use stagedoor::http::feed::Feeds;
 use stagedoor::http::page::Site;
 use stagedoor::http::router;
 use stagedoor::http::web::Web;
@@ -33,6 +34,10 @@ pub(crate) struct Options {
     pub(crate) database_port: Option<u16>,
     /// Another cluster than the shared one.
     pub(crate) database_url: Option<String>,
+    /// Without announcing and listening, where a test counts statements or connections.
+    pub(crate) is_alone: bool,
+    /// Two products on one database need different ones.
+    pub(crate) random_seed: u64,
 }
 
 impl Default for Options {
@@ -43,6 +48,8 @@ impl Default for Options {
             pool_idle_timeout: Duration::from_secs(30),
             database_port: None,
             database_url: None,
+            is_alone: false,
+            random_seed: 7,
         }
     }
 }
@@ -95,17 +102,8 @@ impl TestApp {
     }
 
     pub(crate) async fn start(database: TestDatabase, options: Options) -> Self {
-        let start: Timestamp = "2026-11-22T05:00:00Z".parse().expect("an instant");
-        let clock = Arc::new(ManualClock::new(start));
-        let ctx = Ctx::new(Arc::clone(&clock) as _, Arc::new(SeededRandom::new(7)));
-        let pool = Pool::open(
-            &database_url(&database, &options),
-            pool_settings(&options),
-            Arc::new(|_| {}),
-        )
-        .expect("a pool");
-        let key = AccessKey::new(b"a key that is only used for tests");
-        let app = App::new(ctx, settings(&options), pool, key);
+        let clock = clock();
+        let app = open_app(&database_url(&database, &options), &clock, &options);
         let site = Site {
             base_url: "http://tickets.example".to_owned(),
             time_zone: settings(&options).timezone,
@@ -115,6 +113,7 @@ impl TestApp {
             app: app.clone(),
             site: Arc::new(site),
             trusted_proxies: Arc::new([]),
+            feeds: Feeds::new(1_000),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -209,6 +208,24 @@ impl TestApp {
             .get(0)
     }
 
+    /// Plants holds of one ticket with plain SQL, made now, that last for `time`.
+    pub(crate) async fn plant_holds(&self, concert: i32, holds: i32, time: Duration) {
+        let (now, end) = (self.app.ctx().now(), self.app.ctx().now() + time);
+        let statement = format!(
+            "INSERT INTO reservations (id, concert_id, customer_name, customer_email, quantity,
+                                       total_price, reserved_at, created_at, updated_at, expires_at)
+             SELECT 'RES' || n || '-00000000', {concert}, 'Som Chai', n || '@example.com', 1, 1250,
+                    made, made, made, timestamptz '{end}' AT TIME ZONE 'utc'
+             FROM generate_series(1, {holds}) n, (SELECT timestamptz '{now}' AT TIME ZONE 'utc') AS m (made);
+             UPDATE concerts SET available_tickets = available_tickets - {holds} WHERE id = {concert};
+             ANALYZE reservations"
+        );
+        self.postgres
+            .batch_execute(&statement)
+            .await
+            .expect("holds");
+    }
+
     pub(crate) async fn available(&self, concert: i32) -> i32 {
         let statement = "SELECT available_tickets FROM concerts WHERE id = $1";
         self.postgres
@@ -228,6 +245,15 @@ impl TestApp {
             leases
         })
         .await
+    }
+
+    /// Lets time pass while a sweeper is awake.
+    pub(crate) async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        let now = self.app.ctx().now();
+        let beat =
+            format!("UPDATE heartbeats SET beat_at = timestamptz '{now}' AT TIME ZONE 'utc'");
+        self.postgres.batch_execute(&beat).await.expect("a beat");
     }
 
     /// A number from the database.
@@ -263,6 +289,22 @@ impl TestApp {
     }
 }
 
+/// A clock that stands at the tests' beginning.
+pub(crate) fn clock() -> Arc<ManualClock> {
+    let start: Timestamp = "2026-11-22T05:00:00Z".parse().expect("an instant");
+    Arc::new(ManualClock::new(start))
+}
+
+/// The product without its fronts, as one more process would have it.
+pub(crate) fn open_app(url: &str, clock: &Arc<ManualClock>, options: &Options) -> App {
+    let random = Arc::new(SeededRandom::new(options.random_seed));
+    let ctx = Ctx::new(Arc::clone(clock) as _, random);
+    let pool = Pool::open(url, pool_settings(options), Arc::new(|_| {})).expect("a pool");
+    let key = AccessKey::new(b"a key that is only used for tests");
+    let app = App::new(ctx, settings(options), pool, key);
+    if options.is_alone { app.alone() } else { app }
+}
+
 fn settings(options: &Options) -> Settings {
     Settings {
         hold_ttl: Duration::from_mins(10),
@@ -283,6 +325,7 @@ fn pool_settings(options: &Options) -> PoolSettings {
         idle_timeout: options.pool_idle_timeout,
         connect_timeout: Duration::from_secs(2),
         statement_timeout: Duration::from_mins(2),
+        silence_max: Some(Duration::from_secs(6)),
     }
 }
 

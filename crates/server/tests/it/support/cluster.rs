@@ -113,3 +113,14 @@ pub(crate) async fn connect(url: &str) -> Client {
     tokio::spawn(socket);
     client
 }
+
+/// A concert on sale with ten tickets, for a server that has today's date; returns its number.
+pub(crate) async fn plant_ten_tickets(postgres: &Client) -> i32 {
+    let statement = "
+        INSERT INTO concerts (name, artist, date, venue, total_tickets, available_tickets, price,
+                              status)
+        VALUES ('Night Ferry', 'The Lanterns', CURRENT_DATE + 30, 'Hall', 10, 10, 1, 'open')
+        RETURNING id";
+    let row = postgres.query_one(statement, &[]).await;
+    row.expect("a concert").get(0)
+}

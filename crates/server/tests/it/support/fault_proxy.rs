@@ -87,6 +87,11 @@ impl FaultProxy {
         self.arm(At::Command(command), hold);
     }
 
+    /// Statements since it was armed last, or since its start.
+    pub(crate) fn statements(&self) -> usize {
+        self.state.seen.load(Ordering::SeqCst)
+    }
+
     fn arm(&self, at: At, hold: Hold) {
         self.state.seen.store(0, Ordering::SeqCst);
         self.state.is_held.send_replace(false);

@@ -3,9 +3,13 @@
 mod app;
 mod cluster;
 pub(crate) mod fault_proxy;
+pub(crate) mod own_cluster;
 pub(crate) mod program;
 pub(crate) mod wait;
 pub(crate) mod wire;
+pub(crate) mod wishes;
 
-pub(crate) use app::{NewConcert, Options, TestApp};
-pub(crate) use cluster::{APP, OWNER, PASSWORD, TestDatabase, cluster, connect, logins};
+pub(crate) use app::{NewConcert, Options, TestApp, clock, open_app};
+pub(crate) use cluster::{
+    APP, OWNER, PASSWORD, TestDatabase, cluster, connect, logins, plant_ten_tickets,
+};

@@ -101,9 +101,22 @@ impl Program {
         started
     }
 
+    /// Starts a worker, with its metrics on a free port.
+    pub(crate) async fn worker(database: &TestDatabase) -> Started {
+        Self::on(database, &["worker"])
+            .env("STAGEDOOR_METRICS_LISTEN", "127.0.0.1:0")
+            .start("stagedoor works on background jobs")
+            .await
+    }
+
     /// Starts the server on free ports.
     pub(crate) async fn serve(database: &TestDatabase) -> Started {
-        Self::on(database, &["serve"])
+        Self::serve_with(database, &["serve"]).await
+    }
+
+    /// The same with flags.
+    pub(crate) async fn serve_with(database: &TestDatabase, arguments: &[&str]) -> Started {
+        Self::on(database, arguments)
             .env("STAGEDOOR_LISTEN", "127.0.0.1:0")
             .env("STAGEDOOR_METRICS_LISTEN", "127.0.0.1:0")
             .start("stagedoor listens on http://")

@@ -33,6 +33,20 @@ pub struct UpdateStatusParams<T1: crate::generated::StringSql, T2: crate::genera
     pub now: jiff::civil::DateTime,
     pub id: T2,
 }
+#[derive(Debug)]
+pub struct ExtendParams<T1: crate::generated::StringSql> {
+    pub expires_at: jiff::civil::DateTime,
+    pub extensions: i32,
+    pub now: jiff::civil::DateTime,
+    pub id: T1,
+}
+#[derive(Clone, Copy, Debug)]
+pub struct LendParams {
+    pub since: jiff::civil::DateTime,
+    pub began: jiff::civil::DateTime,
+    pub limit: i64,
+    pub now: jiff::civil::DateTime,
+}
 #[derive(Clone, Copy, Debug)]
 pub struct ListOverdueParams {
     pub now: jiff::civil::DateTime,
@@ -67,6 +81,7 @@ pub struct Reservation {
     pub created_at: jiff::civil::DateTime,
     pub updated_at: jiff::civil::DateTime,
     pub expires_at: Option<jiff::civil::DateTime>,
+    pub extensions: Option<i32>,
 }
 pub struct ReservationBorrowed<'a> {
     pub id: &'a str,
@@ -82,6 +97,7 @@ pub struct ReservationBorrowed<'a> {
     pub created_at: jiff::civil::DateTime,
     pub updated_at: jiff::civil::DateTime,
     pub expires_at: Option<jiff::civil::DateTime>,
+    pub extensions: Option<i32>,
 }
 impl<'a> From<ReservationBorrowed<'a>> for Reservation {
     fn from(
@@ -99,6 +115,7 @@ impl<'a> From<ReservationBorrowed<'a>> for Reservation {
             created_at,
             updated_at,
             expires_at,
+            extensions,
         }: ReservationBorrowed<'a>,
     ) -> Self {
         Self {
@@ -115,6 +132,7 @@ impl<'a> From<ReservationBorrowed<'a>> for Reservation {
             created_at,
             updated_at,
             expires_at,
+            extensions,
         }
     }
 }
@@ -134,6 +152,12 @@ impl<'a> From<ListOverdueBorrowed<'a>> for ListOverdue {
             concert_id,
         }
     }
+}
+#[derive(Debug, Clone, PartialEq, Copy)]
+pub struct Look {
+    pub primary_now: jiff::civil::DateTime,
+    pub beat_at: Option<jiff::civil::DateTime>,
+    pub end_at: Option<jiff::civil::DateTime>,
 }
 #[derive(Debug, Clone, PartialEq)]
 pub struct LockOverdue {
@@ -397,24 +421,20 @@ where
         Ok(mapped)
     }
 }
-pub struct OptionjiffCivilDateTimeQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+pub struct LookQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
     query: &'static str,
     cached: Option<&'s tokio_postgres::Statement>,
-    extractor:
-        fn(&tokio_postgres::Row) -> Result<Option<jiff::civil::DateTime>, tokio_postgres::Error>,
-    mapper: fn(Option<jiff::civil::DateTime>) -> T,
+    extractor: fn(&tokio_postgres::Row) -> Result<Look, tokio_postgres::Error>,
+    mapper: fn(Look) -> T,
 }
-impl<'c, 'a, 's, C, T: 'c, const N: usize> OptionjiffCivilDateTimeQuery<'c, 'a, 's, C, T, N>
+impl<'c, 'a, 's, C, T: 'c, const N: usize> LookQuery<'c, 'a, 's, C, T, N>
 where
     C: GenericClient,
 {
-    pub fn map<R>(
-        self,
-        mapper: fn(Option<jiff::civil::DateTime>) -> R,
-    ) -> OptionjiffCivilDateTimeQuery<'c, 'a, 's, C, R, N> {
-        OptionjiffCivilDateTimeQuery {
+    pub fn map<R>(self, mapper: fn(Look) -> R) -> LookQuery<'c, 'a, 's, C, R, N> {
+        LookQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -518,67 +538,10 @@ where
         Ok(mapped)
     }
 }
-pub struct BoolQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
-    client: &'c C,
-    params: [&'a (dyn postgres_types::ToSql + Sync); N],
-    query: &'static str,
-    cached: Option<&'s tokio_postgres::Statement>,
-    extractor: fn(&tokio_postgres::Row) -> Result<bool, tokio_postgres::Error>,
-    mapper: fn(bool) -> T,
-}
-impl<'c, 'a, 's, C, T: 'c, const N: usize> BoolQuery<'c, 'a, 's, C, T, N>
-where
-    C: GenericClient,
-{
-    pub fn map<R>(self, mapper: fn(bool) -> R) -> BoolQuery<'c, 'a, 's, C, R, N> {
-        BoolQuery {
-            client: self.client,
-            params: self.params,
-            query: self.query,
-            cached: self.cached,
-            extractor: self.extractor,
-            mapper,
-        }
-    }
-    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
-        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
-        Ok((self.mapper)((self.extractor)(&row)?))
-    }
-    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
-        self.iter().await?.try_collect().await
-    }
-    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
-        let opt_row =
-            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
-        Ok(opt_row
-            .map(|row| {
-                let extracted = (self.extractor)(&row)?;
-                Ok((self.mapper)(extracted))
-            })
-            .transpose()?)
-    }
-    pub async fn iter(
-        self,
-    ) -> Result<
-        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
-        tokio_postgres::Error,
-    > {
-        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
-        let mapped = stream
-            .map(move |res| {
-                res.and_then(|row| {
-                    let extracted = (self.extractor)(&row)?;
-                    Ok((self.mapper)(extracted))
-                })
-            })
-            .into_stream();
-        Ok(mapped)
-    }
-}
 pub struct FindStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find() -> FindStmt {
     FindStmt(
-        "/* reservations.find */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at FROM reservations WHERE id = $1 AND deleted_at IS NULL",
+        "/* reservations.find */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, extensions FROM reservations WHERE id = $1 AND deleted_at IS NULL",
         None,
     )
 }
@@ -616,6 +579,7 @@ impl FindStmt {
                         created_at: row.try_get(10)?,
                         updated_at: row.try_get(11)?,
                         expires_at: row.try_get(12)?,
+                        extensions: row.try_get(13)?,
                     })
                 },
             mapper: |it| Reservation::from(it),
@@ -625,7 +589,7 @@ impl FindStmt {
 pub struct FindEvenDeletedStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find_even_deleted() -> FindEvenDeletedStmt {
     FindEvenDeletedStmt(
-        "/* reservations.find_even_deleted */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at FROM reservations WHERE id = $1",
+        "/* reservations.find_even_deleted */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, extensions FROM reservations WHERE id = $1",
         None,
     )
 }
@@ -663,6 +627,7 @@ impl FindEvenDeletedStmt {
                         created_at: row.try_get(10)?,
                         updated_at: row.try_get(11)?,
                         expires_at: row.try_get(12)?,
+                        extensions: row.try_get(13)?,
                     })
                 },
             mapper: |it| Reservation::from(it),
@@ -702,7 +667,7 @@ impl FindConcertIdStmt {
 pub struct LockStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn lock() -> LockStmt {
     LockStmt(
-        "/* reservations.lock */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at FROM reservations WHERE id = $1 AND deleted_at IS NULL FOR UPDATE",
+        "/* reservations.lock */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, extensions FROM reservations WHERE id = $1 AND deleted_at IS NULL FOR UPDATE",
         None,
     )
 }
@@ -740,6 +705,7 @@ impl LockStmt {
                         created_at: row.try_get(10)?,
                         updated_at: row.try_get(11)?,
                         expires_at: row.try_get(12)?,
+                        extensions: row.try_get(13)?,
                     })
                 },
             mapper: |it| Reservation::from(it),
@@ -956,6 +922,116 @@ impl<
         Box::pin(self.bind(client, &params.status, &params.now, &params.id))
     }
 }
+pub struct ExtendStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn extend() -> ExtendStmt {
+    ExtendStmt(
+        "/* reservations.extend */ UPDATE reservations SET expires_at = $1, extensions = $2, updated_at = $3 WHERE id = $4",
+        None,
+    )
+}
+impl ExtendStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        expires_at: &'a jiff::civil::DateTime,
+        extensions: &'a i32,
+        now: &'a jiff::civil::DateTime,
+        id: &'a T1,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client
+            .execute(self.0, &[expires_at, extensions, now, id])
+            .await
+    }
+}
+impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        ExtendParams<T1>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for ExtendStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a ExtendParams<T1>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(
+            client,
+            &params.expires_at,
+            &params.extensions,
+            &params.now,
+            &params.id,
+        ))
+    }
+}
+pub struct LendStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn lend() -> LendStmt {
+    LendStmt(
+        "/* reservations.lend */ WITH kept AS MATERIALIZED ( SELECT id FROM reservations WHERE status = 'pending' AND expires_at > $1 AND updated_at <= $2 ORDER BY id LIMIT $3 FOR UPDATE ) UPDATE reservations SET expires_at = expires_at + ($4::timestamp - $1::timestamp), updated_at = $4 FROM kept WHERE reservations.id = kept.id",
+        None,
+    )
+}
+impl LendStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        since: &'a jiff::civil::DateTime,
+        began: &'a jiff::civil::DateTime,
+        limit: &'a i64,
+        now: &'a jiff::civil::DateTime,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[since, began, limit, now]).await
+    }
+}
+impl<'a, C: GenericClient + Send + Sync>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        LendParams,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for LendStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a LendParams,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(
+            client,
+            &params.since,
+            &params.began,
+            &params.limit,
+            &params.now,
+        ))
+    }
+}
 pub struct ListOverdueStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_overdue() -> ListOverdueStmt {
     ListOverdueStmt(
@@ -1011,14 +1087,14 @@ impl<'c, 'a, 's, C: GenericClient>
         self.bind(client, &params.now, &params.limit)
     }
 }
-pub struct NextEndStmt(&'static str, Option<tokio_postgres::Statement>);
-pub fn next_end() -> NextEndStmt {
-    NextEndStmt(
-        "/* reservations.next_end */ SELECT min(expires_at) AS end_at FROM reservations WHERE status = 'pending'",
+pub struct LookStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn look() -> LookStmt {
+    LookStmt(
+        "/* reservations.look */ SELECT (clock_timestamp() AT TIME ZONE 'utc')::timestamp AS primary_now, (SELECT beat_at FROM heartbeats WHERE task = $1) AS beat_at, (SELECT min(expires_at) FROM reservations WHERE status = 'pending') AS end_at",
         None,
     )
 }
-impl NextEndStmt {
+impl LookStmt {
     pub async fn prepare<'a, C: GenericClient>(
         mut self,
         client: &'a C,
@@ -1026,17 +1102,24 @@ impl NextEndStmt {
         self.1 = Some(client.prepare(self.0).await?);
         Ok(self)
     }
-    pub fn bind<'c, 'a, 's, C: GenericClient>(
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
         &'s self,
         client: &'c C,
-    ) -> OptionjiffCivilDateTimeQuery<'c, 'a, 's, C, Option<jiff::civil::DateTime>, 0> {
-        OptionjiffCivilDateTimeQuery {
+        task: &'a T1,
+    ) -> LookQuery<'c, 'a, 's, C, Look, 1> {
+        LookQuery {
             client,
-            params: [],
+            params: [task],
             query: self.0,
             cached: self.1.as_ref(),
-            extractor: |row| Ok(row.try_get(0)?),
-            mapper: |it| it,
+            extractor: |row: &tokio_postgres::Row| -> Result<Look, tokio_postgres::Error> {
+                Ok(Look {
+                    primary_now: row.try_get(0)?,
+                    beat_at: row.try_get(1)?,
+                    end_at: row.try_get(2)?,
+                })
+            },
+            mapper: |it| Look::from(it),
         }
     }
 }
@@ -1166,32 +1249,5 @@ impl<
         Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
     > {
         Box::pin(self.bind(client, &params.now, &params.ids))
-    }
-}
-pub struct TryLockSweepStmt(&'static str, Option<tokio_postgres::Statement>);
-pub fn try_lock_sweep() -> TryLockSweepStmt {
-    TryLockSweepStmt("SELECT pg_try_advisory_xact_lock($1) AS is_locked", None)
-}
-impl TryLockSweepStmt {
-    pub async fn prepare<'a, C: GenericClient>(
-        mut self,
-        client: &'a C,
-    ) -> Result<Self, tokio_postgres::Error> {
-        self.1 = Some(client.prepare(self.0).await?);
-        Ok(self)
-    }
-    pub fn bind<'c, 'a, 's, C: GenericClient>(
-        &'s self,
-        client: &'c C,
-        key: &'a i64,
-    ) -> BoolQuery<'c, 'a, 's, C, bool, 1> {
-        BoolQuery {
-            client,
-            params: [key],
-            query: self.0,
-            cached: self.1.as_ref(),
-            extractor: |row| Ok(row.try_get(0)?),
-            mapper: |it| it,
-        }
     }
 }

@@ -1,0 +1,156 @@
+//! What waits for a lane: in the order in which it came, but for concerts whose row somebody else
+//! keeps locked, which rest aside so that others can go on.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use domain::id::ConcertId;
+use store::admission::CONCERTS_MAX;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::lane::{Batch, Try};
+use super::{BATCH_MAX, WAIT_MAX, Waiting};
+use crate::reserve::ReserveError;
+
+/// How long a concert rests whose row stayed locked by somebody else.
+const PARKED_FOR: Duration = Duration::from_millis(200);
+
+/// A lane's requests that aren't being decided.
+pub(super) struct Queue {
+    arriving: mpsc::Receiver<Waiting>,
+    /// Taken from the channel, in order.
+    gathered: VecDeque<Waiting>,
+    parked: HashMap<ConcertId, Parked>,
+}
+
+struct Parked {
+    until: Instant,
+    waiting: VecDeque<Waiting>,
+}
+
+/// Why a wait for work ended.
+pub(super) enum Woken {
+    /// There is work.
+    Work,
+    /// There was none for as long as asked.
+    Idle,
+    /// There will never be any again.
+    End,
+}
+
+impl Queue {
+    pub(super) fn new(arriving: mpsc::Receiver<Waiting>) -> Self {
+        Self {
+            arriving,
+            gathered: VecDeque::new(),
+            parked: HashMap::new(),
+        }
+    }
+
+    /// Waits for work, at most for `idle_max`, and takes what has arrived, without waiting for more.
+    pub(super) async fn gather(&mut self, idle_max: Duration) -> Woken {
+        let mut fresh = Vec::new();
+        if self.gathered.is_empty() {
+            let due = self.parked.values().map(|parked| parked.until).min();
+            let rest = due.map_or(idle_max, |due| {
+                due.saturating_duration_since(Instant::now())
+            });
+            match timeout(rest, self.arriving.recv_many(&mut fresh, BATCH_MAX)).await {
+                Ok(0) => return Woken::End,
+                Err(_) if due.is_none() => return Woken::Idle,
+                // Something arrived, or what was parked is due.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        while fresh.len() < BATCH_MAX
+            && let Ok(waiting) = self.arriving.try_recv()
+        {
+            fresh.push(waiting);
+        }
+        self.gathered.extend(fresh);
+        Woken::Work
+    }
+
+    /// A concert that has rested, with as many of its requests as fit into one transaction.
+    pub(super) fn next_parked(&mut self) -> Option<Batch> {
+        let now = Instant::now();
+        let (id, parked) = self
+            .parked
+            .iter_mut()
+            .find(|(_, parked)| parked.until <= now)?;
+        let size = parked.waiting.len().min(BATCH_MAX);
+        let waiting: Vec<_> = parked.waiting.drain(..size).collect();
+        if parked.waiting.is_empty() {
+            let id = *id;
+            self.parked.remove(&id);
+        }
+        Some(Batch {
+            waiting,
+            attempt: Try::Parked,
+        })
+    }
+
+    /// The next requests that fit into one transaction, in order; the rest stays.
+    pub(super) fn next_batch(&mut self) -> Option<Batch> {
+        let mut concerts: Vec<ConcertId> = Vec::new();
+        let mut batch = Vec::new();
+        while let Some(next) = self.gathered.pop_front() {
+            let id = next.request.concert_id;
+            if next.since.elapsed() > WAIT_MAX {
+                next.answer(Err(ReserveError::Overloaded));
+                continue;
+            }
+            if let Some(parked) = self.parked.get_mut(&id) {
+                parked.waiting.push_back(next);
+                continue;
+            }
+            let is_new = !concerts.contains(&id);
+            if batch.len() >= BATCH_MAX || (is_new && concerts.len() >= CONCERTS_MAX) {
+                self.gathered.push_front(next);
+                break;
+            }
+            if is_new {
+                concerts.push(id);
+            }
+            batch.push(next);
+        }
+        (!batch.is_empty()).then_some(Batch {
+            waiting: batch,
+            attempt: Try::First,
+        })
+    }
+
+    /// Lets a concert rest; `waiting` came before whatever is parked of it already.
+    pub(super) fn park(&mut self, id: ConcertId, waiting: Vec<Waiting>) {
+        let (late, in_time): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|waiting| waiting.since.elapsed() > WAIT_MAX);
+        for waiting in late {
+            waiting.answer(Err(ReserveError::Overloaded));
+        }
+        if in_time.is_empty() && !self.parked.contains_key(&id) {
+            return;
+        }
+        let parked = self.parked.entry(id).or_insert_with(|| Parked {
+            until: Instant::now(),
+            waiting: VecDeque::new(),
+        });
+        parked.until = Instant::now() + PARKED_FOR;
+        for waiting in in_time.into_iter().rev() {
+            parked.waiting.push_front(waiting);
+        }
+    }
+
+    /// Everything that waits, in order as far as it has one.
+    pub(super) fn take_all(&mut self) -> Vec<Waiting> {
+        let mut all: Vec<_> = self.gathered.drain(..).collect();
+        for (_, parked) in self.parked.drain() {
+            all.extend(parked.waiting);
+        }
+        while let Ok(waiting) = self.arriving.try_recv() {
+            all.push(waiting);
+        }
+        all
+    }
+}

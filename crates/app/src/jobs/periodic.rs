@@ -1,0 +1,183 @@
+//! Periodic work: everything that happens because time passes.
+//!
+//! | work | when | who |
+//! |---|---|---|
+//! | give back holds that ran out | when the next one ends, at least every few seconds | one server at a time |
+//! | forget old idempotency keys | every ten minutes | one server at a time |
+//! | delete finished jobs | every hour | one server at a time |
+//! | measure how long jobs wait | every five seconds | each server for itself |
+//!
+//! "One at a time" is a lock that lives as long as the transaction; whoever doesn't get it rests.
+
+use std::time::Duration;
+
+use store::{StoreError, Transaction, jobs};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::Tasks;
+use super::outage::Outage;
+use crate::{App, expire, reserve};
+
+const FORGET_EVERY: Duration = Duration::from_mins(10);
+const DELETE_EVERY: Duration = Duration::from_hours(1);
+/// Well below the quarter of a minute at which metrics are usually read.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// Before the rest of a deletion that met its limit, so that sales come between.
+const DELETE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Rows in one transaction: few enough that it is over in well under a second.
+const DELETED_MAX: i64 = 10_000;
+/// Long enough to answer "was the mail sent?".
+const DONE_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
+/// Long enough for somebody to see it and to mend the cause.
+const DEAD_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
+
+/// "forget" and "delete" in ASCII: numbers that no other lock of ours has.
+const FORGET_LOCK: i64 = 0x666f_7267_6574;
+const DELETE_LOCK: i64 = 0x6465_6c65_7465;
+
+/// Starts all of it but the measuring.
+pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    let (app, stopped) = (|| app.clone(), || stopped.clone());
+    vec![
+        tokio::spawn(repeat(
+            Outage::of_urgent("sweeping holds", expire::LOOK_AGAIN),
+            app(),
+            stopped(),
+            sweep_holds,
+        )),
+        tokio::spawn(repeat(
+            Outage::none("forgetting old keys"),
+            app(),
+            stopped(),
+            forget_keys,
+        )),
+        tokio::spawn(repeat(
+            Outage::none("deleting old jobs"),
+            app(),
+            stopped(),
+            delete_jobs,
+        )),
+    ]
+}
+
+/// Keeps `stagedoor_jobs_oldest_seconds` true, also where no worker runs: that none does is what
+/// the figure tells. Its series are there as soon as this returns.
+pub fn measure_oldest(
+    app: App,
+    tasks: Tasks,
+    stopped: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send {
+    for task in tasks.names() {
+        oldest_seconds(task, 0.0);
+    }
+    async move {
+        if !tasks.is_empty() {
+            let turn = |app| measure(app, tasks.clone());
+            repeat(Outage::none("measuring the jobs"), app, stopped, turn).await;
+        }
+    }
+}
+
+/// Turns, with the rest that each asks for, until `stopped`. A turn under way is finished.
+async fn repeat<F: Future<Output = Result<Duration, StoreError>> + Send>(
+    mut outage: Outage,
+    app: App,
+    mut stopped: watch::Receiver<bool>,
+    turn: impl Fn(App) -> F + Send,
+) {
+    loop {
+        let rest = match turn(app.clone()).await {
+            Ok(rest) => {
+                outage.worked();
+                rest
+            }
+            Err(error) => outage.failed(&error),
+        };
+        tokio::select! {
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+}
+
+async fn sweep_holds(app: App) -> Result<Duration, StoreError> {
+    let swept = expire::sweep(&app).await?;
+    if swept.expired > 0 {
+        tracing::info!(swept.expired, "holds ran out; their tickets are on sale");
+    }
+    Ok(swept.rest)
+}
+
+async fn forget_keys(app: App) -> Result<Duration, StoreError> {
+    let Some(transaction) = begin_alone(&app, FORGET_LOCK).await? else {
+        return Ok(FORGET_EVERY);
+    };
+    let forgotten = reserve::forget_old_keys(&app, &transaction, DELETED_MAX).await?;
+    end(transaction, forgotten).await?;
+    Ok(rest_after_deleting(
+        forgotten,
+        "idempotency keys",
+        FORGET_EVERY,
+    ))
+}
+
+async fn delete_jobs(app: App) -> Result<Duration, StoreError> {
+    let Some(transaction) = begin_alone(&app, DELETE_LOCK).await? else {
+        return Ok(DELETE_EVERY);
+    };
+    let now = app.ctx().now();
+    let (done, dead) = (now - DONE_KEPT_FOR, now - DEAD_KEPT_FOR);
+    let deleted = jobs::delete_finished(&transaction, done, dead, DELETED_MAX).await?;
+    end(transaction, deleted).await?;
+    Ok(rest_after_deleting(deleted, "finished jobs", DELETE_EVERY))
+}
+
+/// A transaction that has a lock, or `None` while another server has it.
+async fn begin_alone(app: &App, lock: i64) -> Result<Option<Transaction>, StoreError> {
+    let transaction = Transaction::begin(app.writer()).await?;
+    if jobs::try_lock(&transaction, lock).await? {
+        Ok(Some(transaction))
+    } else {
+        transaction.rollback().await;
+        Ok(None)
+    }
+}
+
+/// Commits what was deleted; a turn that found nothing leaves no trace.
+async fn end(transaction: Transaction, deleted: u64) -> Result<(), StoreError> {
+    if deleted > 0 {
+        transaction.commit().await
+    } else {
+        transaction.rollback().await;
+        Ok(())
+    }
+}
+
+fn rest_after_deleting(deleted: u64, what: &'static str, usual: Duration) -> Duration {
+    if deleted > 0 {
+        tracing::info!(deleted, "old {what} deleted");
+    }
+    if deleted < DELETED_MAX.unsigned_abs() {
+        usual
+    } else {
+        DELETE_AGAIN
+    }
+}
+
+async fn measure(app: App, tasks: Tasks) -> Result<Duration, StoreError> {
+    let now = app.ctx().now();
+    let connection = app.writer().get().await?;
+    let oldest = jobs::list_oldest(&connection, &tasks.names(), now).await?;
+    for task in tasks.names() {
+        let due = oldest.iter().find(|(of, _)| of == task);
+        let waited = due.map_or(0.0, |(_, at)| now.duration_since(*at).as_secs_f64());
+        oldest_seconds(task, waited);
+    }
+    Ok(MEASURE_EVERY)
+}
+
+fn oldest_seconds(task: &'static str, seconds: f64) {
+    metrics::gauge!("stagedoor_jobs_oldest_seconds", "task" => task).set(seconds);
+}

@@ -1,0 +1,98 @@
+//! Tasks: what a worker can do, by the name that a job has.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::App;
+
+/// What became of an attempt. Reasons are kept with the job and shown to operators: words that
+/// name the trouble, without payloads and secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// It may work later.
+    Retry(String),
+    /// It will never work: the job is dead and stays visible.
+    GiveUp(String),
+}
+
+/// One attempt at a job.
+#[derive(Clone, Debug)]
+pub struct Attempt<P> {
+    /// The same in every attempt: what a payment provider is given to tell a retry from a second
+    /// wish.
+    pub job_id: i64,
+    /// From 1.
+    pub number: i32,
+    pub payload: P,
+}
+
+type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type Run = Arc<dyn Fn(App, Attempt<Value>) -> Running + Send + Sync>;
+
+/// The tasks that a worker knows. Jobs of other tasks are left to other workers.
+#[derive(Clone, Default)]
+pub struct Tasks {
+    runs: BTreeMap<&'static str, Run>,
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.runs.keys()).finish()
+    }
+}
+
+impl Tasks {
+    /// Every task of the product. There is none yet.
+    pub fn of_product() -> Self {
+        Self::default()
+    }
+
+    /// Adds a task. A job runs at least once, so a second run must change nothing.
+    #[must_use]
+    pub fn with<P, F>(
+        mut self,
+        name: &'static str,
+        run: impl Fn(App, Attempt<P>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: DeserializeOwned,
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let run = move |app, attempt: Attempt<Value>| -> Running {
+            // What serde says could quote the payload.
+            let Ok(payload) = serde_json::from_value(attempt.payload) else {
+                let unread = "this version can't read the payload; a newer worker may";
+                return Box::pin(async { Outcome::Retry(unread.to_owned()) });
+            };
+            Box::pin(run(
+                app,
+                Attempt {
+                    job_id: attempt.job_id,
+                    number: attempt.number,
+                    payload,
+                },
+            ))
+        };
+        self.runs.insert(name, Arc::new(run));
+        self
+    }
+
+    pub fn names(&self) -> Vec<&'static str> {
+        self.runs.keys().copied().collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// `None` for a task that nobody added.
+    pub(super) fn begin(&self, task: &str, app: App, attempt: Attempt<Value>) -> Option<Running> {
+        Some(self.runs.get(task)?(app, attempt))
+    }
+}

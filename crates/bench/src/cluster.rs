@@ -1,0 +1,170 @@
+//! The private, durable PostgreSQL that everything is measured on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use domain::id::ConcertId;
+use postgres_local::{Cluster, ClusterSpec, Lifetime, Programs};
+use stagedoor::cli::{ReportArgs, SeedArgs, seed};
+use store::migrate::{self, Login};
+use store::{Pool, PoolSettings, bootstrap};
+use tokio::process::Command;
+use tokio_postgres::{Client, NoTls};
+
+use crate::{machine, server};
+
+const DATABASE: &str = "stagedoor";
+const OWNER: &str = "stagedoor_owner";
+const APP: &str = "stagedoor_app";
+/// Everybody's password on a cluster that only this process's machine can reach for minutes.
+const PASSWORD: &str = "only-for-the-benchmark";
+
+/// Durable as in production. The rest is what anybody would raise from PostgreSQL's defaults, so
+/// that no checkpoint falls into one round and not into another.
+const SETTINGS: [(&str, &str); 7] = [
+    ("fsync", "on"),
+    ("synchronous_commit", "on"),
+    ("full_page_writes", "on"),
+    ("shared_buffers", "1GB"),
+    ("max_wal_size", "8GB"),
+    ("checkpoint_timeout", "30min"),
+    ("max_connections", "100"),
+];
+
+/// More tickets than any case sells.
+pub(crate) const PLENTY: i32 = 100_000_000;
+
+/// The cluster with one migrated database. It is stopped and removed when dropped.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    cluster: Cluster,
+    superuser: Client,
+    facts: String,
+}
+
+impl Ground {
+    pub(crate) async fn prepare() -> Result<Self> {
+        // On the temporary folder's disk; for root it may lie elsewhere. Removed by the cluster.
+        let folder = std::env::temp_dir().join(format!("stagedoor-bench-{}", std::process::id()));
+        let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let cluster = Cluster::open(&ClusterSpec {
+            folder,
+            // Removed at the end; durable all the same, because nothing above is lowered.
+            lifetime: Lifetime::Scratch,
+            settings: settings.to_vec(),
+            programs: None,
+        })?;
+        let logins = [OWNER, APP].map(|role| Login {
+            role: role.to_owned(),
+            password: Some(PASSWORD.to_owned()),
+        });
+        bootstrap::prepare(&cluster.superuser_url("postgres"), DATABASE, &logins).await?;
+        migrate::migrate(&cluster.url(OWNER, PASSWORD, DATABASE), &logins).await?;
+        let superuser = connect(&cluster.superuser_url(DATABASE)).await?;
+        let facts = facts(&cluster, &superuser).await?;
+        Ok(Self {
+            cluster,
+            superuser,
+            facts,
+        })
+    }
+
+    /// Machine, PostgreSQL and its settings, one a line.
+    pub(crate) fn describe(&self) -> &str {
+        &self.facts
+    }
+
+    /// As the server's login.
+    pub(crate) fn url(&self) -> String {
+        self.cluster.url(APP, PASSWORD, DATABASE)
+    }
+
+    pub(crate) fn programs(&self) -> &Programs {
+        self.cluster.programs()
+    }
+
+    /// A pool as the server has it, for what is measured without one.
+    pub(crate) fn pool(&self) -> Result<Pool> {
+        let settings = PoolSettings {
+            name: "writer",
+            max: 2,
+            min: 1,
+            idle_timeout: Duration::from_mins(10),
+            connect_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_mins(2),
+            silence_max: None,
+        };
+        Ok(Pool::open(&self.url(), settings, Arc::new(|_| {}))?)
+    }
+
+    /// A concert of its own, so that no case finds what another left in its row.
+    pub(crate) async fn plant(&self, tickets: i32) -> Result<ConcertId> {
+        let statement = "INSERT INTO concerts (name, artist, date, venue, total_tickets,
+                                               available_tickets, price, status)
+                         VALUES ('Measured', 'Nobody', CURRENT_DATE + 30, 'Nowhere', $1, $1,
+                                 1250.00, 'open')
+                         RETURNING id";
+        let row = self.superuser.query_one(statement, &[&tickets]).await?;
+        ConcertId::new(row.get(0)).context("a concert's number")
+    }
+
+    /// What PostgreSQL would do at some time in the middle of a case is done now: the planner knows
+    /// the tables, and what was written is on the disk.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        Ok(self.superuser.batch_execute("ANALYZE; CHECKPOINT").await?)
+    }
+
+    /// A benchmark that oversells measures nothing.
+    pub(crate) async fn check_inventory(&self) -> Result<()> {
+        let pool = self.pool()?;
+        let connection = pool.get().await?;
+        let broken = store::monitor::list_broken_inventory(&connection, 10).await?;
+        // What pgbench sold is in the table like everything else.
+        ensure!(broken.is_empty(), "the inventory is broken: {broken:?}");
+        Ok(())
+    }
+
+    /// Fills the table as `stagedoor seed` does; how long it took.
+    pub(crate) async fn seed(&self, concerts: u32, reservations: u64) -> Result<Duration> {
+        let owner = self.cluster.url(OWNER, PASSWORD, DATABASE);
+        let config = server::configuration(&[("database_owner_url", &owner)])?;
+        let args = SeedArgs {
+            concerts,
+            reservations,
+            report: ReportArgs { json: false },
+        };
+        let started = Instant::now();
+        seed::run(config, args).await?;
+        Ok(started.elapsed())
+    }
+}
+
+async fn connect(url: &str) -> Result<Client> {
+    let (client, socket) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(socket);
+    Ok(client)
+}
+
+async fn facts(cluster: &Cluster, superuser: &Client) -> Result<String> {
+    let show = async |name: &str| -> Result<String> {
+        let row = superuser.query_one(&format!("SHOW {name}"), &[]).await?;
+        Ok(row.get(0))
+    };
+    let mut settings = Vec::new();
+    for (name, _) in SETTINGS {
+        settings.push(format!("{name} = {}", show(name).await?));
+    }
+    let disk = Command::new("stat")
+        .args(["--file-system", "--format", "%T"])
+        .arg(cluster.data_folder())
+        .output()
+        .await?;
+    Ok(format!(
+        "- Machine: {}; the database's file system is {}.\n- PostgreSQL {}: {}.",
+        machine::describe(),
+        String::from_utf8_lossy(&disk.stdout).trim(),
+        show("server_version").await?,
+        settings.join(", "),
+    ))
+}

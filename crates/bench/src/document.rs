@@ -1,0 +1,146 @@
+//! `docs/performance.md`: what was measured, how, and what was promised.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use crate::Extent;
+use crate::cases::Measured;
+use crate::cluster::Ground;
+use crate::figures::Rounds;
+use crate::memory::Memory;
+use crate::targets::{self, Target};
+
+/// All cases on a table in one state.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) title: &'static str,
+    pub(crate) measured: Measured,
+}
+
+/// Everything that the document tells.
+#[derive(Debug)]
+pub(crate) struct Document<'a> {
+    pub(crate) measured_at: Timestamp,
+    pub(crate) extent: Extent,
+    pub(crate) ground: &'a Ground,
+    pub(crate) stages: &'a [Stage],
+    pub(crate) memory: &'a Memory,
+}
+
+const METHOD: &str = "\
+## Method
+
+- One concert is hot: every buyer wants one ticket of it, with an e-mail address and an \
+`Idempotency-Key` of their own, over keep-alive HTTP/1.1 on loopback; it never sells out within a \
+case, unless the case is about that.
+- *Engine* is the server as it is. *Plain way* is the same server, in whose engine's place each \
+buyer gets a transaction: lock the concert, look up key and limit, take the ticket, write \
+reservation and receipt, commit; it exists in the benchmark alone.
+- *pgbench* sends the plain way's statements without any server, prepared. *The database alone* \
+sends the engine's batches, 512 buyers each, on one connection without HTTP, queue and decision.
+- *Two servers* share the database; each gets half of the buyers. *Hello* is `GET /healthz`; it and \
+refusals without keys repeat one request, refusals with keys send a new key each time.
+- Servers are processes of their own, and so is PostgreSQL; they and the load generator share all \
+cores of the machine, so that the figures are lower than with the buyers elsewhere.
+- Before each round the tables are analysed and a checkpoint is made. All cases take turns within a round. A figure is the median of all rounds; a latency is the median \
+of the rounds' percentiles, right to one percent.
+- Durations count from the first buyer to the last answer. After each stage the inventory was \
+checked: nothing was oversold.
+";
+
+impl Document<'_> {
+    pub(crate) fn render(&self) -> String {
+        let mut text = format!(
+            "# Performance\n\n\
+             Written by `make bench`; not edited by hand.\n\n\
+             - Measured at {:.0} with `make bench{}`: {} rounds, {} s for each case in each.\n{}\n\n\
+             ## Targets\n\n{}",
+            self.measured_at,
+            if self.extent.mode.is_empty() {
+                String::new()
+            } else {
+                format!(" ARGS={}", self.extent.mode)
+            },
+            self.extent.rounds,
+            self.extent.slice.as_secs_f64(),
+            self.ground.describe(),
+            self.targets(),
+        );
+        for stage in self.stages {
+            let _ = write!(
+                text,
+                "\n## With {}\n\n{}",
+                stage.title,
+                table_of_cases(&stage.measured)
+            );
+        }
+        let _ = write!(
+            text,
+            "\n## Memory\n\nThe server's process with the engine, 256 at once: {}.\n\n{METHOD}",
+            self.memory.describe()
+        );
+        text
+    }
+
+    fn targets(&self) -> String {
+        let mut text = String::new();
+        for stage in self.stages {
+            let _ = write!(text, "With {}:\n\n", stage.title);
+            text.push_str(&table(&targets::of_stage(&stage.measured)));
+            text.push('\n');
+        }
+        let mut besides = vec![targets::of_memory(self.memory)];
+        if let [empty, full, ..] = self.stages {
+            besides.push(targets::of_size(&empty.measured, &full.measured));
+        }
+        let _ = write!(text, "Besides:\n\n{}", table(&besides));
+        let _ = write!(text, "\nNot measured:\n\n{}\n", targets::NOT_MEASURED);
+        text
+    }
+}
+
+fn table(targets: &[Target]) -> String {
+    let mut text = "| what | target | measured | |\n|---|---|---|---|\n".to_owned();
+    for target in targets {
+        let verdict = if target.is_met { "met" } else { "**missed**" };
+        let Target {
+            what,
+            wanted,
+            measured,
+            ..
+        } = target;
+        let _ = writeln!(text, "| {what} | {wanted} | {measured} | {verdict} |");
+    }
+    text
+}
+
+pub(crate) fn table_of_cases(measured: &Measured) -> String {
+    let mut text = "| case | per second | slowest and fastest round | p50 ms | p99 ms | server's \
+                    processor time each, µs | other answers |\n|---|--:|--:|--:|--:|--:|--:|\n"
+        .to_owned();
+    for (case, rounds) in measured.iter() {
+        let _ = writeln!(text, "| {case} | {} |", figures(rounds));
+    }
+    text
+}
+
+fn figures(rounds: &Rounds) -> String {
+    let (median, (least, most)) = (rounds.median(), rounds.range());
+    let or_dash = |value: f64, digits: usize| {
+        if value > 0.0 {
+            format!("{value:.digits$}")
+        } else {
+            "–".to_owned()
+        }
+    };
+    [
+        format!("{:.0}", median.per_second),
+        format!("{least:.0}–{most:.0}"),
+        or_dash(median.p50_ms, 1),
+        or_dash(median.p99_ms, 1),
+        or_dash(median.server_us, 0),
+        median.others.to_string(),
+    ]
+    .join(" | ")
+}

@@ -1,0 +1,144 @@
+//! The benchmark: the reservation engine against the plain way through the same server, against
+//! pgbench and against the database alone, in one run on one machine. Not shipped.
+//!
+//! Every way is measured in turn, again and again, so that whatever else a machine does hits all
+//! alike; the document has the medians.
+
+mod batches;
+mod cases;
+mod cluster;
+mod document;
+mod figures;
+mod machine;
+mod memory;
+mod pgbench;
+mod plain;
+mod server;
+mod targets;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use app::Ctx;
+use clap::{Parser, Subcommand};
+use cluster::Ground;
+use document::{Document, Stage};
+use server::Way;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "bench",
+    about = "Measures the reservation engine; see docs/performance.md"
+)]
+struct Arguments {
+    /// About a minute: few and short rounds, for a first impression
+    #[arg(long, conflicts_with = "long")]
+    quick: bool,
+
+    /// All of it a second time with 5 million reservations in the table
+    #[arg(long)]
+    long: bool,
+
+    /// Only the cases with this in their name, such as "20 at once"; writes no document
+    #[arg(long, value_name = "TEXT", conflicts_with = "long")]
+    only: Option<String>,
+
+    /// Where the document goes; nowhere without it
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// What this program starts itself again as.
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Part {
+    /// The server as it is
+    #[command(hide = true)]
+    ServeEngine,
+    /// The same server with the plain way in the engine's place
+    #[command(hide = true)]
+    ServePlain,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    mode: &'static str,
+    rounds: usize,
+    /// For each case in each round.
+    slice: Duration,
+    /// Buyers between two looks at a server's memory.
+    memory_buyers: u32,
+}
+
+const QUICK: Extent = Extent {
+    mode: "--quick",
+    rounds: 2,
+    slice: Duration::from_millis(1_200),
+    memory_buyers: 20_000,
+};
+const FULL: Extent = Extent {
+    mode: "",
+    rounds: 5,
+    slice: Duration::from_secs(4),
+    memory_buyers: 100_000,
+};
+/// More reservations than a large hall sells in ten years.
+const LONG_RESERVATIONS: u64 = 5_000_000;
+const LONG_CONCERTS: u32 = 1_000;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.part {
+        Some(Part::ServeEngine) => server::serve(Way::Engine).await,
+        Some(Part::ServePlain) => server::serve(Way::Plain).await,
+        None => measure(&arguments).await,
+    }
+}
+
+async fn measure(arguments: &Arguments) -> Result<()> {
+    let mut extent = if arguments.quick { QUICK } else { FULL };
+    if arguments.long {
+        extent.mode = "--long";
+    }
+    let measured_at = Ctx::system().now();
+    let ground = Ground::prepare().await?;
+    println!("{}", ground.describe());
+    if let Some(only) = &arguments.only {
+        let measured = cases::measure(&ground, extent, only).await?;
+        println!("\n{}", document::table_of_cases(&measured));
+        return Ok(());
+    }
+    let mut stages = vec![stage(&ground, extent, "an empty table").await?];
+    if arguments.long {
+        let took = ground.seed(LONG_CONCERTS, LONG_RESERVATIONS).await?;
+        println!("seeded {LONG_RESERVATIONS} reservations in {took:.0?}");
+        stages.push(stage(&ground, extent, "5 million reservations in the table").await?);
+    }
+    let memory = memory::watch(&ground, extent.memory_buyers).await?;
+    let document = Document {
+        measured_at,
+        extent,
+        ground: &ground,
+        stages: &stages,
+        memory: &memory,
+    };
+    let text = document.render();
+    println!("\n{text}");
+    if let Some(path) = &arguments.output {
+        std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        println!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+async fn stage(ground: &Ground, extent: Extent, title: &'static str) -> Result<Stage> {
+    println!("\n{title}:");
+    let measured = cases::measure(ground, extent, "").await?;
+    ground.check_inventory().await?;
+    Ok(Stage { title, measured })
+}

@@ -1,0 +1,85 @@
+//! Whether a server's memory stays flat while buyers go through it.
+
+use anyhow::{Context as _, Result};
+use stagedoor::load::{Crowd, Plan};
+
+use crate::cluster::{Ground, PLENTY};
+use crate::server::{Server, Way};
+
+/// Buyers at once.
+const CONCURRENCY: usize = 256;
+/// How often so many buyers come: what the first need is kept for those after them.
+const CROWDS: usize = 3;
+/// A server that keeps nothing may still differ by what its allocator has not given back.
+const GROWTH_MAX: f64 = 1.05;
+
+/// What a server held before the first buyer and after each crowd, in MB.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    pub(crate) buyers: u32,
+    pub(crate) before_mb: f64,
+    pub(crate) after_mb: Vec<f64>,
+}
+
+impl Memory {
+    /// Whether later crowds left the server as the first did.
+    pub(crate) fn is_flat(&self) -> bool {
+        let first = self.after_mb.first().copied().unwrap_or_default();
+        let last = self.after_mb.last().copied().unwrap_or_default();
+        last <= first * GROWTH_MAX
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let after: Vec<String> = self.after_mb.iter().map(|mb| format!("{mb:.1}")).collect();
+        format!(
+            "{:.1} MB at rest; {} MB after one, two and three times {} buyers",
+            self.before_mb,
+            after.join(", "),
+            self.buyers
+        )
+    }
+}
+
+/// Sends crowds through a fresh server.
+pub(crate) async fn watch(ground: &Ground, buyers: u32) -> Result<Memory> {
+    let server = Server::start(Way::Engine, &ground.url()).await?;
+    let before_mb = server.resident_mb()?;
+    let mut after_mb = Vec::new();
+    for crowd in 0..CROWDS {
+        let concert = ground.plant(PLENTY).await?;
+        let plan = Plan {
+            concurrency: CONCURRENCY,
+            ..Plan::new(server.address, concert.get(), buyers, format!("m{crowd}"))
+        };
+        let report = Crowd::send(plan)?.report().await?;
+        anyhow::ensure!(
+            report.counts.admitted == u64::from(buyers),
+            "{:?}",
+            report.counts
+        );
+        after_mb.push(server.resident_mb().context("the server's memory")?);
+    }
+    let memory = Memory {
+        buyers,
+        before_mb,
+        after_mb,
+    };
+    println!("\nmemory: {}", memory.describe());
+    Ok(memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_grows_with_every_crowd_is_not_flat() {
+        let memory = |after_mb: &[f64]| Memory {
+            buyers: 1,
+            before_mb: 10.0,
+            after_mb: after_mb.to_vec(),
+        };
+        assert!(memory(&[40.0, 41.0, 40.0]).is_flat());
+        assert!(!memory(&[40.0, 60.0, 80.0]).is_flat());
+    }
+}

@@ -1,0 +1,57 @@
+//! A PostgreSQL that one test has for itself, to stop, kill or set up otherwise.
+
+use postgres_local::{Cluster, ClusterSpec, Lifetime};
+use store::{bootstrap, migrate};
+use tokio::task::block_in_place;
+use tokio_postgres::Client;
+
+use super::cluster::{APP, OWNER, PASSWORD, TestDatabase, connect, logins};
+use super::{Options, TestApp};
+
+const DATABASE: &str = "stagedoor";
+
+/// A cluster of its own with one migrated database, as durable as PostgreSQL is by itself.
+#[derive(Debug)]
+pub(crate) struct OwnCluster(pub(crate) Cluster);
+
+impl OwnCluster {
+    /// `name` tells the clusters of parallel tests apart.
+    pub(crate) async fn start(name: &str) -> Self {
+        let folder = format!("stagedoor-{name}-{}", std::process::id());
+        let spec = ClusterSpec {
+            folder: std::env::temp_dir().join(folder),
+            lifetime: Lifetime::Scratch,
+            settings: Vec::new(),
+            programs: None,
+        };
+        let cluster = block_in_place(|| Cluster::open(&spec)).expect("a private PostgreSQL");
+        let superuser = cluster.superuser_url("postgres");
+        bootstrap::prepare(&superuser, DATABASE, &logins())
+            .await
+            .expect("roles");
+        migrate::migrate(&cluster.url(OWNER, PASSWORD, DATABASE), &logins())
+            .await
+            .expect("a migrated database");
+        Self(cluster)
+    }
+
+    /// The server's login.
+    pub(crate) fn url(&self) -> String {
+        self.0.url(APP, PASSWORD, DATABASE)
+    }
+
+    pub(crate) async fn superuser(&self) -> Client {
+        connect(&self.0.superuser_url(DATABASE)).await
+    }
+
+    /// The product on it; the database of the shared cluster that comes with it stays unused.
+    pub(crate) async fn app(&self, options: Options) -> TestApp {
+        let options = Options {
+            database_url: Some(self.url()),
+            ..options
+        };
+        let mut app = TestApp::start(TestDatabase::migrated().await, options).await;
+        app.postgres = self.superuser().await;
+        app
+    }
+}

@@ -1,0 +1,140 @@
+//! The socket's side of a connection: hears what PostgreSQL says unasked, and gives a silent
+//! server up.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio_postgres::AsyncMessage;
+use tokio_postgres::error::DbError;
+
+/// How often silence is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Notifications that may wait to be read; whoever is further behind loses the connection, and
+/// with it the belief to know everything.
+const HEARD_MAX: usize = 1024;
+/// What PostgreSQL says, as a warning, when a commit's wait for the standby was cut short
+/// (`syncrep.c`): the commit is on the primary, and on no other machine.
+const UNREPLICATED: &str = "canceling wait for synchronous replication";
+const UNREPLICATED_AT_SHUTDOWN: &str = "canceling the wait for synchronous replication";
+
+/// What a connection and the task that drives its socket tell each other.
+#[derive(Debug)]
+pub(super) struct Link {
+    opened: Instant,
+    /// Requests without an answer yet. One whose future is dropped stays counted: the next
+    /// borrower would wait behind it.
+    in_flight: AtomicUsize,
+    /// Milliseconds after `opened` when something was last asked or answered.
+    moved_ms: AtomicU64,
+    is_unreplicated: AtomicBool,
+}
+
+impl Link {
+    pub(super) fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            in_flight: AtomicUsize::new(0),
+            moved_ms: AtomicU64::new(0),
+            is_unreplicated: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits for the answer to a request.
+    pub(super) async fn answer<T>(&self, request: impl Future<Output = T>) -> T {
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.moved();
+        }
+        let outcome = request.await;
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.moved();
+        outcome
+    }
+
+    /// Whether a request was sent and its answer never read.
+    pub(super) fn owes_answers(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether a commit since the last call was made without its standby.
+    pub(super) fn take_unreplicated(&self) -> bool {
+        self.is_unreplicated.swap(false, Ordering::AcqRel)
+    }
+
+    fn moved(&self) {
+        self.moved_ms.store(self.elapsed_ms(), Ordering::Release);
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn silence(&self) -> Duration {
+        if !self.owes_answers() {
+            return Duration::ZERO;
+        }
+        let moved = self.moved_ms.load(Ordering::Acquire);
+        Duration::from_millis(self.elapsed_ms().saturating_sub(moved))
+    }
+
+    fn hear(&self, notice: &DbError) {
+        let message = notice.message();
+        if message.starts_with(UNREPLICATED) || message.starts_with(UNREPLICATED_AT_SHUTDOWN) {
+            tracing::error!(message, "a commit was not confirmed by a standby");
+            self.is_unreplicated.store(true, Ordering::Release);
+        } else {
+            tracing::debug!(message, "PostgreSQL says");
+        }
+    }
+}
+
+/// Drives the socket until it ends, nobody reads what was notified, or PostgreSQL owes an answer
+/// for longer than `silence_max`. Dropping the socket fails everything that still waits on it.
+pub(super) async fn drive<S, T>(
+    mut socket: tokio_postgres::Connection<S, T>,
+    link: Arc<Link>,
+    heard: mpsc::Sender<String>,
+    silence_max: Option<Duration>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let message = tokio::select! {
+            biased;
+            message = poll_fn(|context| socket.poll_message(context)) => message,
+            _ = look.tick() => {
+                if silence_max.is_some_and(|most| link.silence() > most) {
+                    tracing::warn!("PostgreSQL has not answered for too long; the connection is given up");
+                    return;
+                }
+                continue;
+            }
+        };
+        match message {
+            Some(Ok(AsyncMessage::Notice(notice))) => link.hear(&notice),
+            Some(Ok(AsyncMessage::Notification(note))) => {
+                if heard.try_send(note.payload().to_owned()).is_err() {
+                    return;
+                }
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                tracing::debug!(%error, "database connection ended");
+                return;
+            }
+            None => return,
+        }
+    }
+}
+
+/// The two ends of what a connection is notified of.
+pub(super) fn ear() -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
+    mpsc::channel(HEARD_MAX)
+}

@@ -1,0 +1,78 @@
+//! Telling other processes that stock changed, hearing it from them, and what is left now.
+
+use domain::concert::ConcertStatus;
+use domain::id::ConcertId;
+use tokio::sync::mpsc;
+
+use crate::concerts;
+use crate::connection::Connection;
+use crate::error::StoreError;
+use crate::generated::queries::{monitor, stock as statements};
+use crate::pool::{Lease, Pool};
+
+/// What is left of a concert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Availability {
+    pub available_tickets: i32,
+    pub status: ConcertStatus,
+}
+
+/// Sends a payload of at most 8,000 bytes to every listener, this process' own included.
+pub async fn announce(connection: &Connection, payload: &str) -> Result<(), StoreError> {
+    statements::announce()
+        .bind(connection, &payload)
+        .one()
+        .await?;
+    Ok(())
+}
+
+/// What is left of those of the concerts that anybody may see.
+pub async fn list_availability(
+    connection: &Connection,
+    ids: &[ConcertId],
+) -> Result<Vec<(ConcertId, Availability)>, StoreError> {
+    let ids: Vec<i32> = ids.iter().map(|id| id.get()).collect();
+    let rows = statements::list_availability()
+        .bind(connection, &ids)
+        .all()
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let availability = Availability {
+                available_tickets: row.available_tickets,
+                status: concerts::read_status(&row.status)?,
+            };
+            Ok((concerts::read_id(row.id)?, availability))
+        })
+        .collect()
+}
+
+/// A connection of the pool that only listens. It is closed when this is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    lease: Lease,
+    heard: mpsc::Receiver<String>,
+}
+
+impl Listener {
+    /// Hears everything that is announced from now on.
+    pub async fn open(pool: &Pool) -> Result<Self, StoreError> {
+        let lease = pool.get().await?;
+        let heard = lease
+            .listen("LISTEN stagedoor_stock")
+            .await?
+            .ok_or(StoreError::FailedTransaction)?;
+        Ok(Self { lease, heard })
+    }
+
+    /// The next announcement; `None` when the connection has ended.
+    pub async fn next(&mut self) -> Option<String> {
+        self.heard.recv().await
+    }
+
+    /// Whether the connection still answers, and to a primary: a standby hears nothing.
+    pub async fn is_alive(&self) -> bool {
+        let asked = monitor::is_read_only().bind(&*self.lease).one().await;
+        asked.is_ok_and(|is_read_only| !is_read_only)
+    }
+}
