@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { arrive, follow, LANGUAGES, leaveBrowser, visiting } from "./lib/browser.mjs";
 import { tabTo } from "./lib/keyboard.mjs";
-import { addConcert, HASTY_HOLD_MS, newEmail, reserve, ticketsLeft, world } from "./lib/world.mjs";
+import { addConcert, HASTY_HOLD_MS, newEmail, readReservation, reserve, ticketsLeft, world } from "./lib/world.mjs";
 
 after(leaveBrowser);
 
@@ -96,14 +96,8 @@ async function holdings(context) {
   const cookie = (await context.cookies()).find(({ name }) => name === "stagedoor");
   return (cookie?.value ?? "").split("~").filter(Boolean).map((pair) => {
     const [id, ...token] = pair.split(".");
-    return { id, token: token.join("."), cookie };
+    return { id, access_token: token.join("."), cookie };
   });
-}
-
-async function readReservation({ id, token }, base = world().base) {
-  const answer = await fetch(`${base}/api/v1/reservations/${id}`, { headers: { authorization: `Bearer ${token}` } });
-  assert.equal(answer.status, 200);
-  return answer.json();
 }
 
 const clock = (instant) => new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "Asia/Bangkok" }).format(new Date(instant));

@@ -84,6 +84,7 @@ sold-out-title = Sold out
 sold-out-sentence = Every ticket is sold or held by somebody who is about to pay.
 sold-out-next = Held tickets that are not paid for come back within minutes, so it is worth looking again.
 sold-out-action = Look again
+on-sale-now = Tickets are on sale now
 sale-closed-title = The sale is closed
 sale-closed-sentence = Tickets for this concert can't be booked at the moment.
 sale-closed-next = If the sale opens again, you can book on this page.
@@ -142,6 +143,23 @@ held-title = Held for you until { $time }
 held-label = Held
 held-sentence = Nobody else can buy these tickets until { $time }. After that, tickets that are not paid for go back on sale.
 held-next = Come back to this page in the same browser at any time before { $time }.
+held-left = { $time } left
+held-minutes =
+    { $count ->
+        [one] One minute left until your tickets go back on sale.
+       *[other] { $shown } minutes left until your tickets go back on sale.
+    }
+held-more = More time
+held-more-hint =
+    { $count ->
+        [one] Starts the time again. You can do this once more.
+       *[other] Starts the time again. You can do this { $shown } more times.
+    }
+held-more-none = You have used all the time there is. The tickets stay yours until the end shown above.
+held-soon-title = Your hold ends at { $time }
+held-soon-sentence = Then the tickets go back on sale by themselves. If you don't want them any more, somebody else may be glad of them now.
+held-soon-close = Close
+extend-not-possible = There is no more time for this reservation. This is how it stands now.
 confirmed-title = Your tickets are confirmed
 confirmed-label = Confirmed
 confirmed-sentence = They are yours. Keep the reservation number: it is the proof of your booking.

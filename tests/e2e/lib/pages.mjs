@@ -112,6 +112,25 @@ export const PAGES = [
     },
   },
   {
+    name: "reservation held, about to end", status: 200, ...PRIVATE, async open(visitor, lang) {
+      const response = await openReservation(visitor, lang, await reserve((await stage()).booked.id));
+      await visitor.page.evaluate(() => {
+        const question = document.getElementById("soon");
+        question.showModal();
+        return Promise.all(question.getAnimations().map((animation) => animation.finished)).then(() => {});
+      });
+      return response;
+    },
+  },
+  {
+    name: "reservation that can't be extended", status: 409, ...PRIVATE, async open(visitor, lang) {
+      await openReservation(visitor, lang, await reserve((await stage()).booked.id));
+      const action = await visitor.page.getAttribute(".more-time form", "action");
+      for (let count = 0; count < 10; count += 1) await follow(visitor.page, () => visitor.page.click(".more-time .button"));
+      return send(visitor.page, { action });
+    },
+  },
+  {
     name: "reservation confirmed", status: 200, ...PRIVATE, async open(visitor, lang) {
       return openReservation(visitor, lang, await reserve((await stage()).free.id));
     },

@@ -73,6 +73,13 @@ export async function reserve(concertId, wishes = {}, base = world().base) {
   }));
 }
 
+/** A reservation as the API shows it to whoever has its token. */
+export async function readReservation({ id, access_token: token }, base = world().base) {
+  return json(await fetch(`${base}/api/v1/reservations/${id}`, {
+    headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(10_000),
+  }));
+}
+
 let emails = 0;
 
 /** An address that nobody has used yet, so that no test meets another's limit. */

@@ -94,6 +94,7 @@ fn shop() -> Router<Web> {
         .route("/{lang}/concerts/{id}", get(shop::concert::show))
         .route("/{lang}/concerts/{id}/hold", post(shop::hold::hold))
         .route("/{lang}/r/{id}", get(shop::reservation::show))
+        .route("/{lang}/r/{id}/extend", post(shop::keep::extend))
         .route("/{lang}/r/{id}/cancel", post(shop::reservation::cancel))
         .route("/theme", post(shop::theme::choose))
         .route("/robots.txt", get(shop::robots))

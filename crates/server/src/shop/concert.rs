@@ -58,8 +58,37 @@ pub struct ConcertPage {
     pub state: &'static str,
     pub state_label: String,
     pub sale: Sale,
+    /// How the words change with the sale, while it isn't over for good.
+    pub live: Option<LiveWords>,
     /// schema.org `Event`, safe inside a `script` element.
     pub json_ld: String,
+}
+
+/// What the script needs to tell in words how the sale stands.
+#[derive(Debug)]
+pub struct LiveWords {
+    /// The concert in the API.
+    pub href: String,
+    /// Up to so many tickets are few.
+    pub few_max: i32,
+    pub on_sale: String,
+    /// With `#` for the number.
+    pub few_left: String,
+    pub sold_out: String,
+    pub closed: String,
+}
+
+impl LiveWords {
+    fn new(layout: &Layout, concert: &Concert) -> Self {
+        Self {
+            href: format!("/api/v1/concerts/{}", concert.id),
+            few_max: SaleState::few_max(concert),
+            on_sale: layout.t("state-on-sale"),
+            few_left: layout.lang.text_with("state-few-left", &[("shown", "#")]),
+            sold_out: layout.t("state-sold-out"),
+            closed: layout.t("state-closed"),
+        }
+    }
 }
 
 /// What the lower half of the page offers.
@@ -107,6 +136,7 @@ impl ConcertPage {
                 SaleState::Closed => Sale::Closed,
                 SaleState::Past => Sale::Past,
             },
+            live: (state != SaleState::Past).then(|| LiveWords::new(&layout, concert)),
             json_ld,
             layout,
         }

@@ -8,6 +8,7 @@ pub mod concerts;
 mod event;
 pub mod hold;
 pub mod hold_form;
+pub mod keep;
 pub mod reservation;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,11 @@ pub enum SaleState {
 }
 
 impl SaleState {
+    /// Up to so many tickets of a concert are few.
+    fn few_max(concert: &Concert) -> i32 {
+        FEW_LEFT.max(concert.total_tickets / FEW_LEFT_SHARE)
+    }
+
     pub fn of(concert: &Concert, today: Date) -> Self {
         let available = concert.available_tickets;
         if concert.date < today {
@@ -69,7 +75,7 @@ impl SaleState {
             Self::Closed
         } else if available <= 0 {
             Self::SoldOut
-        } else if available <= FEW_LEFT.max(concert.total_tickets / FEW_LEFT_SHARE) {
+        } else if available <= Self::few_max(concert) {
             Self::FewLeft { available }
         } else {
             Self::OnSale

@@ -2,10 +2,9 @@
 //! Paying is not here yet.
 
 use app::access::Holder;
-use app::cancel::{self as cancelling, CancelError};
-use app::{App, concerts, reservations};
+use app::{App, cancel as cancelling, concerts, reservations};
 use askama::Template;
-use axum::extract::{RawQuery, State};
+use axum::extract::{FromRequestParts, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::concert::Concert;
 use domain::id::ReservationId;
@@ -13,14 +12,17 @@ use domain::money::Currency;
 use domain::reservation::{Reservation, ReservationStatus};
 use http::StatusCode;
 use http::header::SET_COOKIE;
+use http::request::Parts;
 use jiff::Timestamp;
 
 use super::asked::Asked;
+use super::keep::Keep;
 use super::visitor::Holdings;
 use super::{poster, price};
 use crate::http::page::Layout;
 use crate::http::path::Segment;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
+use crate::http::web::Web;
 
 /// `GET /{lang}/r/{id}?t=`: the token moves into the cookie, out of the address and the history.
 pub async fn show(
@@ -53,30 +55,58 @@ pub async fn show(
     Ok(answer.private(StatusCode::OK, &page))
 }
 
-/// `POST /{lang}/r/{id}/cancel`: 303 back to the reservation, or its page with why not.
-pub async fn cancel(
-    State(app): State<App>,
-    Asked { layout, answer }: Asked,
-    Segment(id): Segment<ReservationId>,
-    holdings: Holdings,
-) -> Result<Response, Problem> {
-    let holder = holdings
-        .find(app.access_key(), &id)
-        .ok_or_else(Problem::not_found)?;
-    let layout = Layout {
-        path: format!("/r/{id}"),
-        ..layout
-    };
-    match cancelling::cancel(&app, holder.clone()).await {
-        Ok(_) => Ok(Redirect::to(&layout.here()).into_response()),
-        Err(error @ CancelError::Transition(_)) => {
-            let page = find_page(&app, layout, &holder).await?.not_cancelled();
-            Ok(answer.private(Problem::from(error).code.status(), &page))
+/// `POST /{lang}/r/{id}/cancel`
+pub async fn cancel(State(app): State<App>, own: Own) -> Result<Response, Problem> {
+    let outcome = cancelling::cancel(&app, own.holder.clone()).await;
+    own.answer(&app, outcome, "cancel-not-possible").await
+}
+
+/// A reservation that the visitor wants to change, and has the token of.
+#[derive(Debug)]
+pub struct Own {
+    asked: Asked,
+    pub holder: Holder,
+}
+
+impl Own {
+    /// 303 back to the reservation, or its page with the sentence why not.
+    pub async fn answer(
+        self,
+        app: &App,
+        outcome: Result<Reservation, impl Into<Problem>>,
+        why_not: &str,
+    ) -> Result<Response, Problem> {
+        let Asked { layout, answer } = self.asked;
+        let Err(error) = outcome else {
+            return Ok(Redirect::to(&layout.here()).into_response());
+        };
+        let problem = error.into();
+        if !matches!(problem.code, Code::InvalidState | Code::ReservationExpired) {
+            return Err(problem);
         }
-        Err(error) => Err(error.into()),
+        let mut page = find_page(app, layout, &self.holder).await?;
+        page.notice = Some(page.layout.t(why_not));
+        Ok(answer.private(problem.code.status(), &page))
     }
 }
 
+impl FromRequestParts<Web> for Own {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
+        let mut asked = Asked::from_request_parts(parts, web).await?;
+        let Segment(id) = Segment::<ReservationId>::from_request_parts(parts, web).await?;
+        let Ok(holdings) = Holdings::from_request_parts(parts, web).await;
+        let holder = holdings
+            .find(web.app.access_key(), &id)
+            .ok_or_else(Problem::not_found)?;
+        // Whatever is answered stands for the reservation's page, also in the other language.
+        asked.layout.path = format!("/r/{id}");
+        Ok(Self { asked, holder })
+    }
+}
+
+/// The reservation's page as it stands now.
 async fn find_page(app: &App, layout: Layout, holder: &Holder) -> Result<ReservationPage, Problem> {
     let found = reservations::show(app, holder).await?;
     let reservation = found.ok_or_else(Problem::not_found)?;
@@ -104,8 +134,8 @@ pub struct ReservationPage {
     pub hint: Option<String>,
     /// What just failed, when the page answers a request that couldn't be met.
     pub notice: Option<String>,
-    /// The end of the hold, RFC 3339, so that the script can ask again when it has passed.
-    pub until: Option<String>,
+    /// While the tickets are held.
+    pub keep: Option<Keep>,
     pub id: String,
     pub customer_name: String,
     pub customer_email: String,
@@ -167,10 +197,7 @@ impl ReservationPage {
                 .filter(|_| held)
                 .map(|time| lang.text_with("held-next", &[("time", time)])),
             notice: None,
-            until: reservation
-                .expires_at
-                .filter(|_| held)
-                .map(|at| at.to_string()),
+            keep: Keep::new(&layout, reservation, now).filter(|_| held),
             id: reservation.id.to_string(),
             customer_name: reservation.customer_name.clone(),
             customer_email: reservation.customer_email.clone(),
@@ -181,13 +208,6 @@ impl ReservationPage {
             cancel: may_cancel.then(|| give_back(&layout, reservation, held)),
             layout: layout.titled(&title),
         }
-    }
-
-    /// Says above everything that the request to cancel couldn't be met.
-    #[must_use]
-    pub fn not_cancelled(mut self) -> Self {
-        self.notice = Some(self.layout.t("cancel-not-possible"));
-        self
     }
 }
 

@@ -150,3 +150,40 @@ async fn extending_beside_the_sweeper_keeps_the_hold_or_says_that_it_ended() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_form_extends_the_visitors_own_hold_and_nobody_elses() {
+    TestApp::run(async |app| {
+        let concert = app.plant(NewConcert::default()).await;
+        let held = app.reserved(concert, 1, "som").await;
+        let text = |field: &str| held[field].as_str().unwrap();
+        let (id, token) = (text("id"), text("access_token"));
+        let path = format!("/th/r/{id}/extend");
+        let post = async |cookie: &str, site: &str| {
+            let request = app.request(Method::POST, &path).header("cookie", cookie);
+            request.header("sec-fetch-site", site).send().await.unwrap()
+        };
+        let own = format!("stagedoor={id}.{token}");
+        app.clock.advance(Duration::from_mins(1));
+        assert_eq!(post(&own, "cross-site").await.status(), 403);
+        assert_eq!(post("", "same-origin").await.status(), 404);
+        let forged = format!("stagedoor={id}.{}", &token[1..]);
+        assert_eq!(post(&forged, "same-origin").await.status(), 404);
+        let untouched = "SELECT count(*) FROM reservations WHERE extensions IS NULL";
+        assert_eq!(app.count(untouched).await, 1);
+
+        let extended = post(&own, "same-origin").await;
+        assert_eq!(extended.status(), 303);
+        assert_eq!(extended.headers()["location"], format!("/th/r/{id}"));
+        let moved = "SELECT count(*) FROM reservations
+                     WHERE extensions = 1 AND expires_at = '2026-11-22 05:11:00'";
+        assert_eq!(app.count(moved).await, 1);
+
+        app.clock.advance(Duration::from_mins(10));
+        let refused = post(&own, "same-origin").await;
+        assert_eq!(refused.status(), 409);
+        let page = refused.text().await.unwrap();
+        assert!(page.contains("data-state=\"expired\"") && page.contains("id=\"errors\""));
+    })
+    .await;
+}
