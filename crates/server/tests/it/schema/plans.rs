@@ -1,10 +1,12 @@
 //! The specification's queries, word for word, on the indexes that it names for them.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::support::TestDatabase;
+use crate::support::wait::{LIMIT, eventually};
+use crate::support::{NewConcert, TestApp, TestDatabase};
 
 /// The specification's most common queries, word for word.
 const QUERY_1: &str = "SELECT * FROM concerts
@@ -66,6 +68,38 @@ async fn the_specifications_queries_run_on_its_indexes() {
     let plan = explain(&postgres, QUERY_2, "('customer77@example.com')").await;
     let wanted = "Index Scan using idx_reservations_email";
     assert!(plan.contains(wanted) && !plan.contains("Sort"), "{plan}");
+}
+
+/// What a rush finds on a new installation: nobody has analysed the tables, or somebody has while
+/// they were empty.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_rush_reads_no_other_buyers_rows() {
+    const BUYERS: i64 = 40;
+    for before in ["", "ANALYZE"] {
+        TestApp::run(async |app| {
+            app.postgres.batch_execute(before).await.unwrap();
+            let concert = app.plant(NewConcert::default()).await;
+            for buyer in 0..BUYERS {
+                app.reserved(concert, 1, &format!("buyer{buyer}")).await;
+            }
+            // PostgreSQL counts a connection's reads with its first statement after a second.
+            tokio::time::sleep(Duration::from_millis(1_100)).await;
+            app.reserved(concert, 1, "the-last").await;
+            let by_email = "SELECT idx_scan FROM pg_stat_user_indexes
+                            WHERE indexrelname = 'idx_reservations_email'";
+            eventually(
+                "the looking up shows in the statistics",
+                LIMIT,
+                async || app.count(by_email).await >= BUYERS,
+            )
+            .await;
+            let read = "SELECT seq_tup_read + (SELECT idx_tup_read FROM pg_stat_user_indexes
+                                               WHERE indexrelname = 'idx_reservations_concert')
+                        FROM pg_stat_user_tables WHERE relname = 'reservations'";
+            assert_eq!(app.count(read).await, 0, "after {before:?}");
+        })
+        .await;
+    }
 }
 
 /// How PostgreSQL would run a prepared statement.
