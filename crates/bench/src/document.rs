@@ -22,6 +22,7 @@ pub(crate) struct Stage {
 #[derive(Debug)]
 pub(crate) struct Document<'a> {
     pub(crate) measured_at: Timestamp,
+    pub(crate) command: String,
     pub(crate) extent: Extent,
     pub(crate) ground: &'a Ground,
     pub(crate) stages: &'a [Stage],
@@ -54,14 +55,10 @@ impl Document<'_> {
         let mut text = format!(
             "# Performance\n\n\
              Written by `make bench`; not edited by hand.\n\n\
-             - Measured at {:.0} with `make bench{}`: {} rounds, {} s for each case in each.\n{}\n\n\
+             - Measured at {:.0} with `{}`: {} rounds, {} s for each case in each.\n{}\n\n\
              ## Targets\n\n{}",
             self.measured_at,
-            if self.extent.mode.is_empty() {
-                String::new()
-            } else {
-                format!(" ARGS={}", self.extent.mode)
-            },
+            self.command,
             self.extent.rounds,
             self.extent.slice.as_secs_f64(),
             self.ground.describe(),

@@ -33,7 +33,7 @@ use server::Way;
 )]
 struct Arguments {
     /// About a minute: few and short rounds, for a first impression
-    #[arg(long, conflicts_with = "long")]
+    #[arg(long)]
     quick: bool,
 
     /// All of it a second time with 5 million reservations in the table
@@ -66,7 +66,6 @@ enum Part {
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
-    mode: &'static str,
     rounds: usize,
     /// For each case in each round.
     slice: Duration,
@@ -75,13 +74,11 @@ struct Extent {
 }
 
 const QUICK: Extent = Extent {
-    mode: "--quick",
     rounds: 2,
     slice: Duration::from_millis(1_200),
     memory_buyers: 20_000,
 };
 const FULL: Extent = Extent {
-    mode: "",
     rounds: 5,
     slice: Duration::from_secs(4),
     memory_buyers: 100_000,
@@ -101,10 +98,7 @@ async fn main() -> Result<()> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<()> {
-    let mut extent = if arguments.quick { QUICK } else { FULL };
-    if arguments.long {
-        extent.mode = "--long";
-    }
+    let extent = if arguments.quick { QUICK } else { FULL };
     let measured_at = Ctx::system().now();
     let ground = Ground::prepare().await?;
     println!("{}", ground.describe());
@@ -122,6 +116,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let memory = memory::watch(&ground, extent.memory_buyers).await?;
     let document = Document {
         measured_at,
+        command: command(arguments),
         extent,
         ground: &ground,
         stages: &stages,
@@ -134,6 +129,20 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         println!("wrote {}", path.display());
     }
     Ok(())
+}
+
+/// What to type to measure the same again.
+fn command(arguments: &Arguments) -> String {
+    let flags = [(arguments.quick, "--quick"), (arguments.long, "--long")];
+    let given: Vec<&str> = flags
+        .into_iter()
+        .filter_map(|(is_given, flag)| is_given.then_some(flag))
+        .collect();
+    if given.is_empty() {
+        "make bench".to_owned()
+    } else {
+        format!("make bench ARGS='{}'", given.join(" "))
+    }
 }
 
 async fn stage(ground: &Ground, extent: Extent, title: &'static str) -> Result<Stage> {

@@ -34,14 +34,18 @@ pub enum LockWait {
 
 impl LockWait {
     /// A lane that hangs in the middle of a transaction frees the hot row.
+    ///
+    /// INVARIANT: a plan that was made while a table was small or unknown reads no other buyer's rows
+    /// when it has grown, so no whole table and no whole concert is read; guarded by
+    /// `a_first_rush_reads_no_other_buyers_rows`.
     const fn begin(self) -> &'static str {
         match self {
             Self::Full => {
-                "BEGIN; SET LOCAL lock_timeout = 800; \
+                "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL lock_timeout = 800; \
                  SET LOCAL idle_in_transaction_session_timeout = 2000"
             }
             Self::Short => {
-                "BEGIN; SET LOCAL lock_timeout = 100; \
+                "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL lock_timeout = 100; \
                  SET LOCAL idle_in_transaction_session_timeout = 2000"
             }
         }
