@@ -5,6 +5,7 @@
 mod api_concerts;
 mod api_reservations;
 mod bad_input;
+mod chaos;
 mod commands;
 mod disconnect;
 mod document;

@@ -1,7 +1,10 @@
 //! One private cluster for the run, one migrated template database, one database for each test.
 
 mod app;
+pub(crate) mod chaos_proxy;
 mod cluster;
+pub(crate) mod customers;
+pub(crate) mod dice;
 pub(crate) mod fault_proxy;
 pub(crate) mod own_cluster;
 pub(crate) mod program;
