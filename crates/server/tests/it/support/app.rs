@@ -103,19 +103,7 @@ impl TestApp {
     pub(crate) async fn start(database: TestDatabase, options: Options) -> Self {
         let start: Timestamp = "2026-11-22T05:00:00Z".parse().expect("an instant");
         let clock = Arc::new(ManualClock::new(start));
-        let ctx = Ctx::new(
-            Arc::clone(&clock) as _,
-            Arc::new(SeededRandom::new(options.random_seed)),
-        );
-        let pool = Pool::open(
-            &database_url(&database, &options),
-            pool_settings(&options),
-            Arc::new(|_| {}),
-        )
-        .expect("a pool");
-        let key = AccessKey::new(b"a key that is only used for tests");
-        let app = App::new(ctx, settings(&options), pool, key);
-        let app = if options.is_alone { app.alone() } else { app };
+        let app = open(&database, &options, &clock);
         let site = Site {
             base_url: "http://tickets.example".to_owned(),
             time_zone: settings(&options).timezone,
@@ -271,6 +259,17 @@ impl TestApp {
             );
         }
     }
+}
+
+/// The product without its fronts; must be called inside a Tokio runtime.
+pub(crate) fn open(database: &TestDatabase, options: &Options, clock: &Arc<ManualClock>) -> App {
+    let random = SeededRandom::new(options.random_seed);
+    let ctx = Ctx::new(Arc::clone(clock) as _, Arc::new(random));
+    let url = database_url(database, options);
+    let pool = Pool::open(&url, pool_settings(options), Arc::new(|_| {})).expect("a pool");
+    let key = AccessKey::new(b"a key that is only used for tests");
+    let app = App::new(ctx, settings(options), pool, key);
+    if options.is_alone { app.alone() } else { app }
 }
 
 fn settings(options: &Options) -> Settings {

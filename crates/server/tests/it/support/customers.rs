@@ -16,7 +16,7 @@ pub(crate) struct Order {
     pub(crate) quantity: i32,
     /// The reservation that a 201 promised.
     pub(crate) promised: Option<Value>,
-    /// The last answer: a status, or `None` when none came.
+    /// The last answer's status; `None` when there was none.
     pub(crate) last: Option<u16>,
     pub(crate) cancelled: Option<u16>,
 }
@@ -53,7 +53,9 @@ impl Order {
                 "customer_email": format!("{}@example.com", self.key),
             }));
         let told = send(request).await;
-        self.last = told.as_ref().map(|told| told.status);
+        // Under way is no answer to the wish itself.
+        let answered = |told: &&Told| told.body["code"] != "request_in_flight";
+        self.last = told.as_ref().filter(answered).map(|told| told.status);
         if let Some(told) = &told
             && told.status == 201
         {

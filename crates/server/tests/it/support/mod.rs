@@ -12,5 +12,5 @@ pub(crate) mod wait;
 pub(crate) mod wire;
 pub(crate) mod wishes;
 
-pub(crate) use app::{NewConcert, Options, TestApp};
+pub(crate) use app::{NewConcert, Options, TestApp, open};
 pub(crate) use cluster::{APP, OWNER, PASSWORD, TestDatabase, cluster, connect, logins};

@@ -103,8 +103,12 @@ impl Program {
 
     /// Starts the server on free ports.
     pub(crate) async fn serve(database: &TestDatabase) -> Started {
-        Self::on(database, &["serve"])
-            .env("STAGEDOOR_LISTEN", "127.0.0.1:0")
+        Self::on(database, &["serve"]).serving().await
+    }
+
+    /// The same, for a `serve` whose environment has been set.
+    pub(crate) async fn serving(self) -> Started {
+        self.env("STAGEDOOR_LISTEN", "127.0.0.1:0")
             .env("STAGEDOOR_METRICS_LISTEN", "127.0.0.1:0")
             .start("stagedoor listens on http://")
             .await
