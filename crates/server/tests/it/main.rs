@@ -14,6 +14,7 @@ mod expiry;
 mod kills;
 mod metrics;
 mod outage;
+mod overload;
 mod pool;
 mod race;
 mod schema;

@@ -231,7 +231,9 @@ impl World {
         let mut cancels = BTreeMap::new();
         if kind != Burst::Plain {
             for _ in 0..self.dice.below(10) {
-                if let Some(id) = self.any_reservation() {
+                if let Some(id) = self.any_reservation()
+                    && !cancels.contains_key(&id)
+                {
                     let cancel = self.any_server().cancel(&id);
                     cancels.insert(id, cancel);
                 }
