@@ -175,7 +175,7 @@ fn outcome_name(outcome: &Result<Reserved, ReserveError>) -> &'static str {
 }
 
 /// Forgets up to `limit` keys that are too old to count; returns how many.
-pub(crate) async fn forget_old_keys(
+pub async fn forget_old_keys(
     app: &App,
     connection: &Connection,
     limit: i64,

@@ -18,6 +18,11 @@ use super::{Shared, Waiting, recovery};
 
 /// How long a lane without work keeps its connection.
 const LINGER: Duration = Duration::from_millis(100);
+/// A connection that breaks while it is made ready says nothing about the next; one after which so
+/// much time is gone is the last that is tried, for the crowd waits.
+const OPEN_AGAIN_WITHIN: Duration = Duration::from_secs(1);
+/// Connections that are tried for one batch.
+const OPEN_TRIES: usize = 4;
 /// A connection that doesn't answer before its COMMIT was sent is given up; nothing happened.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
 /// A COMMIT that doesn't answer within it is unknown.
@@ -123,7 +128,7 @@ impl Lane {
     ) -> Result<(), (Vec<Waiting>, StoreError)> {
         let desk = match self.desk.take().filter(Desk::is_sound) {
             Some(desk) => desk,
-            None => match Desk::open(&self.shared.pool).await {
+            None => match self.open_desk().await {
                 Ok(desk) => desk,
                 Err(error) => {
                     self.close(waiting, &error);
@@ -135,6 +140,18 @@ impl Lane {
         let outcome = self.transact(desk, waiting, attempt).await;
         self.pace.learn(size, started.elapsed());
         outcome
+    }
+
+    /// A connection that is ready for a batch.
+    async fn open_desk(&self) -> Result<Desk, StoreError> {
+        let started = Instant::now();
+        for _ in 1..OPEN_TRIES {
+            match Desk::open(&self.shared.pool).await {
+                Err(StoreError::Unavailable(_)) if started.elapsed() < OPEN_AGAIN_WITHIN => {}
+                outcome => return outcome,
+            }
+        }
+        Desk::open(&self.shared.pool).await
     }
 
     async fn transact(

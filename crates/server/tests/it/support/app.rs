@@ -329,7 +329,7 @@ fn pool_settings(options: &Options) -> PoolSettings {
     }
 }
 
-fn database_url(database: &TestDatabase, options: &Options) -> String {
+pub(crate) fn database_url(database: &TestDatabase, options: &Options) -> String {
     let url = options
         .database_url
         .clone()

@@ -116,8 +116,12 @@ impl Program {
 
     /// The same with flags.
     pub(crate) async fn serve_with(database: &TestDatabase, arguments: &[&str]) -> Started {
-        Self::on(database, arguments)
-            .env("STAGEDOOR_LISTEN", "127.0.0.1:0")
+        Self::on(database, arguments).serving().await
+    }
+
+    /// The same, for a `serve` whose environment has been set.
+    pub(crate) async fn serving(self) -> Started {
+        self.env("STAGEDOOR_LISTEN", "127.0.0.1:0")
             .env("STAGEDOOR_METRICS_LISTEN", "127.0.0.1:0")
             .start("stagedoor listens on http://")
             .await
