@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use app::{AccessKey, App, Ctx, Settings};
 use axum::Router;
@@ -25,6 +25,8 @@ use crate::metrics;
 
 /// How long requests under way may take once the server was told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How often the log says that the sweeper can't work; it tries much more often.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How often keys that are too old to count are deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
@@ -247,22 +249,21 @@ async fn forget_old_keys(app: App) {
 }
 
 async fn sweep_holds(app: App) {
-    let mut has_failed = false;
+    let mut told: Option<Instant> = None;
     loop {
         let rest = match app::expire::sweep(&app).await {
             Ok(swept) => {
                 if swept.expired > 0 {
                     tracing::info!(swept.expired, "holds ran out; their tickets are on sale");
                 }
-                has_failed = false;
+                told = None;
                 swept.rest
             }
             Err(error) => {
-                // Once an outage, not at each of its many looks.
-                if !has_failed {
+                if told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
+                    told = Some(Instant::now());
                     tracing::warn!(%error, "holds not swept; looking again until it works");
                 }
-                has_failed = true;
                 app::expire::LOOK_AGAIN
             }
         };
