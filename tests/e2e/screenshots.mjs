@@ -29,7 +29,7 @@ const PICTURES = [
     open: async ({ page }) => page.goto(`/th/concerts/${(await named("คืนบัวบาน")).id}`),
   },
   {
-    file: "reservation-th-360-light", width: phone(860), colorScheme: "light",
+    file: "reservation-th-360-light", width: phone(1000), colorScheme: "light",
     async open({ page }) {
       const customer = { customer_name: "สมหญิง ใจดี", customer_email: "somying@example.com" };
       const { id, access_token: token } = await reserve((await named("แคนข้ามโขง")).id, customer);

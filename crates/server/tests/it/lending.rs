@@ -15,7 +15,10 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio::task::block_in_place;
 
+use crate::outage;
+use crate::support::fault_proxy::{FaultProxy, Hold};
 use crate::support::own_cluster::OwnCluster;
+use crate::support::program::Program;
 use crate::support::wait::{LIMIT, eventually};
 use crate::support::{NewConcert, Options, TestApp};
 
@@ -192,6 +195,84 @@ async fn a_database_that_was_stopped_costs_nobody_a_hold() {
     let available = "SELECT available_tickets FROM concerts";
     let row = postgres.query_one(available, &[]).await.unwrap();
     assert_eq!(row.get::<_, i32>(0), 98);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweeper_that_was_stopped_in_the_middle_of_a_pass_expires_nothing() {
+    let proxy = FaultProxy::start(crate::support::cluster().port()).await;
+    let options = Options {
+        database_port: Some(proxy.port),
+        ..Options::default()
+    };
+    TestApp::run_with(options, async |app| {
+        let concert = app.plant(NewConcert::default()).await;
+        app.reserved(concert, 1, "overdue").await;
+        sweep(app).await;
+        app.pass(Duration::from_mins(10)).await;
+        let held = app.reserved(concert, 1, "held").await;
+        proxy.hold_command("BEGIN", Hold::Statement);
+        let sweeping = app.app.clone();
+        let stopped = tokio::spawn(async move { expire::sweep(&sweeping).await.unwrap() });
+        proxy.held().await;
+        app.clock.advance(Duration::from_hours(1));
+        proxy.let_go();
+        let swept = stopped.await.unwrap();
+        assert_eq!((swept.expired, swept.lent), (0, 0));
+        assert_eq!(swept.rest, expire::LOOK_AGAIN);
+        assert_eq!(sweep(app).await.lent, 1);
+        assert_eq!(shown(app, &held).await, held_until("06:20:00"));
+        assert_eq!(sweep(app).await.expired, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_gives_holds_back_their_time_soon_after_its_database_was_away() {
+    let mut cluster = OwnCluster::start("away").await;
+    let concert = outage::plant(&cluster).await;
+    let served = Program::new(&["serve"])
+        .env("DATABASE_URL", &cluster.url())
+        .env("STAGEDOOR_HOLD_TTL", "12s")
+        .serving()
+        .await;
+    let url = format!("{}/api/v1/reservations", served.site());
+    let wish = serde_json::json!({
+        "concert_id": concert, "quantity": 1,
+        "customer_name": "Som", "customer_email": "som@example.com",
+    });
+    let client = reqwest::Client::new();
+    let held = client.post(&url).json(&wish).send().await.unwrap();
+    let held: Value = held.json().await.unwrap();
+    let url = format!("{url}/{}", held["id"].as_str().unwrap());
+    let status = async || {
+        let request = client
+            .get(&url)
+            .bearer_auth(held["access_token"].as_str().unwrap());
+        let shown: Value = request.send().await.unwrap().json().await.unwrap();
+        shown["status"].as_str().unwrap_or_default().to_owned()
+    };
+    block_in_place(|| cluster.0.stop()).unwrap();
+    // Longer than the hold, and than what counts as an outage.
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    block_in_place(|| cluster.0.start()).unwrap();
+    let (mut expired_since, begun) = (None, Instant::now());
+    loop {
+        match status().await.as_str() {
+            "pending" => break,
+            "expired" => _ = expired_since.get_or_insert_with(Instant::now),
+            // A problem's status is a number, which is no text.
+            away => assert_eq!(away, ""),
+        }
+        assert!(begun.elapsed() < LIMIT, "the hold is lost");
+    }
+    let window = expired_since
+        .map(|since| since.elapsed())
+        .unwrap_or_default();
+    eprintln!(
+        "held again {:?} after the start; it read expired for {window:?}",
+        begun.elapsed()
+    );
+    assert!(window < Duration::from_secs(1), "{window:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

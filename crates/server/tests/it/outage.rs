@@ -69,7 +69,7 @@ enum Outage {
 }
 
 /// One concert, whose number is returned.
-async fn plant(cluster: &OwnCluster) -> i32 {
+pub(crate) async fn plant(cluster: &OwnCluster) -> i32 {
     let plant = "INSERT INTO concerts (name, artist, date, venue, total_tickets,
                                        available_tickets, price, status)
                  VALUES ('Night Ferry', 'The Lanterns', '2026-12-22', 'Riverside Hall', 1000000,

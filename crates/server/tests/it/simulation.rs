@@ -403,9 +403,18 @@ impl World {
     /// Holds run out, and are swept or not yet.
     async fn pass_time(&mut self) {
         self.clock.advance(self.dice.millis(1, 400_000));
+        self.beat().await;
         if self.dice.percent(80) {
             self.sweep().await;
         }
+    }
+
+    /// A sweeper was awake all the while: otherwise the time that passed would be an outage.
+    async fn beat(&self) {
+        let now = self.now();
+        let beat =
+            format!("UPDATE heartbeats SET beat_at = timestamptz '{now}' AT TIME ZONE 'utc'");
+        self.postgres.batch_execute(&beat).await.unwrap();
     }
 
     async fn sweep(&mut self) {
@@ -419,6 +428,7 @@ impl World {
     async fn pass_a_day(&mut self) {
         self.clock.advance(Duration::from_hours(23));
         self.clock.advance(self.dice.millis(0, 2 * 3_600_000));
+        self.beat().await;
         self.sweep().await;
         if self.dice.percent(50) {
             let forgotten = self.any_server().forget_old_keys();
