@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::task::block_in_place;
 use tokio_postgres::Client;
 
 use crate::support::TestDatabase;
+use crate::support::own_cluster::OwnCluster;
 use crate::support::program::{Done, Program, Started};
-use crate::support::wait::eventually;
+use crate::support::wait::{LIMIT, eventually};
 
 /// The keys of the public contract; more may be added.
 const KEYS: [&str; 10] = [
@@ -29,8 +31,7 @@ const KEYS: [&str; 10] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rush_on_a_private_system_sells_out_cleanly() {
-    let arguments =
-        "rush --buyers 300 --tickets 100 --concurrency 32 --repeat 20 --abandon 5 --json";
+    let arguments = "rush --buyers 300 --tickets 100 --concurrency 32 --repeat 20 --abandon 5 --watchers 9 --json";
     let arguments: Vec<&str> = arguments.split(' ').collect();
     let done = Program::new(&arguments).run().await;
     assert_eq!(done.code, 0, "{done:?}");
@@ -54,6 +55,10 @@ async fn a_rush_on_a_private_system_sells_out_cleanly() {
         assert_eq!(number(key), 0, "{key}: {report}");
     }
     assert!(number("replayed") > 0, "{report}");
+    let watchers = &report["watchers"];
+    assert_eq!(watchers["open_max"], 9, "{report}");
+    assert!(watchers["events"].as_u64().unwrap() >= 9, "{report}");
+    assert_eq!(watchers["wrong_events"], 0, "{report}");
     assert!(number("server_memory_end_bytes") > 1_000_000, "{report}");
     assert!(report["p50_ms"].as_f64().unwrap() <= report["p99_ms"].as_f64().unwrap());
     assert!(report["per_second"].as_f64().unwrap() > 0.0);
@@ -98,7 +103,7 @@ async fn a_falsified_stock_is_named_and_exits_1() {
     assert_eq!(plain.code, 1);
     assert!(plain.stdout.contains("NOT ok"), "{plain:?}");
     assert!(
-        plain.stdout.contains("1 with wrong available_tickets"),
+        plain.stdout.contains("says available_tickets = 0"),
         "{plain:?}"
     );
 }
@@ -160,12 +165,7 @@ async fn buyers_outlive_a_server_that_is_killed_and_started_again() {
     let words: Vec<&str> = words.split(' ').collect();
     let rushing = tokio::spawn(Program::on(&database, &words).run());
     let postgres = database.superuser().await;
-    let sold = "SELECT count(*) FROM reservations";
-    let under_way = async || {
-        let count: i64 = postgres.query_one(sold, &[]).await.unwrap().get(0);
-        count > 200
-    };
-    eventually("sales", Duration::from_secs(30), under_way).await;
+    until_selling(&postgres).await;
     served.signal("KILL");
     served.end(Duration::from_secs(5)).await;
     let _again = serve_at(&database, &address.replace("http://", "")).await;
@@ -178,6 +178,31 @@ async fn buyers_outlive_a_server_that_is_killed_and_started_again() {
         report["broken_connections"].as_u64().unwrap() > 0,
         "{report}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buyers_outlive_a_database_that_crashes() {
+    let mut cluster = OwnCluster::start("rush").await;
+    let url = cluster.url();
+    let served = serving(
+        Program::new(&["serve"]).env("DATABASE_URL", &url),
+        "127.0.0.1:0",
+    )
+    .await;
+    let site = served.site();
+    let words = format!("rush --json --url {site} --buyers 4000 --tickets 3000 --concurrency 32");
+    let words: Vec<&str> = words.split(' ').collect();
+    let rushing = tokio::spawn(Program::new(&words).env("DATABASE_URL", &url).run());
+    let postgres = cluster.superuser().await;
+    until_selling(&postgres).await;
+    drop(postgres);
+    block_in_place(|| cluster.0.kill().and_then(|()| cluster.0.start())).unwrap();
+    let done = rushing.await.unwrap();
+    assert_eq!(done.code, 0, "{done:?}");
+    let report = done.json();
+    assert_eq!(report["admitted"], 3000, "{report}");
+    assert_eq!(report["refused"], 1000, "{report}");
+    assert!(report["unknown_resolved"].as_u64().unwrap() > 0, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,6 +231,39 @@ async fn an_interrupted_or_killed_rush_leaves_nothing_behind() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_report_is_one_page_that_asks_for_nothing() {
+    let database = TestDatabase::migrated().await;
+    let served = serve(&database).await;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("rush.html");
+    let arguments = format!(
+        "--buyers 400 --tickets 50 --concurrency 8 --report {}",
+        file.display()
+    );
+    let done = rush(&database, &served, &arguments).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let page = fs::read_to_string(&file).unwrap();
+    for part in [
+        "Every answer was true",
+        "Sold over time",
+        "Waiting for an answer",
+        "<svg class=\"chart\"",
+        "role=\"img\"",
+        "15.",
+    ] {
+        assert!(page.contains(part), "{part} is missing");
+    }
+    for request in ["<script", "src=", "@import", "url("] {
+        assert!(!page.contains(request), "{request}");
+    }
+    let links: Vec<&str> = page.split("href=").skip(1).collect();
+    assert!(
+        links.iter().all(|link| link.starts_with("\"data:")),
+        "{links:?}"
+    );
+}
+
 /// Whether a process has this as its working folder, as the private server does.
 fn is_lived_in(folder: &Path) -> bool {
     let folder = folder.canonicalize().unwrap();
@@ -220,13 +278,27 @@ async fn serve(database: &TestDatabase) -> Started {
 }
 
 async fn serve_at(database: &TestDatabase, address: &str) -> Started {
-    Program::on(database, &["serve"])
+    serving(Program::on(database, &["serve"]), address).await
+}
+
+async fn serving(server: Program, address: &str) -> Started {
+    server
         .env("STAGEDOOR_LISTEN", address)
         .env("STAGEDOOR_METRICS_LISTEN", "127.0.0.1:0")
         .env("STAGEDOOR_LOG", "warn")
         .env("STAGEDOOR_RATE_LIMIT", "off")
         .start("stagedoor listens on http://")
         .await
+}
+
+/// Waits until a rush is well under way.
+async fn until_selling(postgres: &Client) {
+    let sold = "SELECT count(*) FROM reservations";
+    let is_selling = async || {
+        let count: i64 = postgres.query_one(sold, &[]).await.unwrap().get(0);
+        count > 200
+    };
+    eventually("sales", LIMIT, is_selling).await;
 }
 
 async fn rush(database: &TestDatabase, served: &Started, arguments: &str) -> Done {
