@@ -22,6 +22,8 @@ pub(crate) struct Stage {
 #[derive(Debug)]
 pub(crate) struct Document<'a> {
     pub(crate) measured_at: Timestamp,
+    /// What others kept the machine busy with when it began.
+    pub(crate) load: f64,
     pub(crate) command: String,
     pub(crate) extent: Extent,
     pub(crate) ground: &'a Ground,
@@ -55,12 +57,14 @@ impl Document<'_> {
         let mut text = format!(
             "# Performance\n\n\
              Written by `make bench`; not edited by hand.\n\n\
-             - Measured at {:.0} with `{}`: {} rounds, {} s for each case in each.\n{}\n\n\
+             - Measured at {:.0} with `{}`: {} rounds, {} s for each case in each; \
+             the machine's load before was {:.1}.\n{}\n\n\
              ## Targets\n\n{}",
             self.measured_at,
             self.command,
             self.extent.rounds,
             self.extent.slice.as_secs_f64(),
+            self.load,
             self.ground.describe(),
             self.targets(),
         );

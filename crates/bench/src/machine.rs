@@ -23,6 +23,13 @@ pub(crate) fn describe() -> String {
     )
 }
 
+/// How much the machine had to do besides, as the mean of the last minute.
+pub(crate) fn load() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let first = text.split(' ').next().and_then(|load| load.parse().ok());
+    first.unwrap_or_default()
+}
+
 /// The text after `name:` in a file of such lines.
 fn line_after(file: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;

@@ -99,7 +99,7 @@ async fn main() -> Result<()> {
 
 async fn measure(arguments: &Arguments) -> Result<()> {
     let extent = if arguments.quick { QUICK } else { FULL };
-    let measured_at = Ctx::system().now();
+    let (measured_at, load) = (Ctx::system().now(), machine::load());
     let ground = Ground::prepare().await?;
     println!("{}", ground.describe());
     if let Some(only) = &arguments.only {
@@ -116,6 +116,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let memory = memory::watch(&ground, extent.memory_buyers).await?;
     let document = Document {
         measured_at,
+        load,
         command: command(arguments),
         extent,
         ground: &ground,

@@ -1,7 +1,8 @@
 //! Made-up rows in large numbers, by `COPY`.
 //!
 //! Reservations are copied into a temporary table first: `COPY` into a table with row-level
-//! security is refused, `INSERT … SELECT` is not.
+//! security is refused, `INSERT … SELECT` is not. It costs little, for the indexes take the time:
+//! 100,000 rows took 4.4 and 4.5 s directly, 4.9 and 4.6 s this way.
 
 use std::pin::pin;
 
