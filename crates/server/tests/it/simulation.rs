@@ -164,14 +164,19 @@ impl World {
         *self.dice.pick(&ids)
     }
 
-    /// A wish whose customer's name is no other's, so that its row can be found.
+    /// A wish of any customer for any concert.
     fn new_wish(&mut self) -> ReserveRequest {
+        self.new_wish_among(self.any_concert(), BUYERS)
+    }
+
+    /// A wish whose customer's name is no other's, so that its row can be found.
+    fn new_wish_among(&mut self, concert: i32, buyers: usize) -> ReserveRequest {
         if !self.keyed.is_empty() && self.dice.percent(15) {
             return self.dice.pick(&self.keyed).clone();
         }
         self.wishes += 1;
-        let buyer = format!("b{}", self.dice.below(BUYERS));
-        let plain = wish(self.any_concert(), self.dice.quantity(6), &buyer);
+        let buyer = format!("b{}", self.dice.below(buyers));
+        let plain = wish(concert, self.dice.quantity(6), &buyer);
         let plain = ReserveRequest {
             customer_name: CustomerName::parse(&format!("wish-{}", self.wishes)).unwrap(),
             ..plain
@@ -224,8 +229,14 @@ impl World {
     async fn burst(&mut self, kind: Burst) {
         let size = 2 + self.dice.below(40);
         let mut under_way = Vec::new();
+        // Now and then all at one concert, and few of them, so that each is near his limit.
+        let (concert, is_narrow) = (self.any_concert(), self.dice.percent(50));
         for _ in 0..size {
-            let wish = self.new_wish();
+            let wish = if is_narrow {
+                self.new_wish_among(concert, 4)
+            } else {
+                self.new_wish()
+            };
             under_way.push((wish.clone(), self.any_server().reserve(wish)));
         }
         let mut cancels = BTreeMap::new();

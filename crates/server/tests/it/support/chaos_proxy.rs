@@ -28,8 +28,8 @@ pub(crate) enum Way {
 pub(crate) enum Fault {
     /// What comes next comes later.
     Delay(Duration),
-    /// After so many more bytes both sides see the end.
-    CutAfter(usize),
+    /// Both sides see the end, wherever a message is.
+    Cut,
     /// Nothing arrives any more, on both ways, and nobody is told until the time is over.
     BlackHole(Duration),
     /// One side sees the end of the other, which doesn't know it.
@@ -44,8 +44,7 @@ impl Fault {
         }
         match dice.below(10) {
             0..4 => Self::Delay(dice.millis(1, 300)),
-            // A batch's statements and their answers are some hundred bytes each.
-            4..8 => Self::CutAfter(dice.below(600)),
+            4..8 => Self::Cut,
             _ => Self::HalfClose,
         }
     }
@@ -53,11 +52,22 @@ impl Fault {
     fn name(self) -> &'static str {
         match self {
             Self::Delay(_) => "delays",
-            Self::CutAfter(_) => "cuts",
+            Self::Cut => "cuts",
             Self::BlackHole(_) => "black holes",
             Self::HalfClose => "half closes",
         }
     }
+}
+
+/// A fault strikes after so many bytes at most: a login and the first batches.
+const BYTES_MAX: usize = 8000;
+
+/// A fault that waits for its byte.
+#[derive(Clone, Copy, Debug)]
+struct Planned {
+    way: Way,
+    after_bytes: usize,
+    fault: Fault,
 }
 
 /// A proxy on a port of its own.
@@ -91,22 +101,24 @@ impl ChaosProxy {
         proxy
     }
 
-    /// Has a conversation go wrong when it next says something; `false` when there is none that
-    /// isn't already disturbed.
-    pub(crate) fn disturb(&self, dice: &Dice, fault: Fault) -> bool {
+    /// Has a conversation go wrong soon, if there is one that isn't already disturbed.
+    pub(crate) fn disturb(&self, dice: &Dice, fault: Fault) {
         let mut all = self.shared.conversations.lock().expect("a lock");
         all.retain(|conversation| !conversation.is_over.load(Ordering::SeqCst));
         let quiet: Vec<_> = all.iter().filter(|one| one.is_undisturbed()).collect();
         if quiet.is_empty() {
-            return false;
+            return;
         }
         let way = if dice.percent(50) {
             Way::Ask
         } else {
             Way::Answer
         };
-        *dice.pick(&quiet).planned.lock().expect("a lock") = Some((way, fault));
-        true
+        *dice.pick(&quiet).planned.lock().expect("a lock") = Some(Planned {
+            way,
+            after_bytes: dice.below(BYTES_MAX),
+            fault,
+        });
     }
 
     /// What happened so far.
@@ -125,7 +137,7 @@ impl ChaosProxy {
 #[derive(Debug)]
 struct Conversation {
     shared: Arc<Shared>,
-    planned: Mutex<Option<(Way, Fault)>>,
+    planned: Mutex<Option<Planned>>,
     is_swallowed: AtomicBool,
     is_over: AtomicBool,
     over: Notify,
@@ -136,23 +148,19 @@ impl Conversation {
         self.planned.lock().expect("a lock").is_none() && !self.is_swallowed.load(Ordering::SeqCst)
     }
 
-    /// The fault that strikes now, when `bytes` go this way. One that waits for more bytes stays.
-    fn strike(&self, way: Way, bytes: usize) -> Option<Fault> {
+    /// The fault that strikes among the next `bytes` of a way, and before which of them.
+    fn strike(&self, way: Way, bytes: usize) -> Option<(usize, Fault)> {
         let mut planned = self.planned.lock().expect("a lock");
-        let (planned_way, fault) = (*planned)?;
-        if planned_way != way {
+        let next = planned.as_mut().filter(|next| next.way == way)?;
+        if next.after_bytes >= bytes {
+            next.after_bytes -= bytes;
             return None;
         }
-        if let Fault::CutAfter(left) = fault
-            && left >= bytes
-        {
-            *planned = Some((way, Fault::CutAfter(left - bytes)));
-            return None;
-        }
+        let (at, fault) = (next.after_bytes, next.fault);
         *planned = None;
         let mut happened = self.shared.happened.lock().expect("a lock");
         *happened.entry(fault.name()).or_default() += 1;
-        Some(fault)
+        Some((at, fault))
     }
 
     fn end(&self) {
@@ -207,18 +215,18 @@ async fn forward(
         }
         match conversation.strike(way, read) {
             None => {}
-            Some(Fault::Delay(time)) => sleep(time).await,
-            Some(Fault::CutAfter(left)) => {
-                let _ = to.write_all(&buffer[..left]).await;
+            Some((_, Fault::Delay(time))) => sleep(time).await,
+            Some((at, Fault::Cut)) => {
+                let _ = to.write_all(&buffer[..at]).await;
                 conversation.end();
                 return;
             }
-            Some(Fault::BlackHole(time)) => {
+            Some((_, Fault::BlackHole(time))) => {
                 conversation.is_swallowed.store(true, Ordering::SeqCst);
                 swallow(from, conversation, time).await;
                 return;
             }
-            Some(Fault::HalfClose) => {
+            Some((_, Fault::HalfClose)) => {
                 let _ = to.shutdown().await;
                 // Whatever else is said this way is lost.
                 while let Ok(1..) = from.read(&mut buffer).await {}
