@@ -192,7 +192,7 @@ async fn slow_statements_and_lost_connections_are_counted() {
         metrics[active] < 0.5 && idle >= 1.0
     };
     // Who has sold listens to others for a while.
-    eventually("an idle pool", Duration::from_secs(60), is_idle).await;
+    eventually("an idle pool", Duration::from_mins(1), is_idle).await;
     let cut = "
         SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
         WHERE datname = current_database() AND usename = 'stagedoor_app'";
