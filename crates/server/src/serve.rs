@@ -13,7 +13,7 @@ use domain::allotment::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::pool::InvalidUrl;
 use store::{Pool, PoolSettings};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -24,6 +24,10 @@ use crate::http::router;
 use crate::http::web::Web;
 use crate::metrics;
 
+/// Connections that wait to be accepted. When a sale opens everybody connects in the same moment, and
+/// one too many is tried again by its system only a second later, then three, then seven. The kernel
+/// lowers this to its own limit (`net.core.somaxconn`, 4096 by default).
+const BACKLOG: u32 = 4_096;
 /// How long requests and jobs under way may take once the server was told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// Longer than any answer is waited for: a request has five seconds, and so has a lock.
@@ -288,10 +292,22 @@ impl Work {
     }
 }
 
+#[expect(
+    clippy::unused_async,
+    reason = "a socket can be made inside a runtime alone, which an async function makes sure of"
+)]
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError { address, error })
+    let bind = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A restarted server gets its address back at once.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().map_err(|error| StartError { address, error })
 }
 
 fn answer(
@@ -315,4 +331,27 @@ fn answer(
             tracing::error!(%error, "the server stopped");
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// Less than a second: the time after which a connection that found no room is tried again.
+    const AT_ONCE: Duration = Duration::from_millis(900);
+
+    #[tokio::test]
+    async fn a_thousand_visitors_can_knock_before_the_first_is_let_in() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        for visitor in 0..1_000 {
+            let connecting = tokio::time::timeout(AT_ONCE, TcpStream::connect(address));
+            let connected = connecting.await;
+            assert!(connected.is_ok(), "no room for visitor {visitor}");
+            waiting.push(connected.unwrap().unwrap());
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! What the private server tells of itself during a run: its memory, and how large its batches are.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,9 +30,8 @@ pub(super) struct Look {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Observed {
     pub(super) looks: Vec<Look>,
-    /// Shares of batches and the size that they didn't exceed: quantiles or buckets, as the server
-    /// publishes them.
-    pub(super) batch_sizes: BTreeMap<String, f64>,
+    /// Quantiles of the size, or batches by their size, as the server publishes them.
+    pub(super) batch_sizes: Vec<(String, f64)>,
 }
 
 impl Observed {
@@ -93,7 +91,10 @@ pub(super) async fn look(
         batches: figure(&format!("{BATCH_SIZE}_count ")),
         batched: figure(&format!("{BATCH_SIZE}_sum ")),
     });
-    observed.batch_sizes.extend(batch_sizes(&text));
+    let sizes = batch_sizes(&text);
+    if !sizes.is_empty() {
+        observed.batch_sizes = sizes;
+    }
 }
 
 async fn scrape(address: SocketAddr) -> Option<String> {
@@ -103,23 +104,29 @@ async fn scrape(address: SocketAddr) -> Option<String> {
     String::from_utf8(answer.body.to_vec()).ok()
 }
 
-/// `quantile="0.5"` and `_bucket{le="16"}` lines, by their label.
-fn batch_sizes(text: &str) -> BTreeMap<String, f64> {
-    let label = |line: &str, mark: &str| {
-        let rest = line.strip_prefix(BATCH_SIZE)?.strip_prefix(mark)?;
-        let (label, value) = rest.split_once("\"}")?;
-        Some((label.to_owned(), value.trim().parse().ok()?))
-    };
-    text.lines()
-        .filter_map(|line| {
-            label(line, "{quantile=\"")
-                .map(|(share, size)| (format!("quantile {share}"), size))
-                .or_else(|| {
-                    label(line, "_bucket{le=\"")
-                        .map(|(most, count)| (format!("up to {most}"), count))
-                })
+/// `quantile="0.5"` lines as they are, or from `_bucket{le="16"}` lines how many batches had up to
+/// that size and more than the one before.
+fn batch_sizes(text: &str) -> Vec<(String, f64)> {
+    let labelled = |mark: &'static str| {
+        text.lines().filter_map(move |line| {
+            let rest = line.strip_prefix(BATCH_SIZE)?.strip_prefix(mark)?;
+            let (label, value) = rest.split_once("\"}")?;
+            Some((label, value.trim().parse::<f64>().ok()?))
         })
-        .collect()
+    };
+    let quantiles =
+        labelled("{quantile=\"").map(|(share, size)| (format!("quantile {share}"), size));
+    let mut below = 0.0;
+    let buckets = labelled("_bucket{le=\"").map(|(most, count)| {
+        let inside = count - below;
+        below = count;
+        let name = match most {
+            "+Inf" => "batches of more".to_owned(),
+            most => format!("batches of up to {most}"),
+        };
+        (name, inside)
+    });
+    quantiles.chain(buckets).collect()
 }
 
 #[cfg(test)]
@@ -131,19 +138,16 @@ mod tests {
         let summary = "# TYPE stagedoor_admission_batch_size summary\n\
             stagedoor_admission_batch_size{quantile=\"0.5\"} 12\n\
             stagedoor_admission_batch_size_sum 300\n";
-        assert_eq!(
-            batch_sizes(summary),
-            [("quantile 0.5".to_owned(), 12.0)].into()
-        );
-        let histogram = "stagedoor_admission_batch_size_bucket{le=\"16\"} 40\n\
+        assert_eq!(batch_sizes(summary), [("quantile 0.5".to_owned(), 12.0)]);
+        let histogram = "stagedoor_admission_batch_size_bucket{le=\"8\"} 30\n\
+            stagedoor_admission_batch_size_bucket{le=\"16\"} 40\n\
             stagedoor_admission_batch_size_bucket{le=\"+Inf\"} 41\n";
-        let sizes = batch_sizes(histogram);
-        let expected = [("up to 16", 40.0), ("up to +Inf", 41.0)];
-        assert_eq!(
-            sizes,
-            expected
-                .map(|(label, size)| (label.to_owned(), size))
-                .into()
-        );
+        let expected = [
+            ("batches of up to 8", 30.0),
+            ("batches of up to 16", 10.0),
+            ("batches of more", 1.0),
+        ];
+        let expected = expected.map(|(label, size)| (label.to_owned(), size));
+        assert_eq!(batch_sizes(histogram), expected);
     }
 }

@@ -29,9 +29,12 @@ struct ReportPage<'a> {
     written_at: String,
 }
 
-/// Makes sure that the file can be written, before anything is measured.
+/// Makes sure that the file can be written, before anything is measured. An older report stays until
+/// there is a new one.
 pub(super) fn reserve(path: &Path) -> Result<(), CliError> {
-    fs::File::create(path).map(drop).map_err(|error| {
+    let mut options = fs::OpenOptions::new();
+    let opened = options.append(true).create(true).open(path);
+    opened.map(drop).map_err(|error| {
         CliError::Usage(format!("can't write --report {}: {error}", path.display()))
     })
 }
