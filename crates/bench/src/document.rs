@@ -39,7 +39,8 @@ const METHOD: &str = "\
 case, unless the case is about that.
 - *Engine* is the server as it is. *Plain way* is the same server, in whose engine's place each \
 buyer gets a transaction: lock the concert, look up key and limit, take the ticket, write \
-reservation and receipt, commit; it exists in the benchmark alone.
+reservation and receipt, commit; what doesn't depend on each other is sent together. It exists in \
+the benchmark alone.
 - *pgbench* sends the plain way's statements without any server, prepared. *The database alone* \
 sends the engine's batches, 512 buyers each, on one connection without HTTP, queue and decision.
 - *Two servers* share the database; each gets half of the buyers. *Hello* is `GET /healthz`; it and \
