@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::http::feed::Feeds;
 use crate::http::page::Site;
 use crate::http::router;
-use crate::http::web::Web;
+use crate::http::web::{Parts, Web};
 use crate::metrics;
 
 /// Connections that wait to be accepted. When a sale opens everybody connects in the same moment, and
@@ -116,12 +116,12 @@ pub fn web(config: &Config, app: App) -> Web {
         time_zone: config.sales.timezone.clone(),
         assets: router::asset_addresses(),
     };
-    Web {
+    Web::new(Parts {
         app,
         site: Arc::new(site),
         trusted_proxies: config.web.trusted_proxies.clone().into(),
         feeds: Feeds::new(open_files_max()),
-    }
+    })
 }
 
 /// How many connections and files this process may have: what the system allows at all, for many

@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 
 use super::page::Assets;
 use super::problem::Problem;
-use super::web::Web;
+use super::web::{Parts, Web};
 use super::{headers, health, limits, problem_render, request};
 use crate::api::{concerts, document, live, reservations};
 use crate::shop;
@@ -161,7 +161,7 @@ mod tests {
             timezone: TimeZone::UTC,
         };
         let key = AccessKey::new(b"a key that is only used for tests");
-        let web = Web {
+        let web = Web::new(Parts {
             app: App::new(Ctx::system(), settings, pool.unwrap(), key),
             site: Arc::new(Site {
                 base_url: "http://tickets.example".to_owned(),
@@ -170,7 +170,7 @@ mod tests {
             }),
             trusted_proxies: Arc::new([]),
             feeds: Feeds::new(100),
-        };
+        });
         let panics = || get(async || -> &'static str { panic!("a secret from inside") });
         let site = Router::new()
             .route("/api/v1/panic", panics())

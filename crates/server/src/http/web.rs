@@ -1,5 +1,6 @@
 //! What every handler can reach.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use app::App;
@@ -9,9 +10,13 @@ use ipnet::IpNet;
 use super::feed::Feeds;
 use super::page::Site;
 
-/// The state of the router. Cheap to clone.
+/// The state of the router. Each layer clones it for each request, so it is one pointer.
 #[derive(Clone, Debug)]
-pub struct Web {
+pub struct Web(Arc<Parts>);
+
+/// What the state is made of.
+#[derive(Debug)]
+pub struct Parts {
     pub app: App,
     pub site: Arc<Site>,
     /// Networks whose `X-Forwarded-For` is believed.
@@ -20,7 +25,19 @@ pub struct Web {
     pub feeds: Feeds,
 }
 
+impl Deref for Web {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
 impl Web {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
     /// Whether browsers reach us by HTTPS, so that cookies can be kept to it.
     pub fn is_https(&self) -> bool {
         self.site.base_url.starts_with("https://")

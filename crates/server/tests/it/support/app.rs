@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use stagedoor::http::feed::Feeds;
 use stagedoor::http::page::Site;
 use stagedoor::http::router;
-use stagedoor::http::web::Web;
+use stagedoor::http::web::{Parts, Web};
 use store::pool::Lease;
 use store::{Pool, PoolSettings};
 use tokio::net::TcpListener;
@@ -109,12 +109,12 @@ impl TestApp {
             time_zone: settings(&options).timezone,
             assets: router::asset_addresses(),
         };
-        let web = Web {
+        let web = Web::new(Parts {
             app: app.clone(),
             site: Arc::new(site),
             trusted_proxies: Arc::new([]),
             feeds: Feeds::new(1_000),
-        };
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let service = router::router(web).into_make_service_with_connect_info::<SocketAddr>();
