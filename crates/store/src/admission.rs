@@ -33,21 +33,11 @@ pub enum LockWait {
 }
 
 impl LockWait {
-    /// A lane that hangs in the middle of a transaction frees the hot row.
-    ///
-    /// INVARIANT: a plan that was made while a table was small or unknown reads no other buyer's rows
-    /// when it has grown, so no whole table and no whole concert is read; guarded by
-    /// `a_first_rush_reads_no_other_buyers_rows`.
-    const fn begin(self) -> &'static str {
+    /// Milliseconds.
+    const fn limit(self) -> &'static str {
         match self {
-            Self::Full => {
-                "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL lock_timeout = 800; \
-                 SET LOCAL idle_in_transaction_session_timeout = 2000"
-            }
-            Self::Short => {
-                "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL lock_timeout = 100; \
-                 SET LOCAL idle_in_transaction_session_timeout = 2000"
-            }
+            Self::Full => "800",
+            Self::Short => "100",
         }
     }
 }
@@ -124,6 +114,7 @@ impl Desk {
         let lease = pool.get().await?;
         let prepare = Box::pin(async {
             tokio::try_join!(
+                admission::set_limits().prepare(&*lease),
                 admission::lock_concerts().prepare(&*lease),
                 admission::find_receipts().prepare(&*lease),
                 admission::sum_held().prepare(&*lease),
@@ -150,9 +141,15 @@ impl Desk {
     ) -> Result<HashMap<ConcertId, LockedConcert>, StoreError> {
         let mut ids: Vec<i32> = concerts.iter().map(|id| id.get()).collect();
         ids.sort_unstable();
-        let lock = admission::lock_concerts();
-        let rows = lock.bind(&*self.lease, &ids);
-        let ((), rows) = tokio::try_join!(self.lease.begin_with(lock_wait.begin()), rows.all())?;
+        // INVARIANT: a plan that was made while a table was small or unknown reads no other buyer's
+        // rows when it has grown; guarded by `a_first_rush_reads_no_other_buyers_rows`.
+        let (set_limits, lock) = (admission::set_limits(), admission::lock_concerts());
+        let lock_timeout = lock_wait.limit();
+        let (limits, rows) = (
+            set_limits.bind(&*self.lease, &lock_timeout),
+            lock.bind(&*self.lease, &ids),
+        );
+        let ((), _, rows) = tokio::try_join!(self.lease.begin(), limits.one(), rows.all())?;
         rows.into_iter()
             .map(|row| {
                 let locked = LockedConcert {

@@ -16,6 +16,7 @@ pub const NAMES: &[&str] = &[
     "admin_users.insert",
     "admin_users.exist",
     "admin_users.set_password",
+    "admission.set_limits",
     "admission.lock_concerts",
     "admission.find_receipts",
     "admission.sum_held",

@@ -61,6 +61,36 @@ pub struct InsertReceiptsParams<
     pub are_held: T8,
 }
 #[derive(Debug, Clone, PartialEq)]
+pub struct SetLimits {
+    pub lock_timeout: String,
+    pub idle_timeout: String,
+    pub enable_seqscan: String,
+    pub plan_cache_mode: String,
+}
+pub struct SetLimitsBorrowed<'a> {
+    pub lock_timeout: &'a str,
+    pub idle_timeout: &'a str,
+    pub enable_seqscan: &'a str,
+    pub plan_cache_mode: &'a str,
+}
+impl<'a> From<SetLimitsBorrowed<'a>> for SetLimits {
+    fn from(
+        SetLimitsBorrowed {
+            lock_timeout,
+            idle_timeout,
+            enable_seqscan,
+            plan_cache_mode,
+        }: SetLimitsBorrowed<'a>,
+    ) -> Self {
+        Self {
+            lock_timeout: lock_timeout.into(),
+            idle_timeout: idle_timeout.into(),
+            enable_seqscan: enable_seqscan.into(),
+            plan_cache_mode: plan_cache_mode.into(),
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
 pub struct LockedConcert {
     pub id: i32,
     pub available_tickets: i32,
@@ -204,6 +234,63 @@ impl<'a> From<SumHeldBorrowed<'a>> for SumHeld {
 }
 use crate::client::GenericClient;
 use futures_util::{self, StreamExt, TryStreamExt};
+pub struct SetLimitsQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<SetLimitsBorrowed, tokio_postgres::Error>,
+    mapper: fn(SetLimitsBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> SetLimitsQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(SetLimitsBorrowed) -> R) -> SetLimitsQuery<'c, 'a, 's, C, R, N> {
+        SetLimitsQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
 pub struct LockedConcertQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
@@ -433,6 +520,44 @@ where
             })
             .into_stream();
         Ok(mapped)
+    }
+}
+pub struct SetLimitsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn set_limits() -> SetLimitsStmt {
+    SetLimitsStmt(
+        "/* admission.set_limits */ SELECT set_config('lock_timeout', $1, true) AS lock_timeout, set_config('idle_in_transaction_session_timeout', '2000', true) AS idle_timeout, set_config('enable_seqscan', 'off', true) AS enable_seqscan, set_config('plan_cache_mode', 'force_generic_plan', true) AS plan_cache_mode",
+        None,
+    )
+}
+impl SetLimitsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        lock_timeout: &'a T1,
+    ) -> SetLimitsQuery<'c, 'a, 's, C, SetLimits, 1> {
+        SetLimitsQuery {
+            client,
+            params: [lock_timeout],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<SetLimitsBorrowed, tokio_postgres::Error> {
+                    Ok(SetLimitsBorrowed {
+                        lock_timeout: row.try_get(0)?,
+                        idle_timeout: row.try_get(1)?,
+                        enable_seqscan: row.try_get(2)?,
+                        plan_cache_mode: row.try_get(3)?,
+                    })
+                },
+            mapper: |it| SetLimits::from(it),
+        }
     }
 }
 pub struct LockConcertsStmt(&'static str, Option<tokio_postgres::Statement>);
