@@ -534,7 +534,7 @@ impl FindReceiptsStmt {
 pub struct SumHeldStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn sum_held() -> SumHeldStmt {
     SumHeldStmt(
-        "/* admission.sum_held */ SELECT wanted.customer_email, wanted.concert_id, held.tickets FROM unnest($1::text[], $2::int[]) AS wanted (customer_email, concert_id) CROSS JOIN LATERAL ( SELECT sum(r.quantity)::bigint AS tickets FROM reservations r WHERE r.customer_email = wanted.customer_email AND r.concert_id = wanted.concert_id AND r.status IN ('pending', 'confirmed') AND r.deleted_at IS NULL ) AS held WHERE held.tickets > 0",
+        "/* admission.sum_held */ SELECT wanted.customer_email, wanted.concert_id, held.tickets FROM unnest($1::text[], $2::int[]) AS wanted (customer_email, concert_id) CROSS JOIN LATERAL ( SELECT sum(r.quantity) FILTER ( WHERE r.concert_id = wanted.concert_id AND r.status IN ('pending', 'confirmed') AND r.deleted_at IS NULL )::bigint AS tickets FROM reservations r WHERE r.customer_email = wanted.customer_email ) AS held WHERE held.tickets > 0",
         None,
     )
 }
