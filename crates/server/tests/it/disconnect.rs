@@ -181,7 +181,12 @@ async fn a_repeated_key_tells_what_became_of_a_commit_that_did_not_answer() {
             proxy.cut();
             // The engine looks behind the lock: what happened is confirmed, the rest is refused.
             let answer = within_limit("an answer", sent).await.unwrap().unwrap();
-            if hold == Hold::Answer {
+            let email = format!("{buyer}@example.com").to_lowercase();
+            // The answer that is held may be that to an earlier statement of the same round trip;
+            // then the cut was faster than COMMIT.
+            let happened = count_of(app, &email).await == 1;
+            assert!(hold == Hold::Answer || !happened);
+            if happened {
                 assert_eq!(answer.status(), 201);
             } else {
                 assert_eq!(answer.status(), 503);
@@ -203,8 +208,7 @@ async fn a_repeated_key_tells_what_became_of_a_commit_that_did_not_answer() {
             .await;
             assert_eq!(truth.status(), 201);
             let is_replay = truth.headers().contains_key("idempotent-replayed");
-            assert_eq!(is_replay, hold == Hold::Answer, "{hold:?}");
-            let email = format!("{buyer}@example.com").to_lowercase();
+            assert_eq!(is_replay, happened, "{hold:?}");
             assert_eq!(count_of(app, &email).await, 1);
         }
     })
