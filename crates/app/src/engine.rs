@@ -141,7 +141,11 @@ impl Engine {
             return Err(ReserveError::Overloaded);
         }
         match timeout(ANSWER_MAX, answered).await {
-            Ok(outcome) => outcome.unwrap_or(Err(ReserveError::Overloaded)),
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => {
+                let cause = "whoever decided it is gone".to_owned();
+                Err(StoreError::OutcomeUnknown(cause).into())
+            }
             Err(_) if is_repeated => Err(ReserveError::InFlight),
             Err(_) => {
                 let cause = "no answer in time".to_owned();

@@ -1,10 +1,12 @@
 //! A lane: takes what has gathered in its queue, decides it in one transaction, answers, and again.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::id::ConcertId;
+use futures_util::FutureExt as _;
 use store::StoreError;
 use store::admission::{Desk, LockWait, Writes};
 use tokio::sync::mpsc;
@@ -85,15 +87,28 @@ pub(super) async fn run(
             Woken::End => return,
         }
         if let Some(parked) = lane.queue.next_parked() {
-            lane.serve(parked).await;
+            lane.serve_safely(parked).await;
         }
         if let Some(batch) = lane.queue.next_batch() {
-            lane.serve(batch).await;
+            lane.serve_safely(batch).await;
         }
     }
 }
 
 impl Lane {
+    /// A panic is a fault of ours, and no reason to sell nothing any more: its requests are told
+    /// that their outcome isn't known, and the lane goes on with another connection.
+    async fn serve_safely(&mut self, batch: Batch) {
+        if AssertUnwindSafe(self.serve(batch))
+            .catch_unwind()
+            .await
+            .is_err()
+        {
+            tracing::error!("a batch panicked; its outcome is told by its keys");
+            self.desk = None;
+        }
+    }
+
     /// Decides a batch, in parts where the whole can't be.
     async fn serve(&mut self, batch: Batch) {
         let mut parts = vec![batch];

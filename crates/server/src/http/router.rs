@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 
 use super::page::Assets;
 use super::problem::Problem;
-use super::web::{Parts, Web};
+use super::web::Web;
 use super::{headers, health, limits, problem_render, request};
 use crate::api::{concerts, document, live, reservations};
 use crate::shop;
@@ -134,6 +134,7 @@ mod tests {
     use super::*;
     use crate::http::feed::Feeds;
     use crate::http::page::Site;
+    use crate::http::web::Parts;
 
     /// The layers around two handlers that panic; no database is asked.
     fn panicking() -> Router {

@@ -31,8 +31,8 @@ const WARM_UP: usize = 3;
 const SHORT_RUN: Duration = Duration::from_secs(5);
 /// How often new requests begin.
 const TICK: Duration = Duration::from_millis(10);
-/// A short run asserts ten times the promised times, and of refusals the half: it may share a busy
-/// machine.
+/// A short run asserts ten times the promised times, of refusals for half of them, and bears some
+/// requests that the database was too slow for: it may share a busy machine.
 const SHORT_RUN_FACTOR: u32 = 10;
 const ACCEPTED_WITHIN: Duration = Duration::from_millis(2500);
 const REFUSED_WITHIN: Duration = Duration::from_millis(50);

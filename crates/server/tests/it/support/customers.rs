@@ -8,6 +8,10 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio_postgres::Client as Postgres;
 
+/// Several times what the product promises. The port of a server that was killed may already be
+/// somebody else's, who never answers.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
 /// A customer's wish under a key of its own, with all that was answered to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
@@ -101,7 +105,13 @@ impl Order {
 
 async fn send(request: RequestBuilder) -> Option<Told> {
     let begun = Instant::now();
-    let answer = request.send().await.ok()?;
+    let answer = request.timeout(ANSWER_WITHIN).send().await;
+    if let Err(failure) = &answer
+        && failure.is_timeout()
+    {
+        eprintln!("no answer within {ANSWER_WITHIN:?}: {failure}");
+    }
+    let answer = answer.ok()?;
     let status = answer.status().as_u16();
     if status == 503 {
         assert_eq!(answer.headers()["retry-after"], "1");
