@@ -40,7 +40,7 @@ struct Finding {
 
 pub async fn run(config: Config, args: ReportArgs) -> Result<(), CliError> {
     let url = config.require_database_url()?.clone();
-    let app = serve::open_app(&config, url.reveal())
+    let app = serve::open_patient_app(&config, url.reveal())
         .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
     let mut findings = configuration(&config);
     findings.extend(database(&app).await);

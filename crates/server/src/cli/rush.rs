@@ -134,7 +134,7 @@ async fn open(config: &Config, args: &RushArgs) -> Result<(System, Place), CliEr
             "{error}; with --url the verdict is read from that server's database"
         ))
     })?;
-    let app = serve::open_app(config, url.reveal())
+    let app = serve::open_patient_app(config, url.reveal())
         .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
     let place = place(resolve(target).await?, target.authority());
     Ok((System { app, private: None }, place))

@@ -83,7 +83,7 @@ impl Private {
             ("STAGEDOOR_LOG", "warn".to_owned()),
         ];
         let server = Server::start(&environment, address).await?;
-        let app = serve::open_app(config, &app_url)
+        let app = serve::open_patient_app(config, &app_url)
             .map_err(|error| CliError::failed("can't use the private database", &error))?;
         Ok(Self {
             server,
