@@ -6,8 +6,7 @@
 //!
 //! Not here: reading as expired, which happens at once (`domain::reservation`).
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::id::ConcertId;
 use jiff::{SignedDuration, Timestamp};
@@ -31,6 +30,8 @@ pub const LOOK_AGAIN: Duration = Duration::from_millis(250);
 const STEP_WITHIN: Duration = Duration::from_secs(4);
 /// Holds in one transaction: few enough that a sale never waits long behind it.
 const EXPIRE_MAX: i64 = 500;
+/// A pass ends after it, so that the next beat comes in time.
+const PASS_MAX: Duration = Duration::from_secs(2);
 /// Holds that are lent time in one transaction: a buyer who changes one of them waits for it.
 const LEND_MAX: i64 = 5_000;
 
@@ -39,8 +40,6 @@ const LEND_MAX: i64 = 5_000;
 pub struct Swept {
     /// How many holds ran out.
     pub expired: usize,
-    /// The concerts that they were for, whose tickets came back.
-    pub returned: Vec<ConcertId>,
     /// How many holds were lent the length of an outage.
     pub lent: u64,
     /// How long the sweeper may rest now.
@@ -51,7 +50,6 @@ impl Swept {
     const fn nothing(rest: Duration) -> Self {
         Self {
             expired: 0,
-            returned: Vec::new(),
             lent: 0,
             rest,
         }
@@ -81,13 +79,7 @@ pub async fn sweep(app: &App) -> Result<Swept, StoreError> {
         if look.end_at.is_none_or(|end| end > now) {
             return Ok(Swept::nothing(rest(&app, awake_at, look.end_at)));
         }
-        let swept = in_time(expire(&app)).await?;
-        for concert in &swept.returned {
-            app.tickets_returned(*concert);
-        }
-        metrics::counter!("stagedoor_reservations_total", "outcome" => "expired")
-            .increment(swept.expired as u64);
-        Ok(swept)
+        expire(&app).await
     })
     .await
 }
@@ -183,13 +175,51 @@ async fn lend(
     reservations::lend(transaction, outage, LEND_MAX).await
 }
 
-/// Expires holds that ran out in one transaction, unless another server does so.
+/// Expires what ran out, one concert after the other. A concert whose row stays locked by somebody
+/// else is passed over, so that it holds up neither the others nor who buys theirs.
 async fn expire(app: &App) -> Result<Swept, StoreError> {
-    let transaction = Transaction::begin(app.writer()).await?;
-    match expire_in(app, &transaction).await {
-        Ok(swept) if swept.expired > 0 => {
+    let mut swept = Swept::nothing(Duration::ZERO);
+    let mut passed_over = Vec::new();
+    let began = Instant::now();
+    while began.elapsed() < PASS_MAX {
+        match in_time(expire_next(app, &passed_over)).await? {
+            Turn::Expired(concert, holds) => {
+                app.tickets_returned(concert);
+                metrics::counter!("stagedoor_reservations_total", "outcome" => "expired")
+                    .increment(holds as u64);
+                swept.expired += holds;
+            }
+            Turn::Locked(concert) => passed_over.push(concert),
+            Turn::Nothing => {
+                swept.rest = REST_MIN;
+                break;
+            }
+            Turn::NotOurs => {
+                swept.rest = LOOK_AGAIN;
+                break;
+            }
+        }
+    }
+    Ok(swept)
+}
+
+/// What there was to do for one transaction.
+enum Turn {
+    /// So many holds of the concert.
+    Expired(ConcertId, usize),
+    /// Somebody else keeps the concert's row.
+    Locked(ConcertId),
+    Nothing,
+    /// Another server sweeps, or an outage's time must be lent first.
+    NotOurs,
+}
+
+async fn expire_next(app: &App, passed_over: &[ConcertId]) -> Result<Turn, StoreError> {
+    let transaction = Transaction::begin_hurried(app.writer()).await?;
+    match expire_in(app, &transaction, passed_over).await {
+        Ok(turn @ Turn::Expired(..)) => {
             transaction.commit().await?;
-            Ok(swept)
+            Ok(turn)
         }
         outcome => {
             transaction.rollback().await;
@@ -198,39 +228,35 @@ async fn expire(app: &App) -> Result<Swept, StoreError> {
     }
 }
 
-/// INVARIANT: concerts are locked before reservations, both in id order; guarded by
+/// INVARIANT: the concert is locked before its reservations, as everywhere; guarded by
 /// `whoever_waits_for_a_concert_has_locked_no_reservation`.
-async fn expire_in(app: &App, transaction: &Transaction) -> Result<Swept, StoreError> {
+async fn expire_in(
+    app: &App,
+    transaction: &Transaction,
+    passed_over: &[ConcertId],
+) -> Result<Turn, StoreError> {
     if !heartbeats::try_lock(transaction, Task::Sweep).await? {
-        return Ok(Swept::nothing(LOOK_AGAIN));
+        return Ok(Turn::NotOurs);
     }
     // In this order: a process that is stopped between the two finds the beat too old.
     let now = app.ctx().now();
     let beat_at = heartbeats::find(transaction, Task::Sweep).await?;
     if beat_at.is_none_or(|at| is_outage(at, now)) {
-        return Ok(Swept::nothing(LOOK_AGAIN));
+        return Ok(Turn::NotOurs);
     }
-    let overdue = reservations::list_overdue(transaction, now, EXPIRE_MAX).await?;
-    let is_all = i64::try_from(overdue.len()).is_ok_and(|listed| listed < EXPIRE_MAX);
-    let (ids, mut concerts_of): (Vec<String>, Vec<ConcertId>) = overdue.into_iter().unzip();
-    concerts_of.sort_unstable();
-    concerts_of.dedup();
-    for concert in &concerts_of {
-        concerts::lock_stock(transaction, *concert).await?;
+    let overdue = reservations::list_overdue(transaction, now, passed_over, EXPIRE_MAX).await?;
+    let Some(concert) = overdue.first().map(|(_, concert)| *concert) else {
+        return Ok(Turn::Nothing);
+    };
+    match concerts::lock_stock(transaction, concert).await {
+        Err(StoreError::LockTimeout) => return Ok(Turn::Locked(concert)),
+        outcome => _ = outcome?,
     }
+    let of_concert = overdue.into_iter().filter(|(_, of)| *of == concert);
+    let ids: Vec<String> = of_concert.map(|(id, _)| id).collect();
     let locked = reservations::lock_overdue(transaction, &ids, now).await?;
-    let mut returned: BTreeMap<ConcertId, i32> = BTreeMap::new();
-    for hold in &locked {
-        *returned.entry(hold.concert_id).or_default() += hold.quantity;
-    }
     reservations::expire(transaction, &locked, now).await?;
-    for (concert, tickets) in &returned {
-        concerts::return_tickets(transaction, *concert, *tickets, now).await?;
-    }
-    Ok(Swept {
-        expired: locked.len(),
-        returned: returned.into_keys().collect(),
-        lent: 0,
-        rest: if is_all { REST_MIN } else { Duration::ZERO },
-    })
+    let tickets = locked.iter().map(|hold| hold.quantity).sum();
+    concerts::return_tickets(transaction, concert, tickets, now).await?;
+    Ok(Turn::Expired(concert, locked.len()))
 }

@@ -44,17 +44,17 @@ pub(crate) async fn run(
         if started.elapsed() >= duration {
             break;
         }
-        ensure!(
-            desk.lock(&[concert], LockWait::Full).await?.len() == 1,
-            "no such concert"
-        );
-        let answers = desk.ask(&batch.questions).await?;
+        let (locked, answers) = desk
+            .lock(&[concert], LockWait::Full, &batch.questions)
+            .await?;
+        ensure!(locked.len() == 1, "no such concert");
         ensure!(answers.receipts.is_empty(), "a key came twice");
         let now = ctx.now();
         let writes = Writes {
             admissions: &batch.admissions,
             taken: &[(concert, i32::try_from(BATCH)?)],
             stale_keys: &[],
+            stale_since: now,
             now,
             expires_at: now + HOLD,
         };

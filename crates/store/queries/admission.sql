@@ -60,8 +60,9 @@ FROM unnest(:ids::text[], :concert_ids::int[], :customer_names::text[], :custome
              google_auth, payment_status, client_ip);
 
 --! delete_receipts
--- Receipts too old to count, whose keys are about to be used again. Primary key.
-DELETE FROM admission_receipts WHERE key_digest = ANY(:key_digests);
+-- Receipts too old to count, whose keys are about to be used again; not one that another server has
+-- written meanwhile. Primary key.
+DELETE FROM admission_receipts WHERE key_digest = ANY(:key_digests) AND created_at <= :since;
 
 --! insert_receipts
 -- Sorted by digest, so that two servers never wait for each other in a circle.

@@ -71,10 +71,11 @@ FROM kept
 WHERE reservations.id = kept.id;
 
 --! list_overdue
--- Pending reservations whose hold ran out, the longest overdue first. idx_reservations_status.
+-- Pending reservations whose hold ran out, the longest overdue first, but for those of concerts whose
+-- row was locked by somebody else. idx_reservations_status.
 SELECT id, concert_id
 FROM reservations
-WHERE status = 'pending' AND expires_at <= :now
+WHERE status = 'pending' AND expires_at <= :now AND concert_id <> ALL(:passed_over)
 ORDER BY expires_at
 LIMIT :limit;
 

@@ -103,9 +103,20 @@ pub struct Writes<'a> {
     pub taken: &'a [(ConcertId, i32)],
     /// Keys whose receipts are too old to count.
     pub stale_keys: &'a [Digest],
+    /// Receipts up to then don't count.
+    pub stale_since: Timestamp,
     pub now: Timestamp,
     /// The end of the holds.
     pub expires_at: Timestamp,
+}
+
+/// What is there of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    All,
+    None,
+    /// What no commit of ours leaves behind.
+    Some,
 }
 
 impl Desk {
@@ -133,23 +144,50 @@ impl Desk {
         Ok(Self { lease })
     }
 
-    /// Begins, and locks the concerts' rows in id order; unknown and deleted ones are missing.
+    /// Begins, locks the concerts' rows in id order, and looks up keys and customers, in one round
+    /// trip; unknown and deleted concerts are missing.
+    ///
+    /// The look-ups are statements after the lock, so their snapshots see what the lock waited for.
     pub async fn lock(
         &self,
         concerts: &[ConcertId],
         lock_wait: LockWait,
+        questions: &Questions,
+    ) -> Result<(HashMap<ConcertId, LockedConcert>, Answers), StoreError> {
+        // All are awaited even if the first fails, so that the connection owes no answer. What
+        // fails after another is only that the transaction had failed.
+        let (begun, limits, locked, receipts, held) = tokio::join!(
+            biased;
+            self.lease.begin(),
+            self.set_limits(lock_wait),
+            self.lock_concerts(concerts),
+            find_receipts(&self.lease, &questions.key_digests),
+            self.sum_held(&questions.customers),
+        );
+        begun?;
+        limits?;
+        let locked = locked?;
+        let (receipts, held) = (receipts?, held?);
+        Ok((locked, Answers { receipts, held }))
+    }
+
+    /// INVARIANT: a plan that was made while a table was small or unknown reads no other buyer's
+    /// rows when it has grown; guarded by `a_first_rush_reads_no_other_buyers_rows`.
+    async fn set_limits(&self, lock_wait: LockWait) -> Result<(), StoreError> {
+        let lock_timeout = lock_wait.limit();
+        let set_limits = admission::set_limits();
+        set_limits.bind(&*self.lease, &lock_timeout).one().await?;
+        Ok(())
+    }
+
+    async fn lock_concerts(
+        &self,
+        concerts: &[ConcertId],
     ) -> Result<HashMap<ConcertId, LockedConcert>, StoreError> {
         let mut ids: Vec<i32> = concerts.iter().map(|id| id.get()).collect();
         ids.sort_unstable();
-        // INVARIANT: a plan that was made while a table was small or unknown reads no other buyer's
-        // rows when it has grown; guarded by `a_first_rush_reads_no_other_buyers_rows`.
-        let (set_limits, lock) = (admission::set_limits(), admission::lock_concerts());
-        let lock_timeout = lock_wait.limit();
-        let (limits, rows) = (
-            set_limits.bind(&*self.lease, &lock_timeout),
-            lock.bind(&*self.lease, &ids),
-        );
-        let ((), _, rows) = tokio::try_join!(self.lease.begin(), limits.one(), rows.all())?;
+        let lock_concerts = admission::lock_concerts();
+        let rows = lock_concerts.bind(&*self.lease, &ids).all().await?;
         rows.into_iter()
             .map(|row| {
                 let locked = LockedConcert {
@@ -163,33 +201,24 @@ impl Desk {
             .collect()
     }
 
-    /// Looks up keys and customers, in statements after the lock, whose snapshots see what the
-    /// lock waited for.
-    pub async fn ask(&self, questions: &Questions) -> Result<Answers, StoreError> {
-        let emails: Vec<&str> = questions
-            .customers
+    async fn sum_held(
+        &self,
+        customers: &[(EmailAddress, ConcertId)],
+    ) -> Result<HashMap<(String, i32), i32>, StoreError> {
+        if customers.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (emails, ids): (Vec<&str>, Vec<i32>) = customers
             .iter()
-            .map(|(customer, _)| customer.as_str())
-            .collect();
-        let ids: Vec<i32> = questions.customers.iter().map(|(_, id)| id.get()).collect();
-        let held = async {
-            let sum_held = admission::sum_held();
-            sum_held
-                .bind(&*self.lease, &emails, &ids)
-                .all()
-                .await
-                .map_err(StoreError::from)
-        };
-        let (receipts, held) =
-            tokio::try_join!(find_receipts(&self.lease, &questions.key_digests), held)?;
+            .map(|(customer, concert)| (customer.as_str(), concert.get()))
+            .unzip();
+        let sum_held = admission::sum_held();
+        let held = sum_held.bind(&*self.lease, &emails, &ids).all().await?;
         let held = held.into_iter().map(|row| {
             let tickets = i32::try_from(row.tickets).unwrap_or(i32::MAX);
             ((row.customer_email, row.concert_id), tickets)
         });
-        Ok(Answers {
-            receipts,
-            held: held.collect(),
-        })
+        Ok(held.collect())
     }
 
     /// Writes and commits in one round trip. `Ok` only when every statement changed what it must
@@ -207,25 +236,28 @@ impl Desk {
             try_join_all(each).await.map(drop)
         };
         let (stale, taken, inserted, receipts, committed) = tokio::join!(
-            self.delete_receipts(writes.stale_keys),
+            biased;
+            self.delete_receipts(writes.stale_keys, writes.stale_since),
             take,
             self.insert_reservations(writes),
             self.insert_receipts(writes),
             self.lease.commit(),
         );
-        match stale.and(taken).and(inserted).and(receipts) {
-            Ok(()) => committed,
-            // A statement that changed other rows than it must was committed all the same, unless
-            // PostgreSQL says otherwise: that can't be told to anybody as a refusal.
-            Err(error @ StoreError::RowCount { .. }) if committed.is_ok() => {
-                Err(StoreError::OutcomeUnknown(error.to_string()))
-            }
-            // Whatever broke the connection may have broken it behind the COMMIT.
-            Err(StoreError::Unavailable(_)) if committed.is_err() => committed,
+        match (stale.and(taken).and(inserted).and(receipts), committed) {
+            (Ok(()), committed) => committed,
             // PostgreSQL refused a statement, so the COMMIT behind it rolled back, which it
             // answers with success.
-            Err(error) => Err(error),
+            (Err(error), _) if error.is_refusal() => Err(error),
+            // Other rows were changed than must be, and that was committed.
+            (Err(error @ StoreError::RowCount { .. }), Ok(())) => Err(error),
+            // Nothing else proves that nothing happened.
+            (Err(error), _) => Err(StoreError::OutcomeUnknown(error.to_string())),
         }
+    }
+
+    /// Ends a transaction that has written nothing, and waits until what it has seen is durable.
+    pub async fn commit_nothing(&self) -> Result<(), StoreError> {
+        self.lease.commit().await
     }
 
     /// Undoes everything; nothing waits for a disk or a standby. A connection that can't is closed
@@ -238,19 +270,29 @@ impl Desk {
         }
     }
 
-    /// Whether all of a batch's reservations exist, seen from behind the lock on its concerts.
-    pub async fn exist_behind_lock(
+    /// Which of a batch's reservations exist, seen from behind the lock on its concerts.
+    pub async fn look_behind_lock(
         &self,
         concerts: &[ConcertId],
         ids: &[&str],
-    ) -> Result<bool, StoreError> {
-        self.lock(concerts, LockWait::Full).await?;
+    ) -> Result<Existing, StoreError> {
+        let nothing = Questions::default();
+        self.lock(concerts, LockWait::Full, &nothing).await?;
         let found = admission::find_existing()
             .bind(&*self.lease, &ids)
             .all()
             .await?;
         self.lease.commit().await?;
-        Ok(found.len() == ids.len())
+        Ok(match found.len() {
+            0 => Existing::None,
+            all if all == ids.len() => Existing::All,
+            _ => Existing::Some,
+        })
+    }
+
+    /// Whether nothing more will come of the connection.
+    pub fn is_broken(&self) -> bool {
+        self.lease.is_broken()
     }
 
     /// Whether the connection can serve another batch.
@@ -338,13 +380,17 @@ impl Desk {
         expect_rows("admission.insert_receipts", changed, keyed.len() as u64)
     }
 
-    async fn delete_receipts(&self, digests: &[Digest]) -> Result<(), StoreError> {
+    async fn delete_receipts(
+        &self,
+        digests: &[Digest],
+        since: Timestamp,
+    ) -> Result<(), StoreError> {
         if digests.is_empty() {
             return Ok(());
         }
         let digests: Vec<&[u8]> = digests.iter().map(|digest| &digest[..]).collect();
         admission::delete_receipts()
-            .bind(&*self.lease, &digests)
+            .bind(&*self.lease, &digests, &to_column(since))
             .await?;
         Ok(())
     }

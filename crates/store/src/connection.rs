@@ -106,12 +106,14 @@ impl Connection {
     /// `COMMIT`. Only `Ok` means that the changes are durable, on the standby too if there must be
     /// one; a refusal says that they never happened.
     pub(crate) async fn commit(&self) -> Result<(), StoreError> {
-        self.link.take_unreplicated();
+        self.link.take_warning();
         let Err(failure) = self.end("COMMIT").await else {
-            if self.link.take_unreplicated() {
+            // The one warning that COMMIT gives for a transaction of ours is that its wait for the
+            // standby was cut short (`syncrep.c`): it is on the primary, and on no other machine.
+            if self.link.take_warning() {
                 self.is_broken.store(true, Ordering::Release);
-                let alone = "the commit was not confirmed by a standby";
-                return Err(StoreError::OutcomeUnknown(alone.to_owned()));
+                let cause = "PostgreSQL warned that it may be on this machine alone";
+                return Err(StoreError::OutcomeUnknown(cause.to_owned()));
             }
             return Ok(());
         };

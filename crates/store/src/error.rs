@@ -1,6 +1,6 @@
 //! What can go wrong between the product and PostgreSQL, sorted by what a caller can do about it.
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 /// A failed statement, transaction or acquisition of a connection.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,8 @@ impl From<tokio_postgres::Error> for StoreError {
             Self::Constraint {
                 name: name.to_owned(),
             }
-        } else if ends_connection(&error) {
+        } else if ends_connection(&error) || code.code().starts_with("53") {
+            // Class 53: disk, memory or connections have run out, which may pass.
             Self::Unavailable(with_causes(&error))
         } else {
             Self::Unexpected(error)
@@ -68,7 +69,7 @@ impl StoreError {
     /// Whether the fault may lie in one of the rows, so that others could do without it.
     pub fn is_about_rows(&self) -> bool {
         match self {
-            Self::Constraint { .. } | Self::RowCount { .. } | Self::Unreadable { .. } => true,
+            Self::Constraint { .. } | Self::Unreadable { .. } => true,
             // Data (22), integrity (23) and check option (44) violations, and what a trigger
             // raises (P0): the classes that depend on values.
             Self::Unexpected(error) => error
@@ -79,8 +80,22 @@ impl StoreError {
             | Self::LockTimeout
             | Self::Conflict
             | Self::OutcomeUnknown(_)
+            | Self::RowCount { .. }
             | Self::FailedTransaction => false,
         }
+    }
+
+    /// Whether PostgreSQL refused a statement, so that its transaction can only roll back.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::LockTimeout | Self::Conflict | Self::Constraint { .. } | Self::Unexpected(_)
+        )
+    }
+
+    /// The error with everything below it, for the log.
+    pub fn in_full(&self) -> String {
+        with_causes(self)
     }
 
     /// A COMMIT that was sent and not answered.
@@ -91,12 +106,17 @@ impl StoreError {
 
 /// Whether a connection that gave this error must not serve anybody else.
 ///
-/// I/O errors, SQLSTATE class 08 (connection), 57P01–57P03 (shutdown, crash, starting up),
+/// I/O errors, FATAL and PANIC, SQLSTATE class 08 (connection), 57P01–57P03 (shutdown, crash, starting up),
 /// 25006 (the node became a read-only standby), 0A000 and 26000 (a cached statement went stale).
 pub(crate) fn ends_connection(error: &tokio_postgres::Error) -> bool {
-    let Some(code) = error.code() else {
+    let Some(refusal) = error.as_db_error() else {
         return true;
     };
+    // After anything worse than an ERROR the session is over, whatever its code.
+    if refusal.parsed_severity() != Some(Severity::Error) {
+        return true;
+    }
+    let code = refusal.code();
     code.code().starts_with("08")
         || [
             SqlState::ADMIN_SHUTDOWN,

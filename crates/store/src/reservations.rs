@@ -220,10 +220,12 @@ pub async fn lend(connection: &Connection, outage: Outage, limit: i64) -> Result
 pub async fn list_overdue(
     connection: &Connection,
     now: Timestamp,
+    passed_over: &[ConcertId],
     limit: i64,
 ) -> Result<Vec<(String, ConcertId)>, StoreError> {
+    let passed_over: Vec<i32> = passed_over.iter().map(|id| id.get()).collect();
     let rows = statements::list_overdue()
-        .bind(connection, &to_column(now), &limit)
+        .bind(connection, &to_column(now), &passed_over, &limit)
         .all()
         .await?;
     rows.into_iter()

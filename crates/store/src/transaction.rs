@@ -25,6 +25,16 @@ impl Transaction {
         Ok(Self { lease })
     }
 
+    /// The same for changes that buyers wait behind and that lock a concert: they give a locked one
+    /// up as soon as the engine does, so that a crowd of them can't keep every connection waiting.
+    pub async fn begin_hurried(pool: &Pool) -> Result<Self, StoreError> {
+        let lease = pool.get().await?;
+        lease
+            .begin_with("BEGIN; SET LOCAL lock_timeout = 800")
+            .await?;
+        Ok(Self { lease })
+    }
+
     /// Makes the changes durable. Only `Ok` means that they are.
     ///
     /// A transaction in which a statement failed is rolled back here and gives an error, because

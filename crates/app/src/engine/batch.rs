@@ -1,4 +1,5 @@
-//! What a batch decides, given what the database said: no input, no output.
+//! What a batch decides, given what the database said: no input, no output, but for the time and
+//! the randomness of [`crate::Ctx`].
 
 use std::collections::HashMap;
 
@@ -8,6 +9,7 @@ use domain::id::{ConcertId, ReservationId};
 use domain::reservation::{Reservation, initial_status};
 use jiff::Timestamp;
 use jiff::civil::Date;
+use store::StoreError;
 use store::admission::{Admission, Answers, FoundReceipt, Questions};
 use store::concerts::LockedConcert;
 use store::receipts::Digest;
@@ -228,6 +230,23 @@ impl<'a> Sale<'a> {
 }
 
 impl Decided {
+    /// Whether somebody gets an answer that was given before this batch.
+    pub(super) fn has_replays(&self) -> bool {
+        let is_replay = |verdict: &Verdict| matches!(verdict, Verdict::Replay(_));
+        self.verdicts.iter().any(is_replay)
+    }
+
+    /// The same when it isn't known whether those answers last.
+    pub(super) fn without_replays(mut self) -> Self {
+        for verdict in &mut self.verdicts {
+            if matches!(verdict, Verdict::Replay(_)) {
+                let cause = "the earlier answer is not known to be durable".to_owned();
+                *verdict = Verdict::Refuse(StoreError::OutcomeUnknown(cause).into());
+            }
+        }
+        self
+    }
+
     /// The answer to each request, once the writes are durable.
     pub(super) fn into_outcomes(self) -> impl Iterator<Item = super::Outcome> {
         let Self {

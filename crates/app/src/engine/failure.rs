@@ -32,7 +32,11 @@ pub(super) fn next_step(waiting: Vec<Waiting>, tried: Try, failure: StoreError) 
         failure if failure.is_about_rows() => halve(waiting, failure),
         failure => {
             let requests = waiting.len();
-            tracing::warn!(error = %failure, requests, "a batch was not decided");
+            tracing::error!(
+                error = failure.in_full(),
+                requests,
+                "a batch was not decided"
+            );
             for waiting in waiting {
                 waiting.answer(Err(same(&failure)));
             }
@@ -71,7 +75,7 @@ fn park_or_split(waiting: Vec<Waiting>) -> Next {
 /// One bad row must not spoil its batch: halves are tried until the culprit is alone.
 fn halve(mut waiting: Vec<Waiting>, failure: StoreError) -> Next {
     if waiting.len() == 1 {
-        tracing::error!(error = %failure, "a request can't be written");
+        tracing::error!(error = failure.in_full(), "a request can't be written");
         if let Some(culprit) = waiting.pop() {
             culprit.answer(Err(ReserveError::Store(failure)));
         }

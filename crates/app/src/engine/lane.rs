@@ -17,6 +17,7 @@ use super::failure::{Next, next_step, same};
 use super::pace::Pace;
 use super::queue::{Queue, Woken};
 use super::{Shared, Waiting, recovery};
+use crate::idempotency::KEPT_FOR;
 
 /// How long a lane without work keeps its connection.
 const LINGER: Duration = Duration::from_millis(100);
@@ -123,7 +124,10 @@ impl Lane {
             };
             failed += 1;
             if failed > FAILED_PARTS_MAX && failure.is_about_rows() {
-                tracing::error!(error = %failure, "too many requests of a batch can't be written");
+                tracing::error!(
+                    error = failure.in_full(),
+                    "too many requests of a batch can't be written"
+                );
                 answer_all(waiting, &failure);
                 continue;
             }
@@ -191,9 +195,8 @@ impl Lane {
             Err(_) => return Err((waiting, unanswered())),
         };
         if decided.admissions.is_empty() {
-            // Nothing was written, so the answers needn't wait for the end of the transaction.
-            self.finish(waiting, decided, &returns);
-            self.undo(desk).await;
+            self.finish_unwritten(desk, waiting, decided, &returns)
+                .await;
             return Ok(());
         }
         let started = Instant::now();
@@ -208,9 +211,16 @@ impl Lane {
                 tokio::spawn(recovery::resolve(
                     Arc::clone(&self.shared),
                     self.entrance.clone(),
-                    waiting,
-                    decided,
+                    (waiting, decided),
+                    Some(desk).filter(|desk| !desk.is_broken()),
                 ));
+            }
+            Ok(Err(error @ StoreError::RowCount { .. })) => {
+                // Committed, and not as it must be: nobody can be told that it is, or is not.
+                tracing::error!(error = %error, "a batch was written wrongly; see `stagedoor doctor`");
+                for waiting in waiting {
+                    waiting.answer(Err(StoreError::OutcomeUnknown(error.to_string()).into()));
+                }
             }
             Ok(Err(error)) => {
                 // Its COMMIT rolled back, so the connection is free again.
@@ -219,6 +229,29 @@ impl Lane {
             }
         }
         Ok(())
+    }
+
+    /// Ends a batch that admits nobody. Only an earlier answer that is given again waits: what it
+    /// was read from may be on the primary alone, and leaves when a commit behind it is durable.
+    async fn finish_unwritten(
+        &mut self,
+        desk: Desk,
+        waiting: Vec<Waiting>,
+        decided: Decided,
+        returns: &HashMap<ConcertId, u64>,
+    ) {
+        if !decided.has_replays() {
+            self.finish(waiting, decided, returns);
+            self.undo(desk).await;
+            return;
+        }
+        let durable = timeout(COMMIT_WITHIN, desk.commit_nothing()).await;
+        if matches!(durable, Ok(Ok(()))) {
+            self.finish(waiting, decided, returns);
+            self.desk = Some(desk);
+        } else {
+            self.finish(waiting, decided.without_replays(), returns);
+        }
     }
 
     /// Ends a transaction that has written nothing; a connection that can't is given up.
@@ -245,8 +278,8 @@ impl Lane {
             .iter()
             .map(|id| (*id, self.shared.notes.returns(*id)))
             .collect();
-        let locked = desk.lock(&concerts, lock_wait).await?;
-        let answers = desk.ask(&batch::questions(waiting)).await?;
+        let questions = batch::questions(waiting);
+        let (locked, answers) = desk.lock(&concerts, lock_wait, &questions).await?;
         Ok((
             batch::decide(&self.shared, waiting, &locked, &answers),
             returns,
@@ -273,7 +306,11 @@ impl Lane {
     fn close(&mut self, waiting: Vec<Waiting>, failure: &StoreError) {
         let behind = self.queue.take_all();
         let requests = waiting.len() + behind.len();
-        tracing::warn!(error = %failure, requests, "nothing can be decided");
+        tracing::warn!(
+            error = failure.in_full(),
+            requests,
+            "nothing can be decided"
+        );
         answer_all(waiting, failure);
         answer_all(behind, failure);
     }
@@ -291,6 +328,7 @@ impl Decided {
             admissions: &self.admissions,
             taken: &self.taken,
             stale_keys: &self.stale_keys,
+            stale_since: self.now - KEPT_FOR,
             now: self.now,
             expires_at: self.expires_at,
         }

@@ -13,7 +13,7 @@ use domain::reservation::Quantity;
 
 /// How long a note counts without being made again.
 const KEPT_FOR: Duration = Duration::from_millis(250);
-/// More concerts than sell out at the same time; past it everything is forgotten.
+/// More concerts than sell out at the same time; past it, what no longer counts is forgotten.
 const NOTES_MAX: usize = 10_000;
 
 #[derive(Clone, Copy, Debug)]

@@ -16,6 +16,9 @@ use crate::reserve::ReserveError;
 /// How long a concert rests whose row stayed locked by somebody else.
 const PARKED_FOR: Duration = Duration::from_millis(200);
 
+/// Requests for one locked concert that may rest: about what two seconds decide at its return.
+const PARKED_MAX: usize = 8_192;
+
 /// A lane's requests that aren't being decided.
 pub(super) struct Queue {
     arriving: mpsc::Receiver<Waiting>,
@@ -69,16 +72,32 @@ impl Queue {
             fresh.push(waiting);
         }
         self.gathered.extend(fresh);
+        self.refuse_late_parked();
         Woken::Work
+    }
+
+    /// Who has rested too long is told so in time, however many rest behind them.
+    fn refuse_late_parked(&mut self) {
+        for parked in self.parked.values_mut() {
+            while let Some(late) = parked
+                .waiting
+                .pop_front_if(|first| first.since.elapsed() > WAIT_MAX)
+            {
+                late.answer(Err(ReserveError::Overloaded));
+            }
+        }
+        self.parked.retain(|_, parked| !parked.waiting.is_empty());
     }
 
     /// A concert that has rested, with as many of its requests as fit into one transaction.
     pub(super) fn next_parked(&mut self) -> Option<Batch> {
         let now = Instant::now();
+        // The one that has rested longest, so that each gets its turn.
         let (id, parked) = self
             .parked
             .iter_mut()
-            .find(|(_, parked)| parked.until <= now)?;
+            .filter(|(_, parked)| parked.until <= now)
+            .min_by_key(|(_, parked)| parked.until)?;
         let size = parked.waiting.len().min(BATCH_MAX);
         let waiting: Vec<_> = parked.waiting.drain(..size).collect();
         if parked.waiting.is_empty() {
@@ -102,7 +121,11 @@ impl Queue {
                 continue;
             }
             if let Some(parked) = self.parked.get_mut(&id) {
-                parked.waiting.push_back(next);
+                if parked.waiting.len() < PARKED_MAX {
+                    parked.waiting.push_back(next);
+                } else {
+                    next.answer(Err(ReserveError::Overloaded));
+                }
                 continue;
             }
             let is_new = !concerts.contains(&id);

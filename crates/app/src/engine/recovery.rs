@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use domain::id::ConcertId;
 use store::StoreError;
-use store::admission::Desk;
+use store::admission::{Desk, Existing};
 use tokio::sync::mpsc;
 
 use super::batch::Decided;
@@ -25,14 +25,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn resolve(
     shared: Arc<Shared>,
     queue: mpsc::WeakSender<Waiting>,
-    waiting: Vec<Waiting>,
-    decided: Decided,
+    (waiting, decided): (Vec<Waiting>, Decided),
+    // Its server may still be busy with the COMMIT, so it keeps its place in the pool until then.
+    _stuck: Option<Desk>,
 ) {
     let started = Instant::now();
     let requests = waiting.len();
-    let happened = loop {
+    let found = loop {
         match look(&shared, &decided).await {
-            Ok(happened) => break Some(happened),
+            Ok(existing) => break Some(existing),
             Err(error) if started.elapsed() < RESOLVE_WITHIN => {
                 tracing::debug!(%error, "the outcome of a commit is still unknown");
                 tokio::time::sleep(PAUSE).await;
@@ -42,17 +43,20 @@ pub(super) async fn resolve(
     };
     tracing::warn!(
         requests,
-        ?happened,
+        ?found,
         "a commit did not answer; its outcome was looked up"
     );
-    match happened {
-        Some(true) => {
+    match found {
+        Some(Existing::All) => {
+            for (concert, _) in &decided.taken {
+                shared.live.changed(*concert);
+            }
             for (waiting, outcome) in waiting.into_iter().zip(decided.into_outcomes()) {
                 waiting.answer(outcome);
             }
         }
-        Some(false) => try_again(&queue, waiting),
-        None => {
+        Some(Existing::None) => try_again(&queue, waiting),
+        Some(Existing::Some) | None => {
             let late = "the database did not say in time";
             answer_all(waiting, || StoreError::OutcomeUnknown(late.to_owned()));
         }
@@ -81,7 +85,7 @@ fn answer_all(waiting: Vec<Waiting>, error: impl Fn() -> StoreError) {
     }
 }
 
-async fn look(shared: &Shared, decided: &Decided) -> Result<bool, StoreError> {
+async fn look(shared: &Shared, decided: &Decided) -> Result<Existing, StoreError> {
     let attempt = async {
         let desk = Desk::open(&shared.pool).await?;
         let concerts: Vec<ConcertId> = decided.taken.iter().map(|(id, _)| *id).collect();
@@ -90,7 +94,7 @@ async fn look(shared: &Shared, decided: &Decided) -> Result<bool, StoreError> {
             .iter()
             .map(|new| new.reservation.id.as_str())
             .collect();
-        desk.exist_behind_lock(&concerts, &ids).await
+        desk.look_behind_lock(&concerts, &ids).await
     };
     let unanswered = || StoreError::Unavailable("the database did not answer in time".to_owned());
     tokio::time::timeout(RESOLVE_WITHIN, attempt)

@@ -1,5 +1,6 @@
 //! Looks at what is watched and may have changed, and tells those who watch.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,9 +60,9 @@ async fn look(
 
 /// Those who watch a concert that is gone see the end of its sender.
 fn tell(state: &mut State, asked: &[ConcertId], found: &[(ConcertId, Availability)]) {
+    let found: HashMap<_, _> = found.iter().copied().collect();
     for concert in asked {
-        let now = found.iter().find(|(id, _)| id == concert);
-        let Some((_, now)) = now else {
+        let Some(now) = found.get(concert) else {
             state.watched.remove(concert);
             continue;
         };

@@ -185,7 +185,9 @@ impl Problem {
                 "Send the body in the documented media type.",
             ),
             StatusCode::UNPROCESSABLE_ENTITY => Self::validation(Vec::new()),
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => Self::overloaded(),
+            StatusCode::REQUEST_TIMEOUT => Self::overloaded(),
+            // Cut off by the limit of a request: what became of it isn't known.
+            StatusCode::SERVICE_UNAVAILABLE => Self::database_unavailable(),
             status if status.is_client_error() => {
                 Self::new(Code::MalformedRequest, "The request can't be understood.")
             }

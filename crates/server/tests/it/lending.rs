@@ -19,7 +19,7 @@ use crate::outage;
 use crate::support::fault_proxy::{FaultProxy, Hold};
 use crate::support::own_cluster::OwnCluster;
 use crate::support::program::Program;
-use crate::support::wait::{LIMIT, eventually};
+use crate::support::wait::{LIMIT, eventually, within_limit};
 use crate::support::{NewConcert, Options, TestApp};
 
 async fn sweep(app: &TestApp) -> Swept {
@@ -210,10 +210,11 @@ async fn a_sweeper_that_was_stopped_in_the_middle_of_a_pass_expires_nothing() {
         sweep(app).await;
         app.pass(Duration::from_mins(10)).await;
         let held = app.reserved(concert, 1, "held").await;
-        proxy.hold_command("BEGIN", Hold::Statement);
+        let begin = "BEGIN; SET LOCAL lock_timeout = 800";
+        proxy.hold_command(begin, Hold::Statement);
         let sweeping = app.app.clone();
         let stopped = tokio::spawn(async move { expire::sweep(&sweeping).await.unwrap() });
-        proxy.held().await;
+        within_limit("a pass begun", proxy.held()).await;
         app.clock.advance(Duration::from_hours(1));
         proxy.let_go();
         let swept = stopped.await.unwrap();

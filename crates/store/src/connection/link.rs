@@ -10,17 +10,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_postgres::AsyncMessage;
-use tokio_postgres::error::DbError;
+use tokio_postgres::error::{DbError, Severity};
 
 /// How often silence is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Notifications that may wait to be read; whoever is further behind loses the connection, and
 /// with it the belief to know everything.
 const HEARD_MAX: usize = 1024;
-/// What PostgreSQL says, as a warning, when a commit's wait for the standby was cut short
-/// (`syncrep.c`): the commit is on the primary, and on no other machine.
-const UNREPLICATED: &str = "canceling wait for synchronous replication";
-const UNREPLICATED_AT_SHUTDOWN: &str = "canceling the wait for synchronous replication";
 
 /// What a connection and the task that drives its socket tell each other.
 #[derive(Debug)]
@@ -31,7 +27,8 @@ pub(super) struct Link {
     in_flight: AtomicUsize,
     /// Milliseconds after `opened` when something was last asked or answered.
     moved_ms: AtomicU64,
-    is_unreplicated: AtomicBool,
+    /// PostgreSQL warned of something.
+    was_warned: AtomicBool,
 }
 
 impl Link {
@@ -40,7 +37,7 @@ impl Link {
             opened: Instant::now(),
             in_flight: AtomicUsize::new(0),
             moved_ms: AtomicU64::new(0),
-            is_unreplicated: AtomicBool::new(false),
+            was_warned: AtomicBool::new(false),
         }
     }
 
@@ -60,9 +57,9 @@ impl Link {
         self.in_flight.load(Ordering::Acquire) > 0
     }
 
-    /// Whether a commit since the last call was made without its standby.
-    pub(super) fn take_unreplicated(&self) -> bool {
-        self.is_unreplicated.swap(false, Ordering::AcqRel)
+    /// Whether there was a warning since the last call.
+    pub(super) fn take_warning(&self) -> bool {
+        self.was_warned.swap(false, Ordering::AcqRel)
     }
 
     fn moved(&self) {
@@ -83,9 +80,10 @@ impl Link {
 
     fn hear(&self, notice: &DbError) {
         let message = notice.message();
-        if message.starts_with(UNREPLICATED) || message.starts_with(UNREPLICATED_AT_SHUTDOWN) {
-            tracing::error!(message, "a commit was not confirmed by a standby");
-            self.is_unreplicated.store(true, Ordering::Release);
+        // The severity in this form isn't translated, as the message may be.
+        if notice.parsed_severity() == Some(Severity::Warning) {
+            tracing::warn!(message, "PostgreSQL warns");
+            self.was_warned.store(true, Ordering::Release);
         } else {
             tracing::debug!(message, "PostgreSQL says");
         }

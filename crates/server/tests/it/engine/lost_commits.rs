@@ -192,6 +192,15 @@ async fn a_commit_whose_wait_for_the_standby_was_cut_short_is_not_confirmed() {
         "a plain look says: it happened"
     );
 
+    // Nor when the request comes again: what it finds may still be lost with this machine.
+    eventually("nobody waits any more", LIMIT, async || {
+        app.count(cut_short).await == 0
+    })
+    .await;
+    let repeated = within_limit("an answer", put(&app.app, request())).await;
+    let error = repeated.unwrap().unwrap_err();
+    assert_eq!(Problem::from(error).code, Code::DatabaseUnavailable);
+
     need_standby(&app, "").await;
     assert!(has_happened(&app, &request()).await);
     app.assert_inventory().await;

@@ -120,11 +120,14 @@ async fn serve_without_jobs_leaves_holds_to_the_worker() {
         .await;
         let client = Client::new();
         let metrics = worker.metrics();
-        let answer = client.get(&metrics).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        let text = answer.text().await.unwrap();
-        let expired = "stagedoor_reservations_total{outcome=\"expired\"} 1";
-        assert!(text.contains(expired), "{text}");
+        // The tickets are back a moment before they are counted.
+        eventually("the hold is counted", LIMIT, async || {
+            let answer = client.get(&metrics).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            let text = answer.text().await.unwrap();
+            text.contains("stagedoor_reservations_total{outcome=\"expired\"} 1")
+        })
+        .await;
         let site = metrics.replace("/metrics", "/en/");
         let answer = client.get(site).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "no shop");

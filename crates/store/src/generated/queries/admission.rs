@@ -42,6 +42,14 @@ pub struct InsertReservationsParams<
     pub client_ips: T16,
 }
 #[derive(Debug)]
+pub struct DeleteReceiptsParams<
+    T1: crate::generated::BytesSql,
+    T2: crate::generated::ArraySql<Item = T1>,
+> {
+    pub key_digests: T2,
+    pub since: jiff::civil::DateTime,
+}
+#[derive(Debug)]
 pub struct InsertReceiptsParams<
     T1: crate::generated::BytesSql,
     T2: crate::generated::ArraySql<Item = T1>,
@@ -893,7 +901,7 @@ impl<
 pub struct DeleteReceiptsStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn delete_receipts() -> DeleteReceiptsStmt {
     DeleteReceiptsStmt(
-        "/* admission.delete_receipts */ DELETE FROM admission_receipts WHERE key_digest = ANY($1)",
+        "/* admission.delete_receipts */ DELETE FROM admission_receipts WHERE key_digest = ANY($1) AND created_at <= $2",
         None,
     )
 }
@@ -916,8 +924,36 @@ impl DeleteReceiptsStmt {
         &'s self,
         client: &'c C,
         key_digests: &'a T2,
+        since: &'a jiff::civil::DateTime,
     ) -> Result<u64, tokio_postgres::Error> {
-        client.execute(self.0, &[key_digests]).await
+        client.execute(self.0, &[key_digests, since]).await
+    }
+}
+impl<
+    'a,
+    C: GenericClient + Send + Sync,
+    T1: crate::generated::BytesSql,
+    T2: crate::generated::ArraySql<Item = T1>,
+>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        DeleteReceiptsParams<T1, T2>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for DeleteReceiptsStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a DeleteReceiptsParams<T1, T2>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.key_digests, &params.since))
     }
 }
 pub struct InsertReceiptsStmt(&'static str, Option<tokio_postgres::Statement>);

@@ -47,9 +47,10 @@ pub struct LendParams {
     pub limit: i64,
     pub now: jiff::civil::DateTime,
 }
-#[derive(Clone, Copy, Debug)]
-pub struct ListOverdueParams {
+#[derive(Debug)]
+pub struct ListOverdueParams<T1: crate::generated::ArraySql<Item = i32>> {
     pub now: jiff::civil::DateTime,
+    pub passed_over: T1,
     pub limit: i64,
 }
 #[derive(Debug)]
@@ -1035,7 +1036,7 @@ impl<'a, C: GenericClient + Send + Sync>
 pub struct ListOverdueStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_overdue() -> ListOverdueStmt {
     ListOverdueStmt(
-        "/* reservations.list_overdue */ SELECT id, concert_id FROM reservations WHERE status = 'pending' AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
+        "/* reservations.list_overdue */ SELECT id, concert_id FROM reservations WHERE status = 'pending' AND expires_at <= $1 AND concert_id <> ALL($2) ORDER BY expires_at LIMIT $3",
         None,
     )
 }
@@ -1047,15 +1048,16 @@ impl ListOverdueStmt {
         self.1 = Some(client.prepare(self.0).await?);
         Ok(self)
     }
-    pub fn bind<'c, 'a, 's, C: GenericClient>(
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::ArraySql<Item = i32>>(
         &'s self,
         client: &'c C,
         now: &'a jiff::civil::DateTime,
+        passed_over: &'a T1,
         limit: &'a i64,
-    ) -> ListOverdueQuery<'c, 'a, 's, C, ListOverdue, 2> {
+    ) -> ListOverdueQuery<'c, 'a, 's, C, ListOverdue, 3> {
         ListOverdueQuery {
             client,
-            params: [now, limit],
+            params: [now, passed_over, limit],
             query: self.0,
             cached: self.1.as_ref(),
             extractor:
@@ -1069,22 +1071,22 @@ impl ListOverdueStmt {
         }
     }
 }
-impl<'c, 'a, 's, C: GenericClient>
+impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::ArraySql<Item = i32>>
     crate::client::Params<
         'c,
         'a,
         's,
-        ListOverdueParams,
-        ListOverdueQuery<'c, 'a, 's, C, ListOverdue, 2>,
+        ListOverdueParams<T1>,
+        ListOverdueQuery<'c, 'a, 's, C, ListOverdue, 3>,
         C,
     > for ListOverdueStmt
 {
     fn params(
         &'s self,
         client: &'c C,
-        params: &'a ListOverdueParams,
-    ) -> ListOverdueQuery<'c, 'a, 's, C, ListOverdue, 2> {
-        self.bind(client, &params.now, &params.limit)
+        params: &'a ListOverdueParams<T1>,
+    ) -> ListOverdueQuery<'c, 'a, 's, C, ListOverdue, 3> {
+        self.bind(client, &params.now, &params.passed_over, &params.limit)
     }
 }
 pub struct LookStmt(&'static str, Option<tokio_postgres::Statement>);
