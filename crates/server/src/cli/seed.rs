@@ -30,7 +30,7 @@ pub async fn run(config: Config, args: SeedArgs) -> Result<(), CliError> {
     let (started, bar) = (Instant::now(), progress_bar(args.reservations));
     let seeded = seed::seed(&app, amounts, |done| bar.set_position(done)).await;
     bar.finish_and_clear();
-    seeded.map_err(|error| CliError::failed("nothing was made up", &error))?;
+    seeded.map_err(|error| CliError::failed("not everything was made up", &error))?;
     report(&args, started.elapsed().as_secs_f64())
 }
 
