@@ -93,42 +93,59 @@ struct Servers {
     plain: Server,
 }
 
-/// Measures every case whose name has `only` in it, in every round, on servers of their own.
-pub(crate) async fn measure(ground: &Ground, extent: Extent, only: &str) -> Result<Measured> {
+impl Servers {
+    /// Servers of this database alone, warm.
+    async fn start(ground: &Ground) -> Result<Self> {
+        let url = ground.url();
+        let servers = Self {
+            engine: Server::start(Way::Engine, &url).await?,
+            second: Server::start(Way::Engine, &url).await?,
+            plain: Server::start(Way::Plain, &url).await?,
+        };
+        for server in [&servers.engine, &servers.second, &servers.plain] {
+            let concert = ground.plant(PLENTY).await?;
+            sell(server, plan(server, concert, 64, WARM_UP)).await?;
+        }
+        Ok(servers)
+    }
+}
+
+/// Measures every case whose name has `only` in it, in every round, at each of the databases, which
+/// take turns within a case; the answers are in the databases' order.
+pub(crate) async fn measure(
+    grounds: &[&Ground],
+    extent: Extent,
+    only: &str,
+) -> Result<Vec<Measured>> {
     let chosen = ALL
         .into_iter()
         .filter(|case| case.to_string().contains(only));
-    let mut measured: Vec<_> = chosen.map(|case| (case, Rounds::default())).collect();
-    ensure!(!measured.is_empty(), "no case has {only:?} in its name");
-    let url = ground.url();
-    let servers = Servers {
-        engine: Server::start(Way::Engine, &url).await?,
-        second: Server::start(Way::Engine, &url).await?,
-        plain: Server::start(Way::Plain, &url).await?,
-    };
-    for server in [&servers.engine, &servers.second, &servers.plain] {
-        let concert = ground.plant(PLENTY).await?;
-        sell(server, plan(server, concert, 64, WARM_UP)).await?;
+    let chosen: Vec<Case> = chosen.collect();
+    ensure!(!chosen.is_empty(), "no case has {only:?} in its name");
+    let mut sites = Vec::new();
+    for ground in grounds {
+        let rounds: Vec<_> = chosen
+            .iter()
+            .map(|case| (*case, Rounds::default()))
+            .collect();
+        sites.push((*ground, Servers::start(ground).await?, Measured(rounds)));
+    }
+    for (ground, ..) in &sites {
+        ground.checkpoint().await?;
     }
     for round in 1..=extent.rounds {
-        ground.settle().await?;
-        for (case, rounds) in &mut measured {
-            let figures = once(*case, ground, &servers, extent.slice).await?;
-            println!(
-                "  round {round}: {case}: {:.0}/s, p50 {:.1} ms, p99 {:.1} ms{}",
-                figures.per_second,
-                figures.p50_ms,
-                figures.p99_ms,
-                if figures.others > 0 {
-                    format!(", {} other answers", figures.others)
-                } else {
-                    String::new()
-                }
-            );
-            rounds.push(figures);
+        for (ground, ..) in &sites {
+            ground.analyze().await?;
+        }
+        for (place, case) in chosen.iter().enumerate() {
+            for (ground, servers, measured) in &mut sites {
+                let figures = once(*case, ground, servers, extent.slice).await?;
+                println!("  round {round}: {case}: {figures}");
+                measured.0[place].1.push(figures);
+            }
         }
     }
-    Ok(Measured(measured))
+    Ok(sites.into_iter().map(|(.., measured)| measured).collect())
 }
 
 async fn once(case: Case, ground: &Ground, servers: &Servers, time: Duration) -> Result<Figures> {

@@ -14,6 +14,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::{machine, server};
 
+/// The database in whose table nothing was sold before.
 const DATABASE: &str = "stagedoor";
 const OWNER: &str = "stagedoor_owner";
 const APP: &str = "stagedoor_app";
@@ -35,10 +36,11 @@ const SETTINGS: [(&str, &str); 7] = [
 /// More tickets than any case sells.
 pub(crate) const PLENTY: i32 = 100_000_000;
 
-/// The cluster with one migrated database. It is stopped and removed when dropped.
+/// A migrated database of the cluster, which is stopped and removed with the last of them.
 #[derive(Debug)]
 pub(crate) struct Ground {
-    cluster: Cluster,
+    cluster: Arc<Cluster>,
+    database: &'static str,
     superuser: Client,
     facts: String,
 }
@@ -55,16 +57,26 @@ impl Ground {
             settings: settings.to_vec(),
             programs: None,
         })?;
+        Self::migrated(Arc::new(cluster), DATABASE).await
+    }
+
+    /// Another database on the same cluster.
+    pub(crate) async fn beside(&self, database: &'static str) -> Result<Self> {
+        Self::migrated(Arc::clone(&self.cluster), database).await
+    }
+
+    async fn migrated(cluster: Arc<Cluster>, database: &'static str) -> Result<Self> {
         let logins = [OWNER, APP].map(|role| Login {
             role: role.to_owned(),
             password: Some(PASSWORD.to_owned()),
         });
-        bootstrap::prepare(&cluster.superuser_url("postgres"), DATABASE, &logins).await?;
-        migrate::migrate(&cluster.url(OWNER, PASSWORD, DATABASE), &logins).await?;
-        let superuser = connect(&cluster.superuser_url(DATABASE)).await?;
+        bootstrap::prepare(&cluster.superuser_url("postgres"), database, &logins).await?;
+        migrate::migrate(&cluster.url(OWNER, PASSWORD, database), &logins).await?;
+        let superuser = connect(&cluster.superuser_url(database)).await?;
         let facts = facts(&cluster, &superuser).await?;
         Ok(Self {
             cluster,
+            database,
             superuser,
             facts,
         })
@@ -77,7 +89,18 @@ impl Ground {
 
     /// As the server's login.
     pub(crate) fn url(&self) -> String {
-        self.cluster.url(APP, PASSWORD, DATABASE)
+        self.cluster.url(APP, PASSWORD, self.database)
+    }
+
+    /// The same for PostgreSQL's own programs, as variables: arguments are seen by everybody.
+    pub(crate) fn environment(&self) -> [(&'static str, String); 5] {
+        [
+            ("PGHOST", "127.0.0.1".to_owned()),
+            ("PGPORT", self.cluster.port().to_string()),
+            ("PGUSER", APP.to_owned()),
+            ("PGPASSWORD", PASSWORD.to_owned()),
+            ("PGDATABASE", self.database.to_owned()),
+        ]
     }
 
     pub(crate) fn programs(&self) -> &Programs {
@@ -109,10 +132,14 @@ impl Ground {
         ConcertId::new(row.get(0)).context("a concert's number")
     }
 
-    /// What PostgreSQL would do at some time in the middle of a case is done now: the planner knows
-    /// the tables, and what was written is on the disk.
-    pub(crate) async fn settle(&self) -> Result<()> {
-        Ok(self.superuser.batch_execute("ANALYZE; CHECKPOINT").await?)
+    /// What autovacuum would do at some time in the middle of a case is done now.
+    pub(crate) async fn analyze(&self) -> Result<()> {
+        Ok(self.superuser.batch_execute("ANALYZE").await?)
+    }
+
+    /// What was written is on the disk, in all databases; what is changed next is written whole.
+    pub(crate) async fn checkpoint(&self) -> Result<()> {
+        Ok(self.superuser.batch_execute("CHECKPOINT").await?)
     }
 
     /// A benchmark that oversells measures nothing.
@@ -127,7 +154,7 @@ impl Ground {
 
     /// Fills the table as `stagedoor seed` does; how long it took.
     pub(crate) async fn seed(&self, concerts: u32, reservations: u64) -> Result<Duration> {
-        let owner = self.cluster.url(OWNER, PASSWORD, DATABASE);
+        let owner = self.cluster.url(OWNER, PASSWORD, self.database);
         let config = server::configuration(&[("database_owner_url", &owner)])?;
         let args = SeedArgs {
             concerts,

@@ -1,5 +1,7 @@
 //! What was measured, and what stands for several measurements.
 
+use std::fmt;
+
 /// One case in one round.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Figures {
@@ -10,6 +12,26 @@ pub(crate) struct Figures {
     pub(crate) server_us: f64,
     /// Answers of another kind than the case is about, such as "overloaded".
     pub(crate) others: u64,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            per_second,
+            p50_ms,
+            p99_ms,
+            others,
+            ..
+        } = self;
+        write!(
+            f,
+            "{per_second:.0}/s, p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms"
+        )?;
+        if *others > 0 {
+            write!(f, ", {others} other answers")?;
+        }
+        Ok(())
+    }
 }
 
 /// The same case in all rounds.

@@ -14,12 +14,13 @@ pub(crate) fn describe() -> String {
     let memory_kb: u64 = line_after("/proc/meminfo", "MemTotal")
         .and_then(|text| text.split(' ').next()?.parse().ok())
         .unwrap_or_default();
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    // Behind the hyphen stands who built it.
+    let kernel = release.trim().split('-').next().unwrap_or_default();
     format!(
-        "{cores} cores ({}), {} GB of memory, Linux {}",
+        "{cores} cores ({}), {} GB of memory, Linux {kernel}",
         model.trim(),
         memory_kb.div_ceil(1024 * 1024),
-        kernel.trim()
     )
 }
 

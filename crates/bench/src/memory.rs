@@ -9,7 +9,7 @@ use crate::server::{Server, Way};
 /// Buyers at once.
 const CONCURRENCY: usize = 256;
 /// How often so many buyers come: what the first need is kept for those after them.
-const CROWDS: usize = 3;
+const CROWDS: usize = 6;
 /// A server that keeps nothing may still differ by what its allocator has not given back.
 const GROWTH_MAX: f64 = 1.05;
 
@@ -32,10 +32,11 @@ impl Memory {
     pub(crate) fn describe(&self) -> String {
         let after: Vec<String> = self.after_mb.iter().map(|mb| format!("{mb:.1}")).collect();
         format!(
-            "{:.1} MB at rest; {} MB after one, two and three times {} buyers",
+            "{:.1} MB at rest; after each of {} crowds of {} buyers {} MB",
             self.before_mb,
+            after.len(),
+            self.buyers,
             after.join(", "),
-            self.buyers
         )
     }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn run(
         ))
         .arg("--progress=1")
         .arg(format!("--define=concert={concert}"))
-        .arg(ground.url())
+        .envs(ground.environment())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
