@@ -29,7 +29,7 @@ use tokio::time::timeout;
 use crate::Settings;
 use crate::ctx::Ctx;
 use crate::live::Live;
-use crate::reserve::{ReserveError, ReserveRequest, Reserved};
+use crate::reserve::{self, ReserveError, ReserveRequest, Reserved};
 pub use notes::Notes;
 use pace::{Pace, Place};
 
@@ -63,9 +63,11 @@ impl Waiting {
         self.answer.is_closed()
     }
 
-    /// Lets the answer leave; nobody may be waiting for it any more.
+    /// Lets the answer leave. Where nobody waits for it any more, nobody else counts it.
     fn answer(self, outcome: Outcome) {
-        drop(self.answer.send(outcome));
+        if let Err(outcome) = self.answer.send(outcome) {
+            reserve::count(&outcome);
+        }
     }
 }
 

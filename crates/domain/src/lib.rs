@@ -3,6 +3,7 @@
 //! Absent on purpose: async, serde, the clock, randomness, SQL and HTTP.
 //! What a rule needs of the world (the time, random bits, capacity) comes in as an argument.
 
+pub mod actor;
 pub mod allotment;
 pub mod concert;
 pub mod id;

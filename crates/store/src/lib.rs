@@ -3,6 +3,7 @@
 //! Absent on purpose: HTTP, and decisions about who gets what (those are `domain`'s and `app`'s).
 //! The statements are in `queries/<noun>.sql`; `generated/` holds their typed functions.
 
+pub mod acting;
 pub mod admin_users;
 pub mod admission;
 pub mod bootstrap;
@@ -30,6 +31,7 @@ pub mod transaction;
 /// The names under which statements are timed, logged and shown by PostgreSQL itself.
 pub use generated::queries::NAMES as STATEMENTS;
 
+pub use acting::Acting;
 pub use connection::Connection;
 pub use error::StoreError;
 pub use pool::{Pool, PoolSettings};

@@ -3,7 +3,7 @@
 use app::reserve::ReserveError;
 use domain::allotment::Refusal;
 
-use crate::support::wait::within_limit;
+use crate::support::wait::{LIMIT, eventually, within_limit};
 use crate::support::wishes::{Outcome, RowLock, answers, occupy, put, queue, wish};
 use crate::support::{APP, NewConcert, Options, TestApp, TestDatabase, connect};
 
@@ -131,7 +131,11 @@ async fn who_has_gone_before_his_turn_is_not_booked() {
         assert!(first.await.unwrap().is_ok());
         assert!(within_limit("an answer", stays).await.is_ok());
         assert_eq!(app.available(concert).await, 98);
-        assert_eq!(app.app.waiting_requests(), 0);
+        // The answers left before those who had gone were put aside.
+        eventually("an empty queue", LIMIT, async || {
+            app.app.waiting_requests() == 0
+        })
+        .await;
     })
     .await;
 }
@@ -193,12 +197,8 @@ async fn seen_behind_the_lock(app: &TestApp, concert: i32, in_one_statement: boo
         second.batch_execute("ROLLBACK").await.unwrap();
         seen
     });
-    crate::support::wait::eventually(
-        "the second waits",
-        crate::support::wait::LIMIT,
-        async || app.count(WAITS).await == 1,
-    )
-    .await;
+    let waits = async || app.count(WAITS).await == 1;
+    eventually("the second waits", LIMIT, waits).await;
     let insert = format!(
         "INSERT INTO reservations (id, concert_id, customer_name, customer_email, quantity,
                                    total_price)

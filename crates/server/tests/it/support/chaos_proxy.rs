@@ -37,7 +37,6 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// A black hole is rare: nobody can do anything but wait.
     pub(crate) fn random(dice: &Dice, black_hole_permille: usize) -> Self {
         if dice.below(1000) < black_hole_permille {
             return Self::BlackHole(dice.millis(500, 8000));
@@ -101,13 +100,13 @@ impl ChaosProxy {
         proxy
     }
 
-    /// Has a conversation go wrong soon, if there is one that isn't already disturbed.
-    pub(crate) fn disturb(&self, dice: &Dice, fault: Fault) {
+    /// Has a conversation go wrong soon; `false` if each is already disturbed.
+    pub(crate) fn disturb(&self, dice: &Dice, fault: Fault) -> bool {
         let mut all = self.shared.conversations.lock().expect("a lock");
         all.retain(|conversation| !conversation.is_over.load(Ordering::SeqCst));
         let quiet: Vec<_> = all.iter().filter(|one| one.is_undisturbed()).collect();
         if quiet.is_empty() {
-            return;
+            return false;
         }
         let way = if dice.percent(50) {
             Way::Ask
@@ -119,6 +118,7 @@ impl ChaosProxy {
             after_bytes: dice.below(BYTES_MAX),
             fault,
         });
+        true
     }
 
     /// What happened so far.

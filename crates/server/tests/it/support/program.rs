@@ -208,6 +208,15 @@ impl Started {
         format!("http://{}/metrics", self.word_after(" metrics="))
     }
 
+    /// Memory of the program that is really there.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let id = self.child.id().expect("a running program");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.expect("its memory").trim().trim_end_matches(" kB");
+        kib.parse().expect("a number")
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().expect("a running program").to_string();
         let sent = std::process::Command::new("/bin/sh")
