@@ -28,6 +28,14 @@ GRANT SELECT, INSERT, UPDATE ON concerts, reservations TO stagedoor_app;
 GRANT USAGE ON SEQUENCE concerts_id_seq TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON admission_receipts, jobs TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE ON heartbeats TO stagedoor_app;
+-- Seals over the audit log, which it can neither read nor change.
+GRANT SELECT, INSERT ON audit_seals TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_unsealed_audit_logs(integer) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_audit_digests(integer, integer) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION log_export(text, jsonb) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_audit_differences(integer) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_audit_logs(text, text, integer, text, timestamp, timestamp,
+                                          timestamp, integer, integer) TO stagedoor_app;
 GRANT SELECT ON refinery_schema_history TO stagedoor_app, stagedoor_report, stagedoor_monitor;
 
 -- Reports and staff lists: read only; the only one that reads the audit log.

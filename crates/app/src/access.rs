@@ -1,13 +1,17 @@
 //! Who may see and change a reservation without an account: whoever has its access token.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::actor::Actor;
 use domain::id::ReservationId;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use store::Acting;
 use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
 
 /// 128 bits of the HMAC: as hard to guess as a UUID, and 22 characters in a link.
 const TOKEN_BYTES: usize = 16;
@@ -28,11 +32,33 @@ impl fmt::Debug for AccessKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     reservation_id: ReservationId,
+    origin: Origin,
+}
+
+/// Where a request came from, for the audit log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    pub address: Option<IpAddr>,
+    pub request_id: Option<Uuid>,
 }
 
 impl Holder {
     pub fn reservation_id(&self) -> &ReservationId {
         &self.reservation_id
+    }
+
+    /// The same, in a request from there.
+    #[must_use]
+    pub fn from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
+    pub(crate) fn acting(&self) -> Acting {
+        Acting {
+            actor: Actor::Holder(self.reservation_id.clone()),
+            address: self.origin.address,
+            request_id: self.origin.request_id,
+        }
     }
 }
 
@@ -52,6 +78,7 @@ impl AccessKey {
         let same = bool::from(self.digest(id).as_slice().ct_eq(&shown));
         same.then(|| Holder {
             reservation_id: id.clone(),
+            origin: Origin::default(),
         })
     }
 

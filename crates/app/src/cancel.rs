@@ -23,7 +23,7 @@ pub enum CancelError {
 pub async fn cancel(app: &App, holder: Holder) -> Result<Reservation, CancelError> {
     let app = app.clone();
     task::uninterrupted(async move {
-        let transaction = Transaction::begin_hurried(app.writer()).await?;
+        let transaction = Transaction::begin_hurried(app.writer(), &holder.acting()).await?;
         match lock_and_cancel(&app, &transaction, &holder).await {
             Ok(cancelled) => {
                 transaction.commit().await?;

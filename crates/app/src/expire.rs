@@ -12,7 +12,7 @@ use domain::id::ConcertId;
 use jiff::{SignedDuration, Timestamp};
 use store::heartbeats::{self, Task};
 use store::reservations::{self, Look, Outage};
-use store::{StoreError, Transaction, concerts};
+use store::{Acting, StoreError, Transaction, concerts};
 
 use crate::{App, task};
 
@@ -34,6 +34,9 @@ const EXPIRE_MAX: i64 = 500;
 const PASS_MAX: Duration = Duration::from_secs(2);
 /// Holds that are lent time in one transaction: a buyer who changes one of them waits for it.
 const LEND_MAX: i64 = 5_000;
+
+/// Who expires holds.
+const SWEEPER: Acting = Acting::system("sweeper");
 
 /// What a pass of the sweeper did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,8 +97,9 @@ async fn in_time<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result
 
 /// Reads what there is to do, and the primary's clock: a machine that slept has the time again.
 async fn look(app: &App) -> Result<Look, StoreError> {
-    let connection = app.writer().get().await?;
-    let look = reservations::look(&connection, Task::Sweep).await?;
+    let transaction = Transaction::begin(app.writer(), &SWEEPER).await?;
+    let look = reservations::look(&transaction, Task::Sweep).await?;
+    transaction.rollback().await;
     app.ctx().observe(look.primary_now);
     Ok(look)
 }
@@ -134,7 +138,7 @@ enum Woken {
 /// `an_outage_lends_its_length_before_anything_expires`. The beat of an outage with very many holds
 /// is written with the last of them, so that a crash in between forgets none.
 async fn wake(app: &App) -> Result<Woken, StoreError> {
-    let transaction = Transaction::begin(app.writer()).await?;
+    let transaction = Transaction::begin(app.writer(), &SWEEPER).await?;
     let beat_at = heartbeats::lock(&transaction, Task::Sweep).await?;
     let now = app.ctx().now();
     if let Some(at) = beat_at.filter(|at| !is_beat_due(Some(*at), now)) {
@@ -215,7 +219,7 @@ enum Turn {
 }
 
 async fn expire_next(app: &App, passed_over: &[ConcertId]) -> Result<Turn, StoreError> {
-    let transaction = Transaction::begin_hurried(app.writer()).await?;
+    let transaction = Transaction::begin_hurried(app.writer(), &SWEEPER).await?;
     match expire_in(app, &transaction, passed_over).await {
         Ok(turn @ Turn::Expired(..)) => {
             transaction.commit().await?;

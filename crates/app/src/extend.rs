@@ -24,7 +24,7 @@ pub enum ExtendError {
 pub async fn extend(app: &App, holder: Holder) -> Result<Reservation, ExtendError> {
     let app = app.clone();
     task::uninterrupted(async move {
-        let transaction = Transaction::begin_hurried(app.writer()).await?;
+        let transaction = Transaction::begin_hurried(app.writer(), &holder.acting()).await?;
         match lock_and_extend(&app, &transaction, &holder).await {
             Ok(extended) => {
                 transaction.commit().await?;

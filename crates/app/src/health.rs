@@ -1,9 +1,9 @@
 //! Whether the product can do its work, for readiness checks and `doctor`.
 
 use jiff::SignedDuration;
-use store::StoreError;
 use store::migrate::{self, SchemaState};
 use store::monitor::{self, BrokenInventory, Login};
+use store::{Acting, StoreError, Transaction};
 
 use crate::{App, Ctx};
 
@@ -50,8 +50,10 @@ pub async fn login(app: &App) -> Result<Login, StoreError> {
 
 /// Concerts whose stock doesn't add up; at most a hundred. Empty is good.
 pub async fn broken_inventory(app: &App) -> Result<Vec<BrokenInventory>, StoreError> {
-    let connection = app.writer().get().await?;
-    monitor::list_broken_inventory(&connection, 100).await
+    let transaction = Transaction::begin(app.writer(), &Acting::system("health")).await?;
+    let broken = monitor::list_broken_inventory(&transaction, 100).await;
+    transaction.rollback().await;
+    broken
 }
 
 /// How far this machine's clock is from the primary's; positive when it is ahead.

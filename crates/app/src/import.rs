@@ -10,7 +10,7 @@ use domain::concert::{Capacity, Concert, ConcertStatus, NewConcert, parse_day};
 use domain::id::ConcertId;
 use domain::text::{Description, ImagePath, Line, TextError};
 use serde_json::{Map, Value, json};
-use store::{StoreError, Transaction, concerts};
+use store::{Acting, StoreError, Transaction, concerts};
 
 use crate::App;
 
@@ -85,11 +85,11 @@ pub enum ImportError {
 /// Reads and inserts every concert of a file in one transaction; returns their numbers.
 pub async fn import(
     app: &App,
-    format: Format,
-    content: &str,
+    by: &Acting,
+    (format, content): (Format, &str),
 ) -> Result<Vec<ConcertId>, ImportError> {
     let concerts = parse(format, content).map_err(ImportError::Rows)?;
-    let transaction = Transaction::begin(app.writer()).await?;
+    let transaction = Transaction::begin(app.writer(), by).await?;
     let now = app.ctx().now();
     let mut ids = Vec::with_capacity(concerts.len());
     for concert in &concerts {

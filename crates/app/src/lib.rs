@@ -3,6 +3,7 @@
 //! Absent on purpose: HTTP, SQL text, and any clock or randomness but [`ctx::Ctx`]'s.
 
 pub mod access;
+pub mod audit;
 pub mod cancel;
 pub mod concerts;
 pub mod ctx;
@@ -37,6 +38,7 @@ use store::Pool;
 use tokio::sync::Notify;
 
 pub use access::AccessKey;
+pub use audit::SealKey;
 pub use ctx::Ctx;
 
 /// What an operator chooses about the sale.
@@ -63,6 +65,8 @@ struct Inner {
     settings: Settings,
     writer: Pool,
     access_key: AccessKey,
+    /// None where the secret key doesn't outlive the process.
+    seal_key: Option<SealKey>,
     is_alone: bool,
     notes: Arc<Notes>,
     /// Started by who first needs them: commands that only read need neither.
@@ -79,6 +83,7 @@ impl App {
                 settings,
                 writer,
                 access_key,
+                seal_key: None,
                 is_alone: false,
                 notes: Arc::default(),
                 live: OnceLock::new(),
@@ -97,6 +102,15 @@ impl App {
             reserver: Some(reserver),
             ..self
         }
+    }
+
+    /// The same with a key for the audit log's seals. To be said before anybody else has a clone.
+    #[must_use]
+    pub fn sealing_with(mut self, key: SealKey) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.seal_key = Some(key);
+        }
+        self
     }
 
     /// The same as the only process on its database: nothing is announced, and nobody is heard.
@@ -124,6 +138,11 @@ impl App {
 
     pub fn access_key(&self) -> &AccessKey {
         &self.inner.access_key
+    }
+
+    /// The key of the audit log's seals, where there is one that lasts.
+    pub fn seal_key(&self) -> Option<&SealKey> {
+        self.inner.seal_key.as_ref()
     }
 
     /// Stock as it changes.

@@ -9,8 +9,7 @@ use crate::access::Holder;
 
 /// The reservation as it stands now: a hold that has run out is already `expired`.
 pub async fn show(app: &App, holder: &Holder) -> Result<Option<Reservation>, StoreError> {
-    let connection = app.writer().get().await?;
-    let found = stored::find(&connection, holder.reservation_id()).await?;
+    let found = stored::find(app.writer(), &holder.acting(), holder.reservation_id()).await?;
     let now = app.ctx().now();
     Ok(found.map(|reservation| Reservation {
         status: reservation.status_at(now),

@@ -8,7 +8,7 @@ use domain::money::Money;
 use domain::text::{Description, Line, TextError};
 use jiff::Span;
 pub use store::proof::{Stock, StoredReservation};
-use store::{StoreError, Transaction, concerts, monitor, proof};
+use store::{Acting, StoreError, Transaction, concerts, monitor, proof};
 
 use crate::App;
 
@@ -36,7 +36,7 @@ pub async fn open_concerts(
     tickets: Capacity,
 ) -> Result<Vec<ConcertId>, OpenError> {
     let now = app.ctx().now();
-    let transaction = Transaction::begin(app.writer()).await?;
+    let transaction = Transaction::begin(app.writer(), &Acting::cli()).await?;
     let mut ids = Vec::new();
     for number in 1..=count {
         let name = format!("Rush {run}, concert {number} of {count}");
@@ -65,8 +65,10 @@ fn concert(app: &App, name: &str, total_tickets: Capacity) -> Result<NewConcert,
 
 /// A concert's stock and what is held of it; `None` when there is no such concert.
 pub async fn stock(app: &App, concert_id: i32) -> Result<Option<Stock>, StoreError> {
-    let connection = app.writer().get().await?;
-    proof::find_stock(&connection, concert_id).await
+    let transaction = Transaction::begin(app.writer(), &Acting::cli()).await?;
+    let stock = proof::find_stock(&transaction, concert_id).await;
+    transaction.rollback().await;
+    stock
 }
 
 /// Every reservation of up to [`PAGE`] customers, also cancelled, expired and deleted ones.
@@ -74,8 +76,10 @@ pub async fn reservations_of(
     app: &App,
     emails: &[String],
 ) -> Result<Vec<StoredReservation>, StoreError> {
-    let connection = app.writer().get().await?;
-    proof::list_of_customers(&connection, emails).await
+    let transaction = Transaction::begin(app.writer(), &Acting::cli()).await?;
+    let found = proof::list_of_customers(&transaction, emails).await;
+    transaction.rollback().await;
+    found
 }
 
 /// PostgreSQL's version, for a report.

@@ -7,7 +7,7 @@ use domain::reservation::{PaymentStatus, Quantity, Reservation, ReservationStatu
 use domain::text::{Description, ImagePath, Line};
 use jiff::{Span, Timestamp};
 use serde::Deserialize;
-use store::{StoreError, Transaction, concerts, reservations};
+use store::{Acting, StoreError, Transaction, concerts, reservations};
 
 use crate::App;
 
@@ -41,7 +41,7 @@ struct Sample {
 pub async fn load(app: &App, content: &str) -> Result<usize, SampleError> {
     let samples: Vec<Sample> =
         serde_json::from_str(content).map_err(|error| SampleError::Damaged(error.to_string()))?;
-    let transaction = Transaction::begin(app.writer()).await?;
+    let transaction = Transaction::begin(app.writer(), &Acting::system("sample data")).await?;
     if !concerts::is_empty(&transaction).await? {
         transaction.rollback().await;
         return Ok(0);

@@ -11,7 +11,7 @@ use domain::reservation::{PaymentStatus, Reservation, ReservationStatus};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use store::seed::{self as stored, MadeUpConcert, MadeUpReservation};
-use store::{StoreError, Transaction};
+use store::{Acting, StoreError, Transaction};
 
 use crate::App;
 
@@ -105,7 +105,8 @@ pub async fn seed(
     amounts: Amounts,
     mut progress: impl FnMut(u64),
 ) -> Result<(), StoreError> {
-    let transaction = Transaction::begin(app.writer()).await?;
+    let transaction = Transaction::begin(app.writer(), &Acting::cli()).await?;
+    stored::pause_audit(&transaction).await?;
     let plan = Plan::new(app, amounts);
     let ids = stored::insert_concerts(&transaction, &plan.concerts, plan.now).await?;
     stored::begin_reservations(&transaction).await?;
@@ -120,6 +121,7 @@ pub async fn seed(
         progress(done);
     }
     stored::settle_stock(&transaction, &ids).await?;
+    stored::resume_audit(&transaction, amounts.concerts.into(), amounts.reservations).await?;
     transaction.commit().await?;
     let connection = app.writer().get().await?;
     stored::analyze(&connection).await

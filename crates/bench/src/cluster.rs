@@ -8,7 +8,7 @@ use domain::id::ConcertId;
 use postgres_local::{Cluster, ClusterSpec, Lifetime, Programs};
 use stagedoor::cli::{ReportArgs, SeedArgs, seed};
 use store::migrate::{self, Login};
-use store::{Pool, PoolSettings, bootstrap};
+use store::{Acting, Pool, PoolSettings, Transaction, bootstrap};
 use tokio::process::Command;
 use tokio_postgres::{Client, NoTls};
 
@@ -145,8 +145,9 @@ impl Ground {
     /// A benchmark that oversells measures nothing.
     pub(crate) async fn check_inventory(&self) -> Result<()> {
         let pool = self.pool()?;
-        let connection = pool.get().await?;
-        let broken = store::monitor::list_broken_inventory(&connection, 10).await?;
+        let transaction = Transaction::begin(&pool, &Acting::cli()).await?;
+        let broken = store::monitor::list_broken_inventory(&transaction, 10).await?;
+        transaction.rollback().await;
         // What pgbench sold is in the table like everything else.
         ensure!(broken.is_empty(), "the inventory is broken: {broken:?}");
         Ok(())

@@ -1,6 +1,9 @@
 -- What the plain way sends for one buyer, word for word but for the values, which pgbench makes up.
 \set buyer random(1, 1000000000000)
+\startpipeline
 BEGIN;
+SELECT set_config('stagedoor.actor_kind', 'system', true), set_config('stagedoor.actor', 'engine', true);
+\endpipeline
 SELECT available_tickets, price, status, date FROM concerts
 WHERE id = :concert AND deleted_at IS NULL FOR UPDATE;
 SELECT values_digest, reservation_id, expires_at, created_at FROM admission_receipts

@@ -13,7 +13,7 @@ use domain::id::ReservationId;
 use domain::reservation::{Reservation, initial_status};
 use store::concerts::LockedConcert;
 use store::receipts::{self, Digest, NewReceipt, Receipt};
-use store::{StoreError, Transaction, concerts, reservations};
+use store::{Acting, StoreError, Transaction, concerts, reservations};
 use tracing::Instrument as _;
 
 /// The name of this use case among those that take an `Idempotency-Key`.
@@ -60,7 +60,7 @@ impl<E: Into<ReserveError>> From<E> for Attempt {
 }
 
 async fn attempt(app: &App, request: &ReserveRequest) -> Result<Reserved, Attempt> {
-    let transaction = Transaction::begin(app.writer()).await?;
+    let transaction = Transaction::begin(app.writer(), &Acting::system("engine")).await?;
     match lock_and_decide(app, &transaction, request).await {
         Ok(reserved) if reserved.replayed => {
             transaction.rollback().await;

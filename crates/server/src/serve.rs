@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::jobs::{self, Tasks};
-use app::{AccessKey, App, Ctx, Settings};
+use app::{AccessKey, App, Ctx, SealKey, Settings};
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use domain::allotment::Limits;
@@ -69,12 +69,12 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
         || ctx.random_bytes::<32>().to_vec(),
         |secret| secret.reveal().as_bytes().to_vec(),
     );
-    Ok(App::new(
-        ctx,
-        settings(config),
-        pool,
-        AccessKey::new(&secret),
-    ))
+    let app = App::new(ctx, settings(config), pool, AccessKey::new(&secret));
+    // Rows under a seal of a key that is gone could never be proven.
+    Ok(match config.secret_key {
+        Some(_) => app.sealing_with(SealKey::new(&secret)),
+        None => app,
+    })
 }
 
 fn pool_settings(config: &Config) -> PoolSettings {

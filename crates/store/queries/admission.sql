@@ -2,13 +2,15 @@
 --: Found(first_expires_at?, expires_at?)
 
 --! set_limits
--- What holds for one batch's transaction. A lane that hangs in the middle of it frees the hot row.
+-- What holds for one batch's transaction, which the engine itself makes. A lane that hangs in the middle of it frees the hot row.
 -- Plans are made once, and not for a table that is small or unknown now and large soon: without
 -- statistics, or with those of an empty table, PostgreSQL would read the whole of it.
 SELECT set_config('lock_timeout', :lock_timeout, true) AS lock_timeout,
        set_config('idle_in_transaction_session_timeout', '2000', true) AS idle_timeout,
        set_config('enable_seqscan', 'off', true) AS enable_seqscan,
-       set_config('plan_cache_mode', 'force_generic_plan', true) AS plan_cache_mode;
+       set_config('plan_cache_mode', 'force_generic_plan', true) AS plan_cache_mode,
+       set_config('stagedoor.actor_kind', 'system', true) AS actor_kind,
+       set_config('stagedoor.actor', 'engine', true) AS actor;
 
 --! lock_concerts : LockedConcert
 -- The stock of every concert of a batch, locked in id order. Primary key.

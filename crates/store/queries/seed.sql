@@ -22,3 +22,11 @@ FROM (
     GROUP BY made_up.id
 ) AS stock
 WHERE concerts.id = stock.id;
+
+--! log_made_up
+-- The one row of the audit log for everything that was made up.
+INSERT INTO audit_logs (action, table_name, new_values, actor_kind, actor)
+VALUES ('CREATE', 'reservations',
+        jsonb_build_object('made_up_concerts', :concerts::bigint,
+                           'made_up_reservations', :reservations::bigint),
+        'cli', 'seed');

@@ -154,7 +154,7 @@ impl Connection {
         self.link.answer(self.client.copy_in(&statement)).await
     }
 
-    async fn run(&self, command: &'static str) -> Result<(), Error> {
+    pub(crate) async fn run(&self, command: &'static str) -> Result<(), Error> {
         let started = Instant::now();
         let outcome = self.link.answer(self.client.batch_execute(command)).await;
         self.note(command, started, &outcome);

@@ -6,6 +6,8 @@
 pub mod acting;
 pub mod admin_users;
 pub mod admission;
+pub mod audit_logs;
+pub mod audit_seals;
 pub mod bootstrap;
 pub mod client;
 pub mod concerts;

@@ -33,6 +33,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V4__create_jobs",
         include_str!("../migrations/0004_create_jobs.sql"),
     ),
+    (
+        "V5__guard_and_audit_rows",
+        include_str!("../migrations/0005_guard_and_audit_rows.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

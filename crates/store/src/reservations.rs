@@ -3,27 +3,48 @@
 use domain::id::{ConcertId, ReservationId};
 use domain::reservation::{Reservation, ReservationStatus};
 use domain::text::EmailAddress;
+use futures_util::TryFutureExt as _;
 use jiff::Timestamp;
 
+use crate::acting::Acting;
 use crate::client::Params;
 use crate::connection::Connection;
 use crate::error::{StoreError, expect_rows};
 use crate::generated::queries::reservations as statements;
 pub(crate) use crate::generated::queries::reservations::Reservation as Row;
 use crate::heartbeats::Task;
+use crate::pool::Pool;
 use crate::time::{from_column, to_column};
 use crate::{concerts, money};
 
+/// One reservation, if whoever acts may see it; in one round trip, for pages are made of it.
+///
+/// INVARIANT: everything is prepared before it is pipelined, or it would run when the transaction,
+/// and with it the right to see anything, is over; guarded by
+/// `a_holder_sees_the_reservation_on_a_new_connection`.
 pub async fn find(
-    connection: &Connection,
+    pool: &Pool,
+    acting: &Acting,
     id: &ReservationId,
 ) -> Result<Option<Reservation>, StoreError> {
-    statements::find()
-        .bind(connection, &id.as_str())
-        .opt()
-        .await?
-        .map(read_row)
-        .transpose()
+    let lease = pool.get().await?;
+    tokio::try_join!(
+        Acting::prepare(&lease),
+        statements::find().prepare(&*lease).map_ok(drop),
+    )?;
+    let (find, name) = (statements::find(), id.as_str());
+    let (begun, declared, found, ended) = tokio::join!(
+        biased;
+        lease.begin(),
+        acting.declare(&lease),
+        find.bind(&*lease, &name).opt(),
+        lease.end("COMMIT"),
+    );
+    begun?;
+    declared?;
+    let found = found?;
+    ended?;
+    found.map(read_row).transpose()
 }
 
 /// The same for a reservation that staff may have deleted since.

@@ -37,6 +37,15 @@ const TAKE_OVER: &str = "/* seed.take_over */ INSERT INTO reservations (id, conc
                          total_price, status, google_auth, payment_status, reserved_at, \
                          created_at, updated_at, expires_at, client_ip \
                          FROM made_up_reservations";
+// Nobody did what is made up, so that the audit log gets one row that says so.
+const PAUSE_AUDIT: &str = "/* seed.pause_audit */ \
+                           ALTER TABLE concerts DISABLE TRIGGER concerts_audit_insert; \
+                           ALTER TABLE concerts DISABLE TRIGGER concerts_audit_update; \
+                           ALTER TABLE reservations DISABLE TRIGGER reservations_audit_insert";
+const RESUME_AUDIT: &str = "/* seed.resume_audit */ \
+                            ALTER TABLE concerts ENABLE TRIGGER concerts_audit_insert; \
+                            ALTER TABLE concerts ENABLE TRIGGER concerts_audit_update; \
+                            ALTER TABLE reservations ENABLE TRIGGER reservations_audit_insert";
 const EMPTY: &str = "/* seed.empty */ TRUNCATE made_up_reservations";
 const ANALYZE: &str = "/* seed.analyze */ ANALYZE concerts, reservations";
 
@@ -101,6 +110,26 @@ pub async fn insert_concerts(
         .await?;
     ids.sort_unstable();
     ids.into_iter().map(concerts::read_id).collect()
+}
+
+/// Turns the audit log off until the transaction ends or [`resume_audit`]; nobody else can write
+/// to the tables meanwhile.
+pub async fn pause_audit(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.run(PAUSE_AUDIT).await?)
+}
+
+/// Turns the audit log on again, with one row about all that was made up.
+pub async fn resume_audit(
+    connection: &Connection,
+    concerts: u64,
+    reservations: u64,
+) -> Result<(), StoreError> {
+    connection.run(RESUME_AUDIT).await?;
+    let amount = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    statements::log_made_up()
+        .bind(connection, &amount(concerts), &amount(reservations))
+        .await?;
+    Ok(())
 }
 
 /// Makes the temporary table of this transaction.

@@ -32,6 +32,11 @@ pub(crate) fn migrate(root: &Path, url: &str) -> Result<()> {
         )?);
     }
     block_on(url, async |mut client| {
+        // Policies name them; what they may do is `roles.sql`'s.
+        for role in ["owner", "app", "report", "monitor", "backup"] {
+            let create = format!("CREATE ROLE stagedoor_{role}");
+            client.batch_execute(&create).await?;
+        }
         Runner::new(&migrations).run_async(&mut client).await?;
         Ok(())
     })

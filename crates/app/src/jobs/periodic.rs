@@ -5,24 +5,29 @@
 //! | give back holds that ran out | when the next one ends, at least every few seconds | one server at a time |
 //! | forget old idempotency keys | every ten minutes | one server at a time |
 //! | delete finished jobs | every hour | one server at a time |
+//! | seal the audit log | every five seconds | one server at a time |
 //! | measure how long jobs wait | every five seconds | each server for itself |
 //!
 //! "One at a time" is a lock that lives as long as the transaction; whoever doesn't get it rests.
 
 use std::time::Duration;
 
-use store::{StoreError, Transaction, jobs};
+use store::{Acting, StoreError, Transaction, jobs};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Tasks;
 use super::outage::Outage;
-use crate::{App, expire, reserve};
+use crate::{App, audit, expire, reserve};
 
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 const DELETE_EVERY: Duration = Duration::from_hours(1);
 /// Well below the quarter of a minute at which metrics are usually read.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// A row that is changed within it is not found out.
+const SEAL_EVERY: Duration = Duration::from_secs(5);
+/// A rush writes faster than rows should be sealed beside it: what is due after it is sealed then.
+const SEAL_AGAIN: Duration = Duration::from_millis(500);
 /// Before the rest of a deletion that met its limit, so that sales come between.
 const DELETE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -58,6 +63,12 @@ pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandl
             app(),
             stopped(),
             delete_jobs,
+        )),
+        tokio::spawn(repeat(
+            Outage::none("sealing the audit log"),
+            app(),
+            stopped(),
+            seal_audit_log,
         )),
     ]
 }
@@ -134,9 +145,21 @@ async fn delete_jobs(app: App) -> Result<Duration, StoreError> {
     Ok(rest_after_deleting(deleted, "finished jobs", DELETE_EVERY))
 }
 
+async fn seal_audit_log(app: App) -> Result<Duration, StoreError> {
+    let Some(key) = app.seal_key() else {
+        return Ok(Duration::MAX);
+    };
+    let sealed = audit::seal(&app, key).await?;
+    Ok(if audit::may_have_more(sealed) {
+        SEAL_AGAIN
+    } else {
+        SEAL_EVERY
+    })
+}
+
 /// A transaction that has a lock, or `None` while another server has it.
 async fn begin_alone(app: &App, lock: i64) -> Result<Option<Transaction>, StoreError> {
-    let transaction = Transaction::begin(app.writer()).await?;
+    let transaction = Transaction::begin(app.writer(), &Acting::system("periodic")).await?;
     if jobs::try_lock(&transaction, lock).await? {
         Ok(Some(transaction))
     } else {

@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::body::JsonFields;
 use super::model::{NewReservationBody, ReservationBody, ReservationRequestBody};
-use crate::http::client::ClientAddress;
+use crate::http::client::{ClientAddress, origin};
 use crate::http::fields::{FieldError, FieldReason, Fields};
 use crate::http::path::Segment;
 use crate::http::problem::{Code, Problem};
@@ -173,12 +173,12 @@ impl FromRequestParts<Web> for Bearer {
         let (scheme, token) = header
             .and_then(|text| text.split_once(' '))
             .unwrap_or_default();
-        scheme
+        let holder = scheme
             .eq_ignore_ascii_case("bearer")
             .then(|| web.app.access_key().check(&id, token.trim()))
             .flatten()
-            .map(Self)
-            .ok_or_else(Problem::not_found)
+            .ok_or_else(Problem::not_found)?;
+        Ok(Self(holder.from(origin(parts, web).await)))
     }
 }
 

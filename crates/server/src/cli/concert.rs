@@ -4,9 +4,10 @@ use std::io::Read as _;
 use std::path::Path;
 
 use app::import::{self, Format, ImportError};
-use app::{App, concerts};
+use app::{App, audit, concerts};
 use domain::concert::{Concert, ConcertStatus};
 use serde_json::json;
+use store::Acting;
 
 use super::{
     CliError, ConcertCommand, ConcertExportArgs, ConcertImportArgs, ConcertListArgs,
@@ -68,7 +69,7 @@ async fn import(app: &App, args: &ConcertImportArgs) -> Result<(), CliError> {
         None if by_ending => Format::Json,
         _ => Format::Csv,
     };
-    match import::import(app, format, &content).await {
+    match import::import(app, &Acting::cli(), (format, &content)).await {
         Ok(ids) if args.report.json => {
             let ids: Vec<i32> = ids.into_iter().map(domain::id::ConcertId::get).collect();
             print_json(&json!({ "imported": ids.len(), "ids": ids, "errors": [] }))
@@ -95,6 +96,14 @@ async fn import(app: &App, args: &ConcertImportArgs) -> Result<(), CliError> {
 
 async fn export(app: &App, args: &ConcertExportArgs) -> Result<(), CliError> {
     let concerts = read_all(app).await?;
+    let format = match args.chosen_format() {
+        FileFormat::Json => "json",
+        FileFormat::Csv => "csv",
+    };
+    let asked = json!({ "format": format, "rows": concerts.len() });
+    audit::log_export(app, &Acting::cli(), "concerts", &asked)
+        .await
+        .map_err(|error| CliError::failed("can't write to the audit log", &error))?;
     let currency = app.settings().currency;
     match args.chosen_format() {
         FileFormat::Json => print_json(&import::write_json(&concerts, currency.as_str())),

@@ -1,6 +1,6 @@
 //! `doctor`: what is wrong with an installation, and what mends it.
 
-use app::{App, health};
+use app::{App, audit, health};
 use jiff::SignedDuration;
 use serde_json::json;
 use store::migrate::SchemaState;
@@ -11,6 +11,9 @@ use crate::serve;
 
 /// A clock further from the database's than this makes times on pages wrong.
 const CLOCK_MAX: SignedDuration = SignedDuration::from_secs(5);
+
+/// A row is sealed within seconds, unless a rush goes on or nobody does it.
+const UNSEALED_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Severity {
@@ -158,6 +161,7 @@ async fn database(app: &App) -> Vec<Finding> {
     findings.push(inventory(app).await);
     findings.push(clock(app).await);
     findings.push(jobs(app).await);
+    findings.extend(audit_findings(app).await);
     findings
 }
 
@@ -220,6 +224,73 @@ async fn jobs(app: &App) -> Finding {
             Finding::new("jobs", Severity::Warning, detail, mend)
         }
         Err(error) => unreadable("jobs", &error),
+    }
+}
+
+/// The audit log: whole, sealed in time, agreeing with the tables, and with room left.
+async fn audit_findings(app: &App) -> Vec<Finding> {
+    vec![
+        chain(app).await,
+        unsealed(app).await,
+        double_entry(app).await,
+    ]
+}
+
+async fn chain(app: &App) -> Finding {
+    let Some(key) = app.seal_key() else {
+        let mend = "set STAGEDOOR_SECRET_KEY, so that seals outlive the server";
+        let detail = "nothing is sealed: there is no secret key that lasts";
+        return Finding::new("audit", Severity::Warning, detail, mend);
+    };
+    match audit::verify(app, key).await {
+        Ok(report) => match (report.wrong, report.last_id) {
+            (Some(wrong), _) => {
+                let mend = "compare the row with a backup (stagedoor backup restore), and find out \
+                            who had a superuser's password";
+                Finding::new("audit", Severity::Error, wrong.to_string(), mend)
+            }
+            (None, Some(last)) if last > i32::MAX / 2 => {
+                let detail = format!("{last} of {} ids of audit_logs are used", i32::MAX);
+                let mend = "plan to archive old rows into a table of their own before they end";
+                Finding::new("audit", Severity::Warning, detail, mend)
+            }
+            (None, _) => Finding::good("audit", "every sealed row is as it was"),
+        },
+        Err(error) => unreadable("audit", &error),
+    }
+}
+
+async fn unsealed(app: &App) -> Finding {
+    let now = app.ctx().now();
+    match audit::unsealed_since(app).await {
+        Ok(Some(since)) if now.duration_since(since) > UNSEALED_MAX => {
+            let detail = format!("audit rows wait for their seal since {since:.0}");
+            let mend = "run `stagedoor serve` or `stagedoor worker` with STAGEDOOR_SECRET_KEY set";
+            Finding::new("audit_unsealed", Severity::Warning, detail, mend)
+        }
+        Ok(_) => Finding::good("audit_unsealed", "audit rows are sealed in time"),
+        Err(error) => unreadable("audit_unsealed", &error),
+    }
+}
+
+async fn double_entry(app: &App) -> Finding {
+    match audit::differences(app).await {
+        Ok(all) if all.is_empty() => {
+            Finding::good("audit_entries", "the audit log and the tables agree")
+        }
+        Ok(all) => {
+            let each = all.iter().map(|one| {
+                let (table, record) = (&one.table_name, &one.record_id);
+                format!(
+                    "{table} {record}: {} by the log, {} by the table",
+                    one.by_log, one.by_table
+                )
+            });
+            let detail = each.collect::<Vec<_>>().join("; ");
+            let mend = "somebody changed rows with triggers off: compare with a backup";
+            Finding::new("audit_entries", Severity::Error, detail, mend)
+        }
+        Err(error) => unreadable("audit_entries", &error),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::config::{Config, ConfigError, ConfigErrors, Overrides};
 use crate::telemetry::{self, Verbosity};
 use rush::RushArgs;
 
+mod audit;
 mod completions;
 pub mod concert;
 mod config;
@@ -107,6 +108,10 @@ pub enum Command {
     /// List, import or export concerts
     #[command(subcommand)]
     Concert(ConcertCommand),
+
+    /// Check the audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
 
     /// Make up concerts and reservations, for measuring
     #[command(
@@ -318,6 +323,18 @@ pub enum FileFormat {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Prove that nobody changed, removed or added a row
+    #[command(
+        long_about = "Prove that nobody changed, removed or added a row of the audit log, with the \
+            seals that the server makes and the secret key they are made with.\n\n\
+            Exits 1 and names the first row that doesn't fit.",
+        after_long_help = "Example:\n  stagedoor audit verify --json | jq .first_bad_id"
+    )]
+    Verify(ReportArgs),
+}
+
+#[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Show every value and who set it
     #[command(
@@ -428,6 +445,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Concert(command) => {
             concert::run(load(&overrides, Verbosity::Quiet)?, command).await
         }
+        Command::Audit(command) => audit::run(load(&overrides, Verbosity::Quiet)?, command).await,
         Command::Rush(args) => rush::run(load(&overrides, Verbosity::Quiet)?, *args).await,
         Command::Seed(args) => seed::run(load(&overrides, Verbosity::Silent)?, args).await,
         Command::Openapi => openapi::run(),

@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
+use app::access::Origin;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::request::Parts;
 use ipnet::IpNet;
 
+use super::request::RequestId;
 use super::web::Web;
 
 /// The client's address; `None` only in tests without a socket.
@@ -34,6 +36,16 @@ impl FromRequestParts<Web> for ClientAddress {
             &hops,
             &web.trusted_proxies,
         ))))
+    }
+}
+
+/// Where a request came from, for the audit log.
+pub async fn origin(parts: &mut Parts, web: &Web) -> Origin {
+    let Ok(ClientAddress(address)) = ClientAddress::from_request_parts(parts, web).await;
+    let request_id = parts.extensions.get::<RequestId>();
+    Origin {
+        address,
+        request_id: request_id.map(|id| id.0),
     }
 }
 

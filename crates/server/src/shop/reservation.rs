@@ -19,6 +19,7 @@ use super::asked::Asked;
 use super::keep::Keep;
 use super::visitor::Holdings;
 use super::{poster, price};
+use crate::http::client::origin;
 use crate::http::page::Layout;
 use crate::http::path::Segment;
 use crate::http::problem::{Code, Problem};
@@ -99,7 +100,8 @@ impl FromRequestParts<Web> for Own {
         let Ok(holdings) = Holdings::from_request_parts(parts, web).await;
         let holder = holdings
             .find(web.app.access_key(), &id)
-            .ok_or_else(Problem::not_found)?;
+            .ok_or_else(Problem::not_found)?
+            .from(origin(parts, web).await);
         // Whatever is answered stands for the reservation's page, also in the other language.
         asked.layout.path = format!("/r/{id}");
         Ok(Self { asked, holder })

@@ -81,7 +81,9 @@ async fn a_transaction_that_nobody_ends_never_returns_to_the_pool() {
     let stage = Stage::set().await;
     let pool = stage.pool(1);
     let before = stage.warm(&pool).await;
-    let transaction = Transaction::begin(&pool).await.unwrap();
+    let transaction = Transaction::begin(&pool, &store::Acting::system("test"))
+        .await
+        .unwrap();
     insert(&transaction, "forgotten").await.unwrap();
     drop(transaction);
     stage.assert_next_borrower_is_alone(&pool, before).await;
@@ -109,7 +111,9 @@ async fn a_commit_after_a_failed_statement_is_an_error() {
     let before = stage.warm(&pool).await;
     // One fails when it is run, the other when it is prepared.
     for wrong in ["SELECT 1 / (SELECT 0)", "SELECT nonsense"] {
-        let transaction = Transaction::begin(&pool).await.unwrap();
+        let transaction = Transaction::begin(&pool, &store::Acting::system("test"))
+            .await
+            .unwrap();
         insert(&transaction, "failed").await.unwrap();
         transaction.query(wrong, &[]).await.unwrap_err();
         let outcome = transaction.commit().await;
@@ -124,7 +128,9 @@ async fn a_commit_after_a_failed_statement_is_an_error() {
             "the connection is still good"
         );
         // What failed before doesn't count against the next transaction.
-        let transaction = Transaction::begin(&pool).await.unwrap();
+        let transaction = Transaction::begin(&pool, &store::Acting::system("test"))
+            .await
+            .unwrap();
         insert(&transaction, "next").await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(stage.count("next").await, 1);
@@ -143,7 +149,9 @@ async fn a_commit_that_does_not_answer_is_unknown() {
     ] {
         let pool = stage.pool(1);
         let before = stage.warm(&pool).await;
-        let transaction = Transaction::begin(&pool).await.unwrap();
+        let transaction = Transaction::begin(&pool, &store::Acting::system("test"))
+            .await
+            .unwrap();
         insert(&transaction, "unknown").await.unwrap();
         stage.proxy.hold_command("COMMIT", hold);
         let commit = tokio::spawn(transaction.commit());
@@ -427,7 +435,7 @@ impl Stage {
         name: &str,
         at_commit: &AtomicBool,
     ) -> Result<(), StoreError> {
-        let transaction = Transaction::begin(pool).await?;
+        let transaction = Transaction::begin(pool, &store::Acting::system("test")).await?;
         insert(&transaction, name).await?;
         at_commit.store(true, Ordering::SeqCst);
         transaction.commit().await

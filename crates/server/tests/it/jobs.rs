@@ -57,7 +57,9 @@ fn task(ran: &Ran, outcome: impl Fn() -> Outcome + Clone + Send + Sync + 'static
 
 /// Enqueues, commits and wakes the worker.
 async fn enqueue(app: &App, job: &NewJob<'_>) -> bool {
-    let transaction = Transaction::begin(app.writer()).await.unwrap();
+    let transaction = Transaction::begin(app.writer(), &store::Acting::system("test"))
+        .await
+        .unwrap();
     let is_new = jobs::enqueue(&transaction, job).await.unwrap();
     transaction.commit().await.unwrap();
     jobs::wake(app);
@@ -105,7 +107,9 @@ async fn a_job_runs_exactly_when_its_transaction_is_committed() {
         let ran = Ran::default();
         let worker = Worker::start(&app.app, task(&ran, || Outcome::Done));
         let payload = json!({});
-        let transaction = Transaction::begin(app.app.writer()).await.unwrap();
+        let transaction = Transaction::begin(app.app.writer(), &store::Acting::system("test"))
+            .await
+            .unwrap();
         let undone = job(&app.app, &payload);
         assert!(jobs::enqueue(&transaction, &undone).await.unwrap());
         jobs::wake(&app.app);

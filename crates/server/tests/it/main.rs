@@ -4,6 +4,7 @@
 
 mod api_concerts;
 mod api_reservations;
+mod audit;
 mod bad_input;
 mod chaos;
 mod commands;

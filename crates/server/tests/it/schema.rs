@@ -200,7 +200,7 @@ async fn default_instants_are_utc_whatever_the_sessions_time_zone_is() {
     let set = "SET TimeZone = 'Asia/Bangkok'";
     postgres.batch_execute(set).await.unwrap();
     // A heartbeat has no instant that the database chooses.
-    for table in GOOD_ROWS.iter().filter(|table| table.name != "heartbeats") {
+    for table in GOOD_ROWS.iter().filter(|table| has_created_at(table)) {
         let statement = format!(
             "{} RETURNING extract(epoch FROM created_at)::bigint",
             table.insert(None)
@@ -250,7 +250,7 @@ impl GoodRow {
     }
 }
 
-const GOOD_ROWS: [GoodRow; 7] = [
+const GOOD_ROWS: [GoodRow; 8] = [
     GoodRow {
         name: "concerts",
         row: &[
@@ -310,7 +310,23 @@ const GOOD_ROWS: [GoodRow; 7] = [
             ("attempts_max", "1"),
         ],
     },
+    GoodRow {
+        name: "audit_seals",
+        row: &[
+            ("cluster_id", "1"),
+            ("until_tx", "'1'"),
+            ("until_id", "1"),
+            ("row_ids", "'{1}'"),
+            ("digests", "decode(repeat('00', 16), 'hex')"),
+            ("mac", "decode(repeat('00', 32), 'hex')"),
+            ("sealed_at", "now()"),
+        ],
+    },
 ];
+
+fn has_created_at(table: &GoodRow) -> bool {
+    !["heartbeats", "audit_seals"].contains(&table.name)
+}
 
 /// Column, value, and the constraint that must refuse it.
 const REFUSED: &[(&str, &str, &str)] = &[
@@ -371,6 +387,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("attempts_max", "0", "jobs_attempts_max_check"),
     ("status", "'done'", "jobs_finished_at_check"),
     ("finished_at", "'2027-01-31'", "jobs_finished_at_check"),
+    ("row_ids", "'{1,2}'", "audit_seals_digests_check"),
+    ("mac", "'\\x00'", "audit_seals_mac_check"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -177,6 +177,10 @@ async fn seen_behind_the_lock(app: &TestApp, concert: i32, in_one_statement: boo
         connect(&app.database.url(APP)).await,
         connect(&app.database.url(APP)).await,
     );
+    for session in [&first, &second] {
+        let declare = "SET stagedoor.actor_kind = 'system'";
+        session.batch_execute(declare).await.unwrap();
+    }
     let lock = format!("SELECT 1 FROM concerts WHERE id = {concert} FOR UPDATE");
     first.batch_execute("BEGIN").await.unwrap();
     first.batch_execute(&lock).await.unwrap();

@@ -10,9 +10,16 @@ use crate::support::{APP, OWNER, TestDatabase, connect, logins};
 /// Every right that a role of the product, or everybody, has in a database.
 pub(crate) const RIGHTS: &[&str] = &[
     "stagedoor_app database: CONNECT",
+    "stagedoor_app function list_audit_differences(integer): EXECUTE",
+    "stagedoor_app function list_audit_digests(integer,integer): EXECUTE",
+    "stagedoor_app function list_audit_logs(text,text,integer,text,timestamp without time zone,\
+     timestamp without time zone,timestamp without time zone,integer,integer): EXECUTE",
+    "stagedoor_app function list_unsealed_audit_logs(integer): EXECUTE",
+    "stagedoor_app function log_export(text,jsonb): EXECUTE",
     "stagedoor_app schema public: USAGE",
     "stagedoor_app sequence concerts_id_seq: USAGE",
     "stagedoor_app table admission_receipts: DELETE,INSERT,SELECT,UPDATE",
+    "stagedoor_app table audit_seals: INSERT,SELECT",
     "stagedoor_app table concerts: INSERT,SELECT,UPDATE",
     "stagedoor_app table heartbeats: INSERT,SELECT,UPDATE",
     "stagedoor_app table jobs: DELETE,INSERT,SELECT,UPDATE",
@@ -121,6 +128,8 @@ const FORBIDDEN: &[&str] = &[
     "ALTER TABLE concerts DROP CONSTRAINT concerts_price_check",
     "ALTER TABLE audit_logs DISABLE TRIGGER ALL",
     "ALTER TABLE reservations DISABLE ROW LEVEL SECURITY",
+    "ALTER TABLE reservations DISABLE TRIGGER ALL",
+    "DROP POLICY reservations_app ON reservations",
     "ALTER ROLE stagedoor_app SUPERUSER",
     "ALTER SYSTEM SET log_statement = 'none'",
     "DROP TABLE admission_receipts",
@@ -135,6 +144,10 @@ const FORBIDDEN: &[&str] = &[
     "INSERT INTO audit_logs (action, table_name) VALUES ('CREATE', 'concerts')",
     "UPDATE audit_logs SET action = 'DELETE'",
     "DELETE FROM audit_logs",
+    "UPDATE audit_seals SET sealed_at = now()",
+    "DELETE FROM audit_seals",
+    "SELECT audit_digest(NULL)",
+    "SELECT FROM list_audit_logs(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 9)",
     "SELECT username FROM admin_users",
     "INSERT INTO admin_users (username, password, email, role) VALUES ('a', 'b', 'c', 'admin')",
     "UPDATE admin_users SET role = 'superadmin'",
@@ -167,6 +180,7 @@ async fn the_servers_login_may_do_nothing_else() {
     }
     assert_eq!(dump(&database), before);
     for statement in [
+        "SET stagedoor.actor_kind = 'system'".to_owned(),
         GOOD_ROWS[0].insert(None),
         GOOD_ROWS[1].insert(None),
         "UPDATE concerts SET available_tickets = 9".to_owned(),

@@ -16,7 +16,7 @@ pub(crate) async fn within_limit<T>(what: &str, future: impl Future<Output = T>)
 pub(crate) async fn eventually(
     what: &str,
     limit: Duration,
-    is_so: impl AsyncFn() -> bool,
+    mut is_so: impl AsyncFnMut() -> bool,
 ) -> Duration {
     let begun = Instant::now();
     while !is_so().await {

@@ -74,12 +74,16 @@ pub struct SetLimits {
     pub idle_timeout: String,
     pub enable_seqscan: String,
     pub plan_cache_mode: String,
+    pub actor_kind: String,
+    pub actor: String,
 }
 pub struct SetLimitsBorrowed<'a> {
     pub lock_timeout: &'a str,
     pub idle_timeout: &'a str,
     pub enable_seqscan: &'a str,
     pub plan_cache_mode: &'a str,
+    pub actor_kind: &'a str,
+    pub actor: &'a str,
 }
 impl<'a> From<SetLimitsBorrowed<'a>> for SetLimits {
     fn from(
@@ -88,6 +92,8 @@ impl<'a> From<SetLimitsBorrowed<'a>> for SetLimits {
             idle_timeout,
             enable_seqscan,
             plan_cache_mode,
+            actor_kind,
+            actor,
         }: SetLimitsBorrowed<'a>,
     ) -> Self {
         Self {
@@ -95,6 +101,8 @@ impl<'a> From<SetLimitsBorrowed<'a>> for SetLimits {
             idle_timeout: idle_timeout.into(),
             enable_seqscan: enable_seqscan.into(),
             plan_cache_mode: plan_cache_mode.into(),
+            actor_kind: actor_kind.into(),
+            actor: actor.into(),
         }
     }
 }
@@ -533,7 +541,7 @@ where
 pub struct SetLimitsStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn set_limits() -> SetLimitsStmt {
     SetLimitsStmt(
-        "/* admission.set_limits */ SELECT set_config('lock_timeout', $1, true) AS lock_timeout, set_config('idle_in_transaction_session_timeout', '2000', true) AS idle_timeout, set_config('enable_seqscan', 'off', true) AS enable_seqscan, set_config('plan_cache_mode', 'force_generic_plan', true) AS plan_cache_mode",
+        "/* admission.set_limits */ SELECT set_config('lock_timeout', $1, true) AS lock_timeout, set_config('idle_in_transaction_session_timeout', '2000', true) AS idle_timeout, set_config('enable_seqscan', 'off', true) AS enable_seqscan, set_config('plan_cache_mode', 'force_generic_plan', true) AS plan_cache_mode, set_config('stagedoor.actor_kind', 'system', true) AS actor_kind, set_config('stagedoor.actor', 'engine', true) AS actor",
         None,
     )
 }
@@ -562,6 +570,8 @@ impl SetLimitsStmt {
                         idle_timeout: row.try_get(1)?,
                         enable_seqscan: row.try_get(2)?,
                         plan_cache_mode: row.try_get(3)?,
+                        actor_kind: row.try_get(4)?,
+                        actor: row.try_get(5)?,
                     })
                 },
             mapper: |it| SetLimits::from(it),

@@ -21,6 +21,11 @@ pub struct InsertConcertsParams<
     pub prices: T8,
     pub statuses: T10,
 }
+#[derive(Clone, Copy, Debug)]
+pub struct LogMadeUpParams {
+    pub concerts: i64,
+    pub reservations: i64,
+}
 use crate::client::GenericClient;
 use futures_util::{self, StreamExt, TryStreamExt};
 pub struct I32Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
@@ -194,5 +199,51 @@ impl SettleStockStmt {
         ids: &'a T1,
     ) -> Result<u64, tokio_postgres::Error> {
         client.execute(self.0, &[ids]).await
+    }
+}
+pub struct LogMadeUpStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn log_made_up() -> LogMadeUpStmt {
+    LogMadeUpStmt(
+        "/* seed.log_made_up */ INSERT INTO audit_logs (action, table_name, new_values, actor_kind, actor) VALUES ('CREATE', 'reservations', jsonb_build_object('made_up_concerts', $1::bigint, 'made_up_reservations', $2::bigint), 'cli', 'seed')",
+        None,
+    )
+}
+impl LogMadeUpStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        concerts: &'a i64,
+        reservations: &'a i64,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[concerts, reservations]).await
+    }
+}
+impl<'a, C: GenericClient + Send + Sync>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        LogMadeUpParams,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for LogMadeUpStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a LogMadeUpParams,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.concerts, &params.reservations))
     }
 }

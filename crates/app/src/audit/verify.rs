@@ -1,0 +1,157 @@
+//! Following the seals: every sealed row is there as it was, and none has come between.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use store::audit_logs::{self, Position};
+use store::audit_seals::{self, Mac, Seal};
+use store::receipts::Digest;
+use store::{Acting, StoreError, Transaction};
+
+use super::SealKey;
+use crate::App;
+
+/// Seals in one page: up to a few megabytes.
+const SEALS_MAX: i64 = 20;
+/// Rows in one page: digested in well under a second, so that no snapshot is held for long.
+const ROWS_MAX: i32 = 10_000;
+
+/// What following the seals showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The last row that a seal covers.
+    pub sealed_to: Option<i32>,
+    /// The last row there is; ids end at 2^31.
+    pub last_id: Option<i32>,
+    /// Rows that wait for their seal.
+    pub unsealed: u64,
+    /// The first row that doesn't fit, and why.
+    pub wrong: Option<Wrong>,
+}
+
+/// Why a row doesn't fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// The seal over it, or one before, was made with another key or changed.
+    Seal { seal: i64, first_id: i32 },
+    /// It says something else than when it was sealed.
+    Changed(i32),
+    /// It is gone.
+    Removed(i32),
+    /// It came between rows that were sealed already.
+    Inserted(i32),
+}
+
+impl Wrong {
+    /// The row's id.
+    pub const fn id(self) -> i32 {
+        match self {
+            Self::Seal { first_id: id, .. }
+            | Self::Changed(id)
+            | Self::Removed(id)
+            | Self::Inserted(id) => id,
+        }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seal { seal, first_id } => write!(
+                f,
+                "seal {seal}, over row {first_id} and others, doesn't fit: it was changed, one before \
+                 it is gone, or STAGEDOOR_SECRET_KEY is not the key it was made with"
+            ),
+            Self::Changed(id) => write!(f, "row {id} was changed after it was sealed"),
+            Self::Removed(id) => write!(f, "row {id} was sealed and is gone"),
+            Self::Inserted(id) => write!(f, "row {id} came between rows that were sealed already"),
+        }
+    }
+}
+
+/// What all seals together cover.
+#[derive(Default)]
+struct Sealed {
+    rows: HashMap<i32, Digest>,
+    /// The last row of the newest seal.
+    until: Option<Position>,
+    wrong: Option<Wrong>,
+}
+
+/// Follows all seals and all rows, in pages; a sealed row takes some 40 bytes of memory meanwhile.
+pub async fn verify(app: &App, key: &SealKey) -> Result<Report, StoreError> {
+    let mut sealed = follow_seals(app, key).await?;
+    let sealed_to = sealed.until.map(|until| until.id);
+    let mut report = Report {
+        sealed_to,
+        last_id: None,
+        unsealed: 0,
+        wrong: sealed.wrong,
+    };
+    let mut after = i32::MIN;
+    loop {
+        let transaction = Transaction::begin(app.writer(), &Acting::system("audit")).await?;
+        let page = audit_logs::list_proofs(&transaction, after, ROWS_MAX).await;
+        transaction.rollback().await;
+        let page = page?;
+        let Some(last) = page.last() else {
+            break;
+        };
+        after = last.position.id;
+        report.last_id = Some(after);
+        for row in page {
+            let id = row.position.id;
+            match sealed.rows.remove(&id) {
+                Some(digest) if digest == row.digest => {}
+                Some(_) => note(&mut report.wrong, Wrong::Changed(id)),
+                None if Some(row.position) <= sealed.until => {
+                    note(&mut report.wrong, Wrong::Inserted(id));
+                }
+                None => report.unsealed += 1,
+            }
+        }
+    }
+    if let Some(removed) = sealed.rows.keys().min() {
+        note(&mut report.wrong, Wrong::Removed(*removed));
+    }
+    Ok(report)
+}
+
+/// Keeps the row with the smaller id.
+fn note(first: &mut Option<Wrong>, wrong: Wrong) {
+    if first.is_none_or(|first| wrong.id() < first.id()) {
+        *first = Some(wrong);
+    }
+}
+
+async fn follow_seals(app: &App, key: &SealKey) -> Result<Sealed, StoreError> {
+    let mut sealed = Sealed::default();
+    let (mut before, mut after): (Option<Mac>, i64) = (None, 0);
+    loop {
+        let transaction = Transaction::begin(app.writer(), &Acting::system("audit")).await?;
+        let page = audit_seals::list(&transaction, after, SEALS_MAX).await;
+        transaction.rollback().await;
+        let page = page?;
+        if page.is_empty() {
+            return Ok(sealed);
+        }
+        for Seal { id, covered, mac } in page {
+            let first_id = covered.row_ids.iter().min().copied().unwrap_or_default();
+            if !key.fits(before.as_ref(), &covered, &mac) && sealed.wrong.is_none() {
+                sealed.wrong = Some(Wrong::Seal { seal: id, first_id });
+            }
+            for (row, digest) in covered.rows() {
+                // A restored copy may have covered a row twice.
+                if sealed
+                    .rows
+                    .insert(row, digest)
+                    .is_some_and(|had| had != digest)
+                {
+                    note(&mut sealed.wrong, Wrong::Changed(row));
+                }
+            }
+            sealed.until = Some(covered.until);
+            (before, after) = (Some(mac), id);
+        }
+    }
+}

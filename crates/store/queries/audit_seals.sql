@@ -1,0 +1,21 @@
+--! try_lock
+-- Whether this transaction is the only one that seals now; the lock ends with it.
+SELECT pg_try_advisory_xact_lock(7164908) AS is_locked;
+
+--! find_last_mac
+-- What the next seal is chained to. Primary key.
+SELECT id, mac FROM audit_seals ORDER BY id DESC LIMIT 1;
+
+--! insert
+INSERT INTO audit_seals (cluster_id, until_tx, until_id, row_ids, digests, mac, sealed_at)
+VALUES (:cluster_id, :until_tx::text::xid8, :until_id, :row_ids, :digests, :mac, :sealed_at)
+RETURNING id;
+
+--! cluster
+-- Whose transactions are counted.
+SELECT system_identifier AS cluster_id FROM pg_control_system();
+
+--! list
+-- The seals in order, behind one. Primary key.
+SELECT id, cluster_id, until_tx::text AS until_tx, until_id, row_ids, digests, mac, sealed_at
+FROM audit_seals WHERE id > :after_id ORDER BY id LIMIT :rows_max;

@@ -1,0 +1,130 @@
+//! The seals over the audit log, each chained to the one before it.
+
+use jiff::Timestamp;
+
+use crate::audit_logs::{Position, Proof};
+use crate::connection::Connection;
+use crate::error::StoreError;
+use crate::generated::queries::audit_seals as statements;
+use crate::receipts::Digest;
+use crate::time::to_column;
+
+/// HMAC-SHA-256.
+pub type Mac = [u8; 32];
+
+/// What a seal covers: everything of it but its MAC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// The PostgreSQL cluster whose transactions are counted.
+    pub cluster_id: i64,
+    /// The last row.
+    pub until: Position,
+    pub row_ids: Vec<i32>,
+    /// 16 bytes for each row.
+    pub digests: Vec<u8>,
+}
+
+/// A seal as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seal {
+    pub id: i64,
+    pub covered: Covered,
+    pub mac: Mac,
+}
+
+impl Covered {
+    /// What covers these rows; `None` of nothing.
+    pub fn of(cluster_id: i64, rows: &[Proof]) -> Option<Self> {
+        let until = rows.last()?.position;
+        Some(Self {
+            cluster_id,
+            until,
+            row_ids: rows.iter().map(|row| row.position.id).collect(),
+            digests: rows.iter().flat_map(|row| row.digest).collect(),
+        })
+    }
+
+    /// Each row with its digest.
+    pub fn rows(&self) -> impl Iterator<Item = (i32, Digest)> {
+        let (digests, _) = self.digests.as_chunks::<16>();
+        self.row_ids.iter().copied().zip(digests.iter().copied())
+    }
+}
+
+/// Whether this transaction is the only one that seals now.
+pub async fn try_lock(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(statements::try_lock().bind(connection).one().await?)
+}
+
+/// The number of the cluster that answers.
+pub async fn find_cluster(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(statements::cluster().bind(connection).one().await?)
+}
+
+/// What the next seal is chained to.
+pub async fn find_last_mac(connection: &Connection) -> Result<Option<Mac>, StoreError> {
+    let last = statements::find_last_mac().bind(connection).opt().await?;
+    last.map(|row| read_mac(row.id, &row.mac)).transpose()
+}
+
+pub async fn insert(
+    connection: &Connection,
+    covered: &Covered,
+    mac: &Mac,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let id = statements::insert()
+        .bind(
+            connection,
+            &covered.cluster_id,
+            &covered.until.tx.to_string(),
+            &covered.until.id,
+            &covered.row_ids,
+            &covered.digests,
+            &mac.as_slice(),
+            &to_column(now),
+        )
+        .one()
+        .await?;
+    Ok(id)
+}
+
+/// The seals in order, behind one of them.
+pub async fn list(
+    connection: &Connection,
+    after_id: i64,
+    rows_max: i64,
+) -> Result<Vec<Seal>, StoreError> {
+    let list = statements::list();
+    let rows = list.bind(connection, &after_id, &rows_max).all().await?;
+    rows.into_iter()
+        .map(|row| {
+            let tx = row.until_tx.parse().map_err(|_| unreadable(row.id))?;
+            let until = Position {
+                tx,
+                id: row.until_id,
+            };
+            Ok(Seal {
+                id: row.id,
+                mac: read_mac(row.id, &row.mac)?,
+                covered: Covered {
+                    cluster_id: row.cluster_id,
+                    until,
+                    row_ids: row.row_ids,
+                    digests: row.digests,
+                },
+            })
+        })
+        .collect()
+}
+
+fn read_mac(id: i64, mac: &[u8]) -> Result<Mac, StoreError> {
+    mac.try_into().map_err(|_| unreadable(id))
+}
+
+fn unreadable(id: i64) -> StoreError {
+    StoreError::Unreadable {
+        table: "audit_seals",
+        detail: format!("seal {id}"),
+    }
+}
