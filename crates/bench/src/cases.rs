@@ -81,6 +81,16 @@ impl Measured {
         self.0.iter()
     }
 
+    /// Whether every case was measured.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.len() == ALL.len()
+    }
+
+    fn rounds(&mut self, case: Case) -> Option<&mut Rounds> {
+        let found = self.0.iter_mut().find(|(other, _)| *other == case);
+        found.map(|(_, rounds)| rounds)
+    }
+
     pub(crate) fn median(&self, case: Case) -> Figures {
         let found = self.0.iter().find(|(other, _)| *other == case);
         found.map_or_else(Figures::default, |(_, rounds)| rounds.median())
@@ -111,24 +121,24 @@ impl Servers {
 }
 
 /// Measures every case whose name has `only` in it, in every round, at each of the databases, which
-/// take turns within a case; the answers are in the databases' order.
+/// take turns within a case; the answers are in the databases' order. At a database with the name of
+/// a case only that one is measured.
 pub(crate) async fn measure(
-    grounds: &[&Ground],
+    grounds: &[(&Ground, Option<Case>)],
     extent: Extent,
     only: &str,
 ) -> Result<Vec<Measured>> {
-    let chosen = ALL
-        .into_iter()
-        .filter(|case| case.to_string().contains(only));
-    let chosen: Vec<Case> = chosen.collect();
-    ensure!(!chosen.is_empty(), "no case has {only:?} in its name");
+    let is_chosen = |case: &Case| case.to_string().contains(only);
+    ensure!(
+        ALL.iter().any(is_chosen),
+        "no case has {only:?} in its name"
+    );
     let mut sites = Vec::new();
-    for ground in grounds {
-        let rounds: Vec<_> = chosen
-            .iter()
-            .map(|case| (*case, Rounds::default()))
-            .collect();
-        sites.push((*ground, Servers::start(ground).await?, Measured(rounds)));
+    for (ground, alone) in grounds {
+        let chosen = ALL.into_iter().filter(is_chosen);
+        let chosen = chosen.filter(|case| alone.is_none_or(|alone| alone == *case));
+        let measured = Measured(chosen.map(|case| (case, Rounds::default())).collect());
+        sites.push((*ground, Servers::start(ground).await?, measured));
     }
     for (ground, ..) in &sites {
         ground.checkpoint().await?;
@@ -137,11 +147,14 @@ pub(crate) async fn measure(
         for (ground, ..) in &sites {
             ground.analyze().await?;
         }
-        for (place, case) in chosen.iter().enumerate() {
+        for case in ALL {
             for (ground, servers, measured) in &mut sites {
-                let figures = once(*case, ground, servers, extent.slice).await?;
+                let Some(rounds) = measured.rounds(case) else {
+                    continue;
+                };
+                let figures = once(case, ground, servers, extent.slice).await?;
                 println!("  round {round}: {case}: {figures}");
-                measured.0[place].1.push(figures);
+                rounds.push(figures);
             }
         }
     }

@@ -90,13 +90,17 @@ impl Document<'_> {
 
     fn targets(&self) -> String {
         let mut text = String::new();
-        for stage in self.stages {
+        let whole = self.stages.iter().filter(|stage| stage.measured.is_whole());
+        for stage in whole.clone() {
             let _ = write!(text, "With {}:\n\n", stage.title);
             text.push_str(&table(&targets::of_stage(&stage.measured)));
             text.push('\n');
         }
         let mut besides = vec![targets::of_memory(self.memory)];
-        if let [empty, full, ..] = self.stages {
+        if let [empty, unlogged, ..] = self.stages {
+            besides.push(targets::of_audit(&empty.measured, &unlogged.measured));
+        }
+        if let [empty, full] = whole.collect::<Vec<_>>().as_slice() {
             besides.push(targets::of_size(&empty.measured, &full.measured));
         }
         let _ = write!(text, "Besides:\n\n{}", table(&besides));

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use app::Ctx;
+use cases::Case;
 use clap::{Parser, Subcommand};
 use cluster::Ground;
 use document::{Document, Stage};
@@ -86,6 +87,8 @@ const FULL: Extent = Extent {
 /// More reservations than a large hall sells in ten years.
 const LONG_RESERVATIONS: u64 = 5_000_000;
 const LONG_CONCERTS: u32 = 1_000;
+/// What the audit log's cost is measured by.
+const AUDITED: Case = Case::Engine(256);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -102,13 +105,18 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let (measured_at, load) = (Ctx::system().now(), machine::load());
     let ground = Ground::prepare().await?;
     println!("{}", ground.describe());
-    let mut grounds = vec![("an empty table", &ground)];
+    let unlogged = ground.beside("stagedoor_unlogged").await?;
+    unlogged.stop_audit().await?;
+    let mut grounds = vec![
+        ("an empty table", &ground, None),
+        ("the audit log off", &unlogged, Some(AUDITED)),
+    ];
     let full;
     if arguments.long {
         full = ground.beside("stagedoor_full").await?;
         let took = full.seed(LONG_CONCERTS, LONG_RESERVATIONS).await?;
         println!("seeded {LONG_RESERVATIONS} reservations in {took:.0?}");
-        grounds.push(("5 million reservations in the table", &full));
+        grounds.push(("5 million reservations in the table", &full, None));
     }
     let stages = stages(&grounds, extent, arguments.only.as_deref().unwrap_or("")).await?;
     if arguments.only.is_some() {
@@ -152,14 +160,17 @@ fn command(arguments: &Arguments) -> String {
 
 /// Every database with what was measured at it; a benchmark that oversold is none.
 async fn stages(
-    grounds: &[(&'static str, &Ground)],
+    grounds: &[(&'static str, &Ground, Option<Case>)],
     extent: Extent,
     only: &str,
 ) -> Result<Vec<Stage>> {
-    let databases: Vec<&Ground> = grounds.iter().map(|(_, ground)| *ground).collect();
+    let databases: Vec<_> = grounds
+        .iter()
+        .map(|(_, ground, case)| (*ground, *case))
+        .collect();
     let measured = cases::measure(&databases, extent, only).await?;
     let mut stages = Vec::new();
-    for ((title, ground), measured) in grounds.iter().zip(measured) {
+    for ((title, ground, _), measured) in grounds.iter().zip(measured) {
         ground.check_inventory().await?;
         stages.push(Stage { title, measured });
     }

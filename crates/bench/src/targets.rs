@@ -95,6 +95,17 @@ pub(crate) fn of_size(empty: &Measured, full: &Measured) -> Target {
     }
 }
 
+/// With the audit log against without it: what it may cost.
+pub(crate) fn of_audit(on: &Measured, off: &Measured) -> Target {
+    let rate = |of: &Measured| of.median(Case::Engine(256)).per_second;
+    Target::at_least(
+        "engine, 256 at once, with the audit log against without",
+        60.0,
+        100.0 * rate(on) / rate(off).max(f64::EPSILON),
+        " %",
+    )
+}
+
 pub(crate) fn of_memory(memory: &Memory) -> Target {
     Target {
         what: "the server's memory".to_owned(),
