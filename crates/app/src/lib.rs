@@ -14,11 +14,15 @@ pub mod idempotency;
 pub mod import;
 pub mod jobs;
 pub mod live;
+mod passwords;
 pub mod reservations;
 pub mod reserve;
 pub mod rush;
 pub mod sample;
+pub mod second_factor;
 pub mod seed;
+pub mod sessions;
+pub mod sign_in;
 pub mod staff;
 mod task;
 
@@ -32,6 +36,7 @@ use engine::{Engine, Notes};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use live::Live;
+use passwords::Passwords;
 use reserve::ReserveFn;
 use store::Pool;
 use tokio::sync::Notify;
@@ -63,6 +68,7 @@ struct Inner {
     settings: Settings,
     writer: Pool,
     access_key: AccessKey,
+    passwords: Passwords,
     is_alone: bool,
     notes: Arc<Notes>,
     /// Started by who first needs them: commands that only read need neither.
@@ -79,6 +85,7 @@ impl App {
                 settings,
                 writer,
                 access_key,
+                passwords: Passwords::new(),
                 is_alone: false,
                 notes: Arc::default(),
                 live: OnceLock::new(),
@@ -124,6 +131,15 @@ impl App {
 
     pub fn access_key(&self) -> &AccessKey {
         &self.inner.access_key
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.inner.passwords
+    }
+
+    /// How many passwords this process has checked or hashed, each a quarter of a second of work.
+    pub fn passwords_worked(&self) -> u64 {
+        self.inner.passwords.worked()
     }
 
     /// Stock as it changes.

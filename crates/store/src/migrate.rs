@@ -33,6 +33,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V4__create_jobs",
         include_str!("../migrations/0004_create_jobs.sql"),
     ),
+    (
+        "V6__add_staff_sign_in",
+        include_str!("../migrations/0006_add_staff_sign_in.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

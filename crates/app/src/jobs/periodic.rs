@@ -5,6 +5,7 @@
 //! | give back holds that ran out | when the next one ends, at least every few seconds | one server at a time |
 //! | forget old idempotency keys | every ten minutes | one server at a time |
 //! | delete finished jobs | every hour | one server at a time |
+//! | forget old sessions and failed sign-ins of staff | every hour | one server at a time |
 //! | measure how long jobs wait | every five seconds | each server for itself |
 //!
 //! "One at a time" is a lock that lives as long as the transaction; whoever doesn't get it rests.
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::Tasks;
 use super::outage::Outage;
+use crate::sign_in::attempts;
 use crate::{App, expire, reserve};
 
 const FORGET_EVERY: Duration = Duration::from_mins(10);
@@ -33,9 +35,11 @@ const DONE_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 /// Long enough for somebody to see it and to mend the cause.
 const DEAD_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
 
-/// "forget" and "delete" in ASCII: numbers that no other lock of ours has.
+/// "forget" and "delete" in ASCII, as the one below: numbers that no other lock of ours has.
 const FORGET_LOCK: i64 = 0x666f_7267_6574;
 const DELETE_LOCK: i64 = 0x6465_6c65_7465;
+/// "staff".
+const STAFF_LOCK: i64 = 0x73_7461_6666;
 
 /// Starts all of it but the measuring.
 pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
@@ -58,6 +62,12 @@ pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandl
             app(),
             stopped(),
             delete_jobs,
+        )),
+        tokio::spawn(repeat(
+            Outage::none("forgetting old sign-ins"),
+            app(),
+            stopped(),
+            forget_sign_ins,
         )),
     ]
 }
@@ -132,6 +142,15 @@ async fn delete_jobs(app: App) -> Result<Duration, StoreError> {
     let deleted = jobs::delete_finished(&transaction, done, dead, DELETED_MAX).await?;
     end(transaction, deleted).await?;
     Ok(rest_after_deleting(deleted, "finished jobs", DELETE_EVERY))
+}
+
+async fn forget_sign_ins(app: App) -> Result<Duration, StoreError> {
+    let Some(transaction) = begin_alone(&app, STAFF_LOCK).await? else {
+        return Ok(DELETE_EVERY);
+    };
+    let forgotten = attempts::forget_old(&app, &transaction, DELETED_MAX).await?;
+    end(transaction, forgotten).await?;
+    Ok(rest_after_deleting(forgotten, "old sign-ins", DELETE_EVERY))
 }
 
 /// A transaction that has a lock, or `None` while another server has it.

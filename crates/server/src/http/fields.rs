@@ -38,7 +38,8 @@ impl FieldReason {
             Self::Required | Self::Text(TextError::Empty) => "required",
             Self::WrongType { .. } => "wrong_type",
             Self::OutOfRange { .. } => "out_of_range",
-            Self::Text(TextError::TooLong { .. }) => "too_long",
+            Self::Text(TextError::TooLong { .. } | TextError::TooManyBytes { .. }) => "too_long",
+            Self::Text(TextError::TooShort { .. }) => "too_short",
             Self::Text(TextError::ControlCharacter) => "control_character",
             Self::Text(TextError::NotAnEmail) => "not_an_email",
             Self::Text(TextError::NotALocalPath | TextError::NotAUsername)
