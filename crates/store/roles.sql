@@ -22,8 +22,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public
 
 GRANT USAGE ON SCHEMA public TO stagedoor_app, stagedoor_report, stagedoor_monitor;
 
--- The server: no DDL, no TRUNCATE, no DELETE of business data, nothing on staff accounts or the
--- audit log.
+-- The server: no DDL, no TRUNCATE, no DELETE of business data, nothing on the audit log.
 GRANT SELECT, INSERT, UPDATE ON concerts, reservations TO stagedoor_app;
 GRANT USAGE ON SEQUENCE concerts_id_seq TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON admission_receipts, jobs TO stagedoor_app;
@@ -37,6 +36,17 @@ GRANT EXECUTE ON FUNCTION list_audit_differences(integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_audit_logs(text, text, integer, text, timestamp, timestamp,
                                           timestamp, integer, integer) TO stagedoor_app;
 GRANT SELECT ON refinery_schema_history TO stagedoor_app, stagedoor_report, stagedoor_monitor;
+
+-- Staff accounts: the server writes password hashes but can't read any, except the one of a name
+-- that it gives to the function.
+GRANT SELECT (id, username, email, role, is_active, last_login, created_at, updated_at, deleted_at),
+      INSERT,
+      UPDATE (username, password, email, role, is_active, last_login, created_at, updated_at, deleted_at)
+    ON admin_users TO stagedoor_app;
+GRANT USAGE ON SEQUENCE admin_users_id_seq TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION find_admin_credentials(text) TO stagedoor_app;
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON admin_sessions, admin_totp, admin_recovery_codes, sign_in_failures TO stagedoor_app;
 
 -- Reports and staff lists: read only; the only one that reads the audit log.
 GRANT SELECT ON concerts, reservations, audit_logs TO stagedoor_report;

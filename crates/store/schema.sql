@@ -162,6 +162,15 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.find_admin_credentials(wanted_username text) RETURNS TABLE(id integer, password_hash text, role text, is_active boolean, deleted_at timestamp without time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT u.id, u.password, u.role, u.is_active, u.deleted_at
+    FROM public.admin_users u
+    WHERE u.username = wanted_username
+$$;
+
 CREATE FUNCTION public.list_audit_differences(rows_max integer) RETURNS TABLE(table_name text, record_id text, by_log text, by_table text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -295,6 +304,38 @@ BEGIN
         USING ERRCODE = 'integrity_constraint_violation';
 END
 $$;
+
+CREATE TABLE public.admin_recovery_codes (
+    admin_user_id integer NOT NULL,
+    code_digest bytea NOT NULL,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    used_at timestamp without time zone,
+    CONSTRAINT admin_recovery_codes_code_digest_check CHECK ((octet_length(code_digest) = 32))
+);
+
+CREATE TABLE public.admin_sessions (
+    token_digest bytea NOT NULL,
+    admin_user_id integer NOT NULL,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    last_used_at timestamp without time zone NOT NULL,
+    expires_at timestamp without time zone NOT NULL,
+    revoked_at timestamp without time zone,
+    ip_address character varying(45),
+    address_digest bytea NOT NULL,
+    CONSTRAINT admin_sessions_address_digest_check CHECK ((octet_length(address_digest) = 32)),
+    CONSTRAINT admin_sessions_expires_at_check CHECK ((expires_at > created_at)),
+    CONSTRAINT admin_sessions_token_digest_check CHECK ((octet_length(token_digest) = 32))
+);
+
+CREATE TABLE public.admin_totp (
+    admin_user_id integer NOT NULL,
+    secret bytea NOT NULL,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    confirmed_at timestamp without time zone,
+    last_step bigint,
+    CONSTRAINT admin_totp_last_step_check CHECK ((last_step >= 0)),
+    CONSTRAINT admin_totp_secret_check CHECK ((octet_length(secret) = 60))
+);
 
 CREATE TABLE public.admin_users (
     id integer NOT NULL,
@@ -475,11 +516,30 @@ CREATE TABLE public.reservations (
 
 ALTER TABLE ONLY public.reservations FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.sign_in_failures (
+    subject_digest bytea NOT NULL,
+    failures integer NOT NULL,
+    last_failed_at timestamp without time zone NOT NULL,
+    locked_until timestamp without time zone,
+    CONSTRAINT sign_in_failures_failures_check CHECK ((failures >= 0)),
+    CONSTRAINT sign_in_failures_subject_digest_check CHECK ((octet_length(subject_digest) = 32))
+)
+WITH (fillfactor='50');
+
 ALTER TABLE ONLY public.admin_users ALTER COLUMN id SET DEFAULT nextval('public.admin_users_id_seq'::regclass);
 
 ALTER TABLE ONLY public.audit_logs ALTER COLUMN id SET DEFAULT nextval('public.audit_logs_id_seq'::regclass);
 
 ALTER TABLE ONLY public.concerts ALTER COLUMN id SET DEFAULT nextval('public.concerts_id_seq'::regclass);
+
+ALTER TABLE ONLY public.admin_recovery_codes
+    ADD CONSTRAINT admin_recovery_codes_pkey PRIMARY KEY (admin_user_id, code_digest);
+
+ALTER TABLE ONLY public.admin_sessions
+    ADD CONSTRAINT admin_sessions_pkey PRIMARY KEY (token_digest);
+
+ALTER TABLE ONLY public.admin_totp
+    ADD CONSTRAINT admin_totp_pkey PRIMARY KEY (admin_user_id);
 
 ALTER TABLE ONLY public.admin_users
     ADD CONSTRAINT admin_users_email_key UNIQUE (email);
@@ -513,6 +573,13 @@ ALTER TABLE ONLY public.refinery_schema_history
 
 ALTER TABLE ONLY public.reservations
     ADD CONSTRAINT reservations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sign_in_failures
+    ADD CONSTRAINT sign_in_failures_pkey PRIMARY KEY (subject_digest);
+
+CREATE INDEX admin_sessions_admin_user_id_idx ON public.admin_sessions USING btree (admin_user_id, created_at);
+
+CREATE INDEX admin_sessions_created_at_idx ON public.admin_sessions USING btree (created_at);
 
 CREATE INDEX admission_receipts_created_at_idx ON public.admission_receipts USING btree (created_at);
 
@@ -573,6 +640,15 @@ CREATE TRIGGER reservations_audit_truncate BEFORE TRUNCATE ON public.reservation
 CREATE TRIGGER reservations_audit_update AFTER UPDATE ON public.reservations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_update();
 
 CREATE TRIGGER reservations_keep_id BEFORE UPDATE ON public.reservations FOR EACH ROW WHEN (((old.id)::text <> (new.id)::text)) EXECUTE FUNCTION public.refuse_new_id();
+
+ALTER TABLE ONLY public.admin_recovery_codes
+    ADD CONSTRAINT admin_recovery_codes_admin_user_id_fkey FOREIGN KEY (admin_user_id) REFERENCES public.admin_users(id);
+
+ALTER TABLE ONLY public.admin_sessions
+    ADD CONSTRAINT admin_sessions_admin_user_id_fkey FOREIGN KEY (admin_user_id) REFERENCES public.admin_users(id);
+
+ALTER TABLE ONLY public.admin_totp
+    ADD CONSTRAINT admin_totp_admin_user_id_fkey FOREIGN KEY (admin_user_id) REFERENCES public.admin_users(id);
 
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.admin_users(id);

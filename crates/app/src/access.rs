@@ -67,6 +67,13 @@ impl AccessKey {
         Self(secret.to_vec())
     }
 
+    /// A key of its own for another purpose, from which nobody gets back to this one.
+    pub(crate) fn derive(&self, purpose: &[u8]) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any length");
+        mac.update(purpose);
+        mac.finalize().into_bytes().into()
+    }
+
     /// The token of a reservation, in base64url without padding.
     pub fn token(&self, id: &ReservationId) -> String {
         URL_SAFE_NO_PAD.encode(self.digest(id))

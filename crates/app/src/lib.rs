@@ -15,11 +15,15 @@ pub mod idempotency;
 pub mod import;
 pub mod jobs;
 pub mod live;
+mod passwords;
 pub mod reservations;
 pub mod reserve;
 pub mod rush;
 pub mod sample;
+pub mod second_factor;
 pub mod seed;
+pub mod sessions;
+pub mod sign_in;
 pub mod staff;
 mod task;
 
@@ -33,6 +37,7 @@ use engine::{Engine, Notes};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use live::Live;
+use passwords::Passwords;
 use reserve::ReserveFn;
 use store::Pool;
 use tokio::sync::Notify;
@@ -67,6 +72,7 @@ struct Inner {
     access_key: AccessKey,
     /// None where the secret key doesn't outlive the process.
     seal_key: Option<SealKey>,
+    passwords: Passwords,
     is_alone: bool,
     notes: Arc<Notes>,
     /// Started by who first needs them: commands that only read need neither.
@@ -84,6 +90,7 @@ impl App {
                 writer,
                 access_key,
                 seal_key: None,
+                passwords: Passwords::new(),
                 is_alone: false,
                 notes: Arc::default(),
                 live: OnceLock::new(),
@@ -143,6 +150,15 @@ impl App {
     /// The key of the audit log's seals, where there is one that lasts.
     pub fn seal_key(&self) -> Option<&SealKey> {
         self.inner.seal_key.as_ref()
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.inner.passwords
+    }
+
+    /// How many passwords this process has checked or hashed, each a quarter of a second of work.
+    pub fn passwords_worked(&self) -> u64 {
+        self.inner.passwords.worked()
     }
 
     /// Stock as it changes.

@@ -1,94 +1,250 @@
-//! Staff accounts: so far only making the first superadmin.
+//! Staff accounts: made, changed, disabled, deleted. Whoever calls has made sure that they may.
+//!
+//! INVARIANT: there is always an active superadmin once there was one; guarded by
+//! `two_superadmins_who_disable_each_other_leave_one`.
 
 use domain::id::AdminUserId;
+use domain::password::Password;
 use domain::role::Role;
 use domain::text::{EmailAddress, Username};
-use store::StoreError;
+use jiff::Timestamp;
+pub use store::admin_users::StaffMember;
 use store::admin_users::{self, NewAdminUser};
+use store::{Acting, StoreError, Transaction, admin_sessions, admin_totp, sign_in_failures};
 
-use crate::App;
+use crate::passwords::Crowded;
+use crate::sign_in::attempts;
+use crate::{App, task};
 
-/// bcrypt's work factor: about a quarter of a second on one core of 2026.
-const BCRYPT_COST: u32 = 12;
-/// bcrypt reads no further; a longer password would be cut silently.
-const PASSWORD_BYTES_MAX: usize = 72;
-
+/// Why an account wasn't made or changed.
 #[derive(Debug, thiserror::Error)]
-pub enum CreateError {
-    #[error("the password is longer than 72 bytes, more than bcrypt reads; choose a shorter one")]
-    PasswordTooLong,
+pub enum StaffError {
+    #[error("there is no such account")]
+    NotFound,
+    /// Names of deleted accounts stay taken: the audit log speaks of them.
+    #[error("another account has this name, maybe a deleted one")]
+    NameTaken,
+    #[error("another account has this e-mail address, maybe a deleted one")]
+    EmailTaken,
+    #[error("this is the last active superadmin, without whom nobody could make accounts")]
+    LastSuperadmin,
     #[error("the password could not be hashed")]
-    Hash(#[from] bcrypt::BcryptError),
-    #[error("an account with this name or e-mail address exists")]
-    Exists,
+    Hash,
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
     #[error(transparent)]
     Store(StoreError),
 }
 
-/// Makes an account; `app`'s database login must be the owner's until staff can sign in.
-pub async fn create(
-    app: &App,
-    username: &Username,
-    email: &EmailAddress,
-    role: Role,
-    password: String,
-) -> Result<AdminUserId, CreateError> {
-    let password_hash = hash(password).await?;
-    let connection = app.writer().get().await.map_err(CreateError::Store)?;
-    let new = NewAdminUser {
-        username,
-        email,
-        role,
-        password_hash: &password_hash,
-    };
-    admin_users::insert(&connection, &new, app.ctx().now())
-        .await
-        .map_err(|error| match error {
-            StoreError::Constraint { name } if name.ends_with("_key") => CreateError::Exists,
-            error => CreateError::Store(error),
-        })
+impl From<StoreError> for StaffError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Constraint { name } if name == "admin_users_username_key" => {
+                Self::NameTaken
+            }
+            StoreError::Constraint { name } if name == "admin_users_email_key" => Self::EmailTaken,
+            error => Self::Store(error),
+        }
+    }
 }
 
-/// Makes an account while there is none at all; `None` when there is one.
+/// An account to be made.
+#[derive(Clone, Debug)]
+pub struct NewStaffMember {
+    pub username: Username,
+    pub email: EmailAddress,
+    pub role: Role,
+    pub password: Password,
+}
+
+/// What shall be otherwise; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    pub email: Option<EmailAddress>,
+    pub role: Option<Role>,
+    pub is_active: Option<bool>,
+    pub password: Option<Password>,
+    /// Takes the second factor away, for who has lost it and the recovery codes.
+    pub forget_totp: bool,
+}
+
+/// Up to `limit` accounts by number, above `after`; deleted ones aren't shown.
+pub async fn list(app: &App, after: i32, limit: i64) -> Result<Vec<StaffMember>, StoreError> {
+    let connection = app.writer().get().await?;
+    admin_users::list(&connection, after, limit).await
+}
+
+pub async fn find_by_username(
+    app: &App,
+    username: &Username,
+) -> Result<Option<StaffMember>, StoreError> {
+    let connection = app.writer().get().await?;
+    admin_users::find_by_username(&connection, username).await
+}
+
+/// Whether there is anybody who can make accounts.
+pub async fn has_superadmin(app: &App) -> Result<bool, StoreError> {
+    let connection = app.writer().get().await?;
+    admin_users::exist_superadmins(&connection).await
+}
+
+/// Makes an account.
+pub async fn create(app: &App, new: NewStaffMember, by: Acting) -> Result<StaffMember, StaffError> {
+    let app = app.clone();
+    task::uninterrupted(async move {
+        let password_hash = hash(&app, &new.password).await?;
+        let transaction = task::begin(&app, &by).await?;
+        let row = NewAdminUser {
+            username: &new.username,
+            email: &new.email,
+            role: new.role,
+            password_hash: &password_hash,
+        };
+        let id = admin_users::insert(&transaction, &row, app.ctx().now()).await?;
+        let made = admin_users::find(&transaction, id).await?;
+        transaction.commit().await?;
+        made.ok_or(StaffError::NotFound)
+    })
+    .await
+}
+
+/// Makes a superadmin while there is none; `None` when there is one.
 pub async fn create_first(
     app: &App,
-    (username, email): (&Username, &EmailAddress),
-    role: Role,
-    password: &str,
-) -> Result<Option<AdminUserId>, CreateError> {
-    let connection = app.writer().get().await.map_err(CreateError::Store)?;
-    let is_empty = admin_users::is_empty(&connection)
-        .await
-        .map_err(CreateError::Store)?;
-    drop(connection);
-    if !is_empty {
+    new: NewStaffMember,
+    by: Acting,
+) -> Result<Option<StaffMember>, StaffError> {
+    if has_superadmin(app).await? {
         return Ok(None);
     }
-    create(app, username, email, role, password.to_owned())
-        .await
-        .map(Some)
+    let new = NewStaffMember {
+        role: Role::Superadmin,
+        ..new
+    };
+    match create(app, new, by).await {
+        // Another process did it in the same moment.
+        Err(StaffError::NameTaken | StaffError::EmailTaken) if has_superadmin(app).await? => {
+            Ok(None)
+        }
+        created => created.map(Some),
+    }
 }
 
-/// Gives an account another password; `false` when there is no such account.
-pub async fn set_password(
+/// Changes an account. Where that takes rights away or changes what it signs in with, all of its
+/// sessions end.
+pub async fn change(
     app: &App,
-    username: &Username,
-    password: &str,
-) -> Result<bool, CreateError> {
-    let password_hash = hash(password.to_owned()).await?;
-    let connection = app.writer().get().await.map_err(CreateError::Store)?;
-    admin_users::set_password(&connection, username, &password_hash, app.ctx().now())
-        .await
-        .map_err(CreateError::Store)
+    id: AdminUserId,
+    change: Change,
+    by: Acting,
+) -> Result<StaffMember, StaffError> {
+    let app = app.clone();
+    task::uninterrupted(async move {
+        let new_hash = match &change.password {
+            Some(password) => Some(hash(&app, password).await?),
+            None => None,
+        };
+        let transaction = task::begin(&app, &by).await?;
+        let changed = change_in(&app, &transaction, id, (&change, new_hash.as_deref())).await;
+        task::end(transaction, changed).await
+    })
+    .await
 }
 
-/// bcrypt, away from the threads that answer requests.
-async fn hash(password: String) -> Result<String, CreateError> {
-    if password.len() > PASSWORD_BYTES_MAX {
-        return Err(CreateError::PasswordTooLong);
+async fn change_in(
+    app: &App,
+    transaction: &Transaction,
+    id: AdminUserId,
+    (change, new_hash): (&Change, Option<&str>),
+) -> Result<StaffMember, StaffError> {
+    let now = app.ctx().now();
+    let (before, superadmins) = lock(transaction, id).await?;
+    let email = change.email.as_ref();
+    let after = StaffMember {
+        email: email.map_or_else(|| before.email.clone(), |email| email.as_str().to_owned()),
+        role: change.role.unwrap_or(before.role),
+        is_active: change.is_active.unwrap_or(before.is_active),
+        ..before.clone()
+    };
+    let stays_superadmin = after.role == Role::Superadmin && after.is_active;
+    if superadmins == [id] && !stays_superadmin {
+        return Err(StaffError::LastSuperadmin);
     }
-    match tokio::task::spawn_blocking(move || bcrypt::hash(password, BCRYPT_COST)).await {
-        Ok(hash) => Ok(hash?),
-        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    let mut is_changed = after != before;
+    if is_changed {
+        admin_users::update(transaction, &after, now).await?;
     }
+    if let Some(hash) = new_hash {
+        set_password(transaction, &after, hash, now).await?;
+        is_changed = true;
+    }
+    if change.forget_totp {
+        admin_totp::delete(transaction, id).await?;
+    }
+    let ends_sessions =
+        after.role != before.role || !after.is_active || new_hash.is_some() || change.forget_totp;
+    if ends_sessions {
+        admin_sessions::revoke_all(transaction, id, now).await?;
+    }
+    let updated_at = if is_changed { now } else { before.updated_at };
+    Ok(StaffMember {
+        updated_at,
+        ..after
+    })
+}
+
+/// A new password lets its owner in at once, however many failures there were.
+async fn set_password(
+    transaction: &Transaction,
+    member: &StaffMember,
+    hash: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    admin_users::update_password(transaction, member.id, hash, now).await?;
+    let digest = attempts::account_digest(&member.username);
+    sign_in_failures::delete(transaction, &digest).await
+}
+
+/// Deletes an account softly: its sessions end, its name stays taken.
+pub async fn delete(app: &App, id: AdminUserId, by: Acting) -> Result<(), StaffError> {
+    let app = app.clone();
+    task::uninterrupted(async move {
+        let transaction = task::begin(&app, &by).await?;
+        let deleted = delete_in(&app, &transaction, id).await;
+        task::end(transaction, deleted).await
+    })
+    .await
+}
+
+async fn delete_in(
+    app: &App,
+    transaction: &Transaction,
+    id: AdminUserId,
+) -> Result<(), StaffError> {
+    let now = app.ctx().now();
+    let (_, superadmins) = lock(transaction, id).await?;
+    if superadmins == [id] {
+        return Err(StaffError::LastSuperadmin);
+    }
+    admin_users::delete(transaction, id, now).await?;
+    admin_totp::delete(transaction, id).await?;
+    admin_sessions::revoke_all(transaction, id, now).await?;
+    Ok(())
+}
+
+/// An account and all active superadmins, locked. Superadmins come first, in the same order for
+/// everybody, so that two who would take each other away wait for each other: the second finds
+/// itself alone.
+async fn lock(
+    transaction: &Transaction,
+    id: AdminUserId,
+) -> Result<(StaffMember, Vec<AdminUserId>), StaffError> {
+    let superadmins = admin_users::lock_superadmins(transaction).await?;
+    let member = admin_users::lock(transaction, id).await?;
+    Ok((member.ok_or(StaffError::NotFound)?, superadmins))
+}
+
+async fn hash(app: &App, password: &Password) -> Result<String, StaffError> {
+    let turn = app.passwords().enter().await?;
+    turn.hash(password).await.ok_or(StaffError::Hash)
 }

@@ -1,7 +1,10 @@
 //! Use cases that write run in a task of their own, so that a client that disconnects can't cut
 //! one in two.
 
+use store::{Acting, StoreError, Transaction};
 use tracing::Instrument as _;
+
+use crate::App;
 
 /// Runs `work` to its end even if the caller's future is dropped meanwhile.
 pub(crate) async fn uninterrupted<T: Send + 'static>(
@@ -15,4 +18,22 @@ pub(crate) async fn uninterrupted<T: Send + 'static>(
                 .unwrap_or_else(|_| Box::new("the runtime is shutting down")),
         ),
     }
+}
+
+/// A transaction in which `by` acts.
+pub(crate) async fn begin(app: &App, by: &Acting) -> Result<Transaction, StoreError> {
+    Transaction::begin(app.writer(), by).await
+}
+
+/// Commits what was done, or undoes it when it was refused.
+pub(crate) async fn end<T, E: From<StoreError>>(
+    transaction: Transaction,
+    outcome: Result<T, E>,
+) -> Result<T, E> {
+    if outcome.is_ok() {
+        transaction.commit().await?;
+    } else {
+        transaction.rollback().await;
+    }
+    outcome
 }

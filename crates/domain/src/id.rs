@@ -34,11 +34,14 @@ impl FromStr for ConcertId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(InvalidId);
-        }
-        text.parse().ok().and_then(Self::new).ok_or(InvalidId)
+        parse_number(text).and_then(Self::new).ok_or(InvalidId)
     }
+}
+
+/// Digits alone: `parse` would take a sign as well.
+fn parse_number(text: &str) -> Option<i32> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_plain.then(|| text.parse().ok()).flatten()
 }
 
 /// A text that can't be an identifier of the kind that was asked for.
@@ -116,6 +119,20 @@ impl AdminUserId {
 
     pub const fn get(self) -> i32 {
         self.0
+    }
+}
+
+impl fmt::Display for AdminUserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for AdminUserId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        parse_number(text).and_then(Self::new).ok_or(InvalidId)
     }
 }
 

@@ -8,6 +8,8 @@ pub mod allotment;
 pub mod concert;
 pub mod id;
 pub mod money;
+pub mod password;
 pub mod reservation;
 pub mod role;
+pub mod sign_in;
 pub mod text;

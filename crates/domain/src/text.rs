@@ -11,6 +11,11 @@ pub enum TextError {
     Empty,
     #[error("must be at most {max} characters long")]
     TooLong { max: usize },
+    #[error("must be at least {min} characters long")]
+    TooShort { min: usize },
+    /// Where a limit counts bytes; letters beyond ASCII take two to four.
+    #[error("must be at most {max} bytes long; letters beyond a to z count more than one")]
+    TooManyBytes { max: usize },
     #[error("must not contain control characters")]
     ControlCharacter,
     #[error("must be an e-mail address like name@example.com")]

@@ -4,6 +4,8 @@
 //! The statements are in `queries/<noun>.sql`; `generated/` holds their typed functions.
 
 pub mod acting;
+pub mod admin_sessions;
+pub mod admin_totp;
 pub mod admin_users;
 pub mod admission;
 pub mod audit_logs;
@@ -25,6 +27,7 @@ pub mod receipts;
 pub mod reservations;
 mod roles;
 pub mod seed;
+pub mod sign_in_failures;
 pub mod stock;
 mod text;
 mod time;

@@ -37,6 +37,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V5__guard_and_audit_rows",
         include_str!("../migrations/0005_guard_and_audit_rows.sql"),
     ),
+    (
+        "V6__add_staff_sign_in",
+        include_str!("../migrations/0006_add_staff_sign_in.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

@@ -6,6 +6,7 @@
 //! | forget old idempotency keys | every ten minutes | one server at a time |
 //! | delete finished jobs | every hour | one server at a time |
 //! | seal the audit log | every five seconds | one server at a time |
+//! | forget old sessions and failed sign-ins of staff | every hour | one server at a time |
 //! | measure how long jobs wait | every five seconds | each server for itself |
 //!
 //! "One at a time" is a lock that lives as long as the transaction; whoever doesn't get it rests.
@@ -18,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::Tasks;
 use super::outage::Outage;
+use crate::sign_in::attempts;
 use crate::{App, audit, expire, reserve};
 
 const FORGET_EVERY: Duration = Duration::from_mins(10);
@@ -38,9 +40,11 @@ const DONE_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 /// Long enough for somebody to see it and to mend the cause.
 const DEAD_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
 
-/// "forget" and "delete" in ASCII: numbers that no other lock of ours has.
+/// "forget" and "delete" in ASCII, as the one below: numbers that no other lock of ours has.
 const FORGET_LOCK: i64 = 0x666f_7267_6574;
 const DELETE_LOCK: i64 = 0x6465_6c65_7465;
+/// "staff".
+const STAFF_LOCK: i64 = 0x73_7461_6666;
 
 /// Starts all of it but the measuring.
 pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
@@ -69,6 +73,12 @@ pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandl
             app(),
             stopped(),
             seal_audit_log,
+        )),
+        tokio::spawn(repeat(
+            Outage::none("forgetting old sign-ins"),
+            app(),
+            stopped(),
+            forget_sign_ins,
         )),
     ]
 }
@@ -155,6 +165,15 @@ async fn seal_audit_log(app: App) -> Result<Duration, StoreError> {
     } else {
         SEAL_EVERY
     })
+}
+
+async fn forget_sign_ins(app: App) -> Result<Duration, StoreError> {
+    let Some(transaction) = begin_alone(&app, STAFF_LOCK).await? else {
+        return Ok(DELETE_EVERY);
+    };
+    let forgotten = attempts::forget_old(&app, &transaction, DELETED_MAX).await?;
+    end(transaction, forgotten).await?;
+    Ok(rest_after_deleting(forgotten, "old sign-ins", DELETE_EVERY))
 }
 
 /// A transaction that has a lock, or `None` while another server has it.

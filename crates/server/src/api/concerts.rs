@@ -1,7 +1,5 @@
 //! `/concerts`: what is on, and one concert.
 
-use std::collections::BTreeSet;
-
 use app::concerts::{self, ListRequest, Listed, PAGE_MAX};
 use app::{App, concerts::Position};
 use axum::Json;
@@ -13,9 +11,9 @@ use domain::text::TextError;
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 
-use super::cursor;
 use super::model::{ConcertBody, ConcertPageBody};
-use crate::http::fields::{FieldError, FieldReason};
+use super::{cursor, query};
+use crate::http::fields::FieldReason;
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
 use crate::http::problem_render::ProblemBody;
@@ -101,40 +99,20 @@ fn names_tag(tags: &str, etag: &str) -> bool {
 }
 
 fn read_query(query: &str) -> Result<ListRequest, Problem> {
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
     let mut request = ListRequest {
         limit: LIMIT_DEFAULT,
         ..ListRequest::default()
     };
-    let mut errors = Vec::new();
-    let mut seen = BTreeSet::new();
-    for (name, value) in pairs {
-        let read = if seen.insert(name.clone()) {
-            read_parameter(&mut request, &name, &value)
-        } else {
-            Err(FieldReason::Repeated)
-        };
-        if let Err(reason) = read {
-            errors.push(FieldError {
-                field: name,
-                reason,
-            });
-        }
-    }
-    if errors.is_empty() {
-        Ok(request)
-    } else {
-        Err(Problem::validation(errors))
-    }
+    query::read(query, |name, value| {
+        read_parameter(&mut request, name, value)
+    })?;
+    Ok(request)
 }
 
 fn read_parameter(request: &mut ListRequest, name: &str, value: &str) -> Result<(), FieldReason> {
     const DAY: FieldReason = FieldReason::Invalid {
         wanted: "a day like 2027-01-31",
     };
-    if value.is_empty() {
-        return Ok(());
-    }
     match name {
         "status" => request.status = Some(status(value)?),
         "q" if value.chars().count() > SEARCH_MAX => {
@@ -144,20 +122,10 @@ fn read_parameter(request: &mut ListRequest, name: &str, value: &str) -> Result<
         "from" => request.from = Some(parse_day(value).ok_or(DAY)?),
         "to" => request.until = Some(parse_day(value).ok_or(DAY)?),
         "venue" => request.venue = searchable(value)?,
-        "limit" => {
-            let max = i64::from(PAGE_MAX);
-            let limit = value
-                .parse()
-                .ok()
-                .filter(|limit| (1..=PAGE_MAX).contains(limit));
-            request.limit = limit.ok_or(FieldReason::OutOfRange { min: 1, max })?;
-        }
+        "limit" => request.limit = query::limit(value, PAGE_MAX)?,
         "cursor" => {
             let position: Option<Position> = cursor::read(value);
-            let wanted = FieldReason::Invalid {
-                wanted: "the `next_cursor` of an earlier page",
-            };
-            request.after = Some(position.ok_or(wanted)?);
+            request.after = Some(position.ok_or(query::WRONG_CURSOR)?);
         }
         _ => return Err(FieldReason::Unknown),
     }

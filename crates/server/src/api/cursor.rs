@@ -20,6 +20,17 @@ pub fn read(cursor: &str) -> Option<Position> {
     })
 }
 
+/// The cursor that continues after a row's number.
+pub fn write_number(number: i32) -> String {
+    URL_SAFE_NO_PAD.encode(number.to_string())
+}
+
+/// `None` for anything that [`write_number`] didn't make.
+pub fn read_number(cursor: &str) -> Option<i32> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    text.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +42,7 @@ mod tests {
             id: 7,
         };
         assert_eq!(read(&write(position)), Some(position));
+        assert_eq!(read_number(&write_number(7)), Some(7));
         // The last one is a day that no calendar of PostgreSQL has: -009999-01-01.
         for text in [
             "",
@@ -41,6 +53,7 @@ mod tests {
             "LTAwOTk5OS0wMS0wMS8x",
         ] {
             assert_eq!(read(text), None, "{text}");
+            assert_eq!(read_number(text), None, "{text}");
         }
     }
 }

@@ -16,6 +16,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
     tags(
         (name = "concerts", description = "What is on"),
         (name = "reservations", description = "Tickets held and bought"),
+        (name = "staff", description = "Who works here: signing in, second factors, accounts"),
     )
 )]
 struct Base;
@@ -23,18 +24,17 @@ struct Base;
 /// The document without its paths, which the router adds.
 pub fn base() -> utoipa::openapi::OpenApi {
     let mut document = Base::openapi();
-    let token = Http::builder()
-        .scheme(HttpAuthScheme::Bearer)
-        .description(Some("A reservation's `access_token`"))
-        .build();
-    document
-        .components
-        .get_or_insert_default()
-        .security_schemes
-        .insert(
-            "access_token".to_owned(),
-            SecurityScheme::Http(token).into(),
-        );
+    let schemes = &mut document.components.get_or_insert_default().security_schemes;
+    for (name, description) in [
+        ("access_token", "A reservation's `access_token`"),
+        ("staff_session", "The `token` of a session of staff"),
+    ] {
+        let token = Http::builder()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(description))
+            .build();
+        schemes.insert(name.to_owned(), SecurityScheme::Http(token).into());
+    }
     document
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Errors are [`crate::http::problem::Problem`]s; shapes that leave are in `model`.
 
+pub mod admin;
 pub mod body;
 pub mod concerts;
 pub mod cursor;
 pub mod document;
 pub mod live;
 pub mod model;
+pub mod query;
 pub mod reservations;

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use domain::id::ReservationId;
 use domain::text::{CustomerName, EmailAddress};
-use http::header::{AUTHORIZATION, HeaderName, LOCATION};
+use http::header::{HeaderName, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
@@ -17,6 +17,7 @@ use super::body::JsonFields;
 use super::model::{NewReservationBody, ReservationBody, ReservationRequestBody};
 use crate::http::client::{ClientAddress, origin};
 use crate::http::fields::{FieldError, FieldReason, Fields};
+use crate::http::headers::bearer;
 use crate::http::path::Segment;
 use crate::http::problem::{Code, Problem};
 use crate::http::problem_render::ProblemBody;
@@ -166,17 +167,8 @@ impl FromRequestParts<Web> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let Segment(id) = Segment::<ReservationId>::from_request_parts(parts, web).await?;
-        let header = parts
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let (scheme, token) = header
-            .and_then(|text| text.split_once(' '))
-            .unwrap_or_default();
-        let holder = scheme
-            .eq_ignore_ascii_case("bearer")
-            .then(|| web.app.access_key().check(&id, token.trim()))
-            .flatten()
+        let holder = bearer(&parts.headers)
+            .and_then(|token| web.app.access_key().check(&id, token))
             .ok_or_else(Problem::not_found)?;
         Ok(Self(holder.from(origin(parts, web).await)))
     }

@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use app::{App, sample, staff};
+use app::staff::{self, Change, NewStaffMember};
+use app::{App, sample};
+use domain::password::Password;
 use domain::role::Role;
 use domain::text::{EmailAddress, Username};
 use postgres_local::{Cluster, ClusterSpec, Lifetime};
 use serde_json::json;
+use store::Acting;
 use store::bootstrap;
 use store::migrate::{self, Login};
 
@@ -172,20 +175,40 @@ async fn provide_admin(
     owner: &App,
     secrets: &Secrets,
     is_private: bool,
-) -> Result<bool, staff::CreateError> {
-    let (Ok(username), Ok(email)) = (
+) -> Result<bool, staff::StaffError> {
+    let parsed = (
         Username::parse(ADMIN_USERNAME),
         EmailAddress::parse(ADMIN_EMAIL),
-    ) else {
-        unreachable!("both are written above")
+        Password::parse(&secrets.admin_password),
+    );
+    let (Ok(username), Ok(email), Ok(password)) = parsed else {
+        unreachable!("two are written above, the third is made of 24 letters")
     };
-    let password = &secrets.admin_password;
-    let who = (&username, &email);
-    let created = staff::create_first(owner, who, Role::Superadmin, password).await?;
+    let by = Acting::system("demo");
+    let admin = NewStaffMember {
+        username: username.clone(),
+        email,
+        role: Role::Superadmin,
+        password: password.clone(),
+    };
+    let created = staff::create_first(owner, admin, by.clone()).await?;
     if created.is_some() || (is_private && !secrets.is_new()) {
         return Ok(true);
     }
-    Ok(is_private && staff::set_password(owner, &username, password).await?)
+    let known = staff::find_by_username(owner, &username).await;
+    let Some(known) = known
+        .map_err(staff::StaffError::Store)?
+        .filter(|_| is_private)
+    else {
+        return Ok(false);
+    };
+    let change = Change {
+        password: Some(password),
+        ..Change::default()
+    };
+    staff::change(owner, known.id, change, by)
+        .await
+        .map(|_| true)
 }
 
 fn open(config: &Config, url: &str) -> Result<App, CliError> {

@@ -25,6 +25,8 @@ pub enum FieldReason {
     Unknown,
     /// It stands there twice, and nobody knows which one is meant.
     Repeated,
+    /// Somebody else has it already, and it can't be had twice.
+    Taken,
     /// Another rule, said by `wanted`: "must be …".
     Invalid {
         wanted: &'static str,
@@ -38,13 +40,15 @@ impl FieldReason {
             Self::Required | Self::Text(TextError::Empty) => "required",
             Self::WrongType { .. } => "wrong_type",
             Self::OutOfRange { .. } => "out_of_range",
-            Self::Text(TextError::TooLong { .. }) => "too_long",
+            Self::Text(TextError::TooLong { .. } | TextError::TooManyBytes { .. }) => "too_long",
+            Self::Text(TextError::TooShort { .. }) => "too_short",
             Self::Text(TextError::ControlCharacter) => "control_character",
             Self::Text(TextError::NotAnEmail) => "not_an_email",
             Self::Text(TextError::NotALocalPath | TextError::NotAUsername)
             | Self::Invalid { .. } => "invalid",
             Self::Unknown => "unknown_field",
             Self::Repeated => "repeated",
+            Self::Taken => "taken",
         }
     }
 
@@ -57,6 +61,9 @@ impl FieldReason {
             Self::Text(error) => error.to_string(),
             Self::Unknown => "is not a field of this request".to_owned(),
             Self::Repeated => "must be given only once".to_owned(),
+            Self::Taken => {
+                "belongs to another account, maybe a deleted one; choose another".to_owned()
+            }
         }
     }
 }
@@ -122,6 +129,69 @@ impl Fields {
             Ok(value) => Some(value),
             Err(error) => self.refuse(field, FieldReason::Text(error)),
         }
+    }
+
+    /// A text that may be missing or `null`.
+    pub fn optional_text<T>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&str) -> Result<T, TextError>,
+    ) -> Option<T> {
+        if self.is_absent(field) {
+            return None;
+        }
+        self.text(field, parse)
+    }
+
+    /// A required text that is one of those that `parse` knows.
+    pub fn choice<T>(
+        &mut self,
+        field: &str,
+        wanted: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text(field, |text| Ok(text.to_owned()))?;
+        match parse(&text) {
+            Some(value) => Some(value),
+            None => self.refuse(field, FieldReason::Invalid { wanted }),
+        }
+    }
+
+    /// The same where it may be missing or `null`.
+    pub fn optional_choice<T>(
+        &mut self,
+        field: &str,
+        wanted: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        if self.is_absent(field) {
+            return None;
+        }
+        self.choice(field, wanted, parse)
+    }
+
+    /// `true` or `false`, which may be missing or `null`.
+    pub fn optional_flag(&mut self, field: &str) -> Option<bool> {
+        if self.is_absent(field) {
+            return None;
+        }
+        match self.values.remove(field) {
+            Some(Value::Bool(flag)) => Some(flag),
+            _ => self.refuse(
+                field,
+                FieldReason::WrongType {
+                    wanted: "true or false",
+                },
+            ),
+        }
+    }
+
+    fn is_absent(&mut self, field: &str) -> bool {
+        let is_absent = self.values.get(field).is_none_or(Value::is_null);
+        if is_absent {
+            self.values.remove(field);
+        }
+        is_absent
     }
 
     pub fn quantity(&mut self, field: &str) -> Option<Quantity> {

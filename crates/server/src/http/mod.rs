@@ -12,4 +12,5 @@ pub mod problem;
 pub mod problem_render;
 pub mod request;
 pub mod router;
+pub mod staff;
 pub mod web;

@@ -7,14 +7,18 @@ use std::time::Duration;
 use app::cancel::CancelError;
 use app::extend::ExtendError;
 use app::reserve::ReserveError;
+use app::second_factor::EnrolError;
+use app::sign_in::SignInError;
+use app::staff::StaffError;
 use axum::response::{IntoResponse, Response};
 use domain::allotment::Refusal;
 use domain::reservation::{EXTENSIONS_MAX, TransitionError};
+use domain::role::Role;
 use http::StatusCode;
 use store::StoreError;
 
 use super::feed::WatchError;
-use super::fields::FieldError;
+use super::fields::{FieldError, FieldReason};
 
 /// How long a client should wait when the database is away or busy.
 const RETRY_SOON: Duration = Duration::from_secs(1);
@@ -23,6 +27,7 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     MalformedRequest,
+    Unauthenticated,
     Forbidden,
     NotFound,
     MethodNotAllowed,
@@ -37,6 +42,7 @@ pub enum Code {
     ReservationExpired,
     InvalidState,
     RequestInFlight,
+    RateLimited,
     Overloaded,
     DatabaseUnavailable,
     Internal,
@@ -59,6 +65,7 @@ impl Code {
         use StatusCode as S;
         match self {
             Self::MalformedRequest => ("malformed_request", S::BAD_REQUEST, "Malformed request"),
+            Self::Unauthenticated => ("unauthenticated", S::UNAUTHORIZED, "Unauthenticated"),
             Self::Forbidden => ("forbidden", S::FORBIDDEN, "Forbidden"),
             Self::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
             Self::MethodNotAllowed => (
@@ -93,6 +100,7 @@ impl Code {
             Self::ReservationExpired => ("reservation_expired", S::CONFLICT, "Reservation expired"),
             Self::InvalidState => ("invalid_state", S::CONFLICT, "Invalid state"),
             Self::RequestInFlight => ("request_in_flight", S::CONFLICT, "Request in flight"),
+            Self::RateLimited => ("rate_limited", S::TOO_MANY_REQUESTS, "Rate limited"),
             Self::Overloaded => ("overloaded", S::SERVICE_UNAVAILABLE, "Overloaded"),
             Self::DatabaseUnavailable => (
                 "database_unavailable",
@@ -137,6 +145,19 @@ impl Problem {
         let detail =
             "Something went wrong on our side. Quote the request id when you ask about it.";
         Self::new(Code::Internal, detail)
+    }
+
+    /// Nobody is signed in, or no longer.
+    pub fn unauthenticated() -> Self {
+        let detail = "Sign in, and send the session's token as `Authorization: Bearer …`. A \
+                      session ends 30 minutes after its last use and 12 hours after its beginning.";
+        Self::new(Code::Unauthenticated, detail)
+    }
+
+    /// Signed in, but the role isn't enough.
+    pub fn not_allowed(role: Role) -> Self {
+        let detail = format!("The role {role} may not do this. Ask a superadmin.");
+        Self::new(Code::Forbidden, detail)
     }
 
     pub fn validation(errors: Vec<FieldError>) -> Self {
@@ -304,6 +325,90 @@ impl From<TransitionError> for Problem {
                 Code::InvalidState,
                 format!("This isn't possible, because the reservation is {status}."),
             ),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Locked { wait } => Self {
+                // Rounded up: whoever comes back then is let in.
+                retry_after: Some(whole_seconds(wait)),
+                ..Self::new(
+                    Code::RateLimited,
+                    "Too many sign-ins failed. Try again after the time given.",
+                )
+            },
+            SignInError::Wrong => Self::new(
+                Code::Unauthenticated,
+                "The name, the password or the code is wrong, or the account is disabled.",
+            ),
+            SignInError::CodeMissing => Self {
+                errors: vec![FieldError {
+                    field: "totp".to_owned(),
+                    reason: FieldReason::Required,
+                }],
+                ..Self::new(
+                    Code::Unauthenticated,
+                    "This account has a second factor. Send its code as `totp`.",
+                )
+            },
+            SignInError::Crowded(_) => Self::overloaded(),
+            SignInError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A wait in whole seconds, rounded up, as `Retry-After` has it.
+fn whole_seconds(wait: Duration) -> Duration {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    Duration::from_secs(wait.as_secs() + begun)
+}
+
+impl From<StaffError> for Problem {
+    fn from(error: StaffError) -> Self {
+        let taken = |field: &str| {
+            Self::validation(vec![FieldError {
+                field: field.to_owned(),
+                reason: FieldReason::Taken,
+            }])
+        };
+        match error {
+            StaffError::NotFound => Self::new(Code::NotFound, "There is no such account."),
+            StaffError::NameTaken => taken("username"),
+            StaffError::EmailTaken => taken("email"),
+            StaffError::LastSuperadmin => Self::new(
+                Code::InvalidState,
+                "This is the last active superadmin, without whom nobody could make accounts. \
+                 Make another one first.",
+            ),
+            StaffError::Hash => Self::internal(),
+            StaffError::Crowded(_) => Self::overloaded(),
+            StaffError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EnrolError> for Problem {
+    fn from(error: EnrolError) -> Self {
+        match error {
+            EnrolError::AlreadyOn => Self::new(
+                Code::InvalidState,
+                "This account has a second factor. If it is lost, an operator takes it away with \
+                 `stagedoor admin reset-password --forget-totp`.",
+            ),
+            EnrolError::NotBegun => Self::new(
+                Code::InvalidState,
+                "There is no second factor to confirm. Begin with `POST /api/v1/admin/totp`.",
+            ),
+            EnrolError::WrongCode => Self::validation(vec![FieldError {
+                field: "totp".to_owned(),
+                reason: FieldReason::Invalid {
+                    wanted: "the code that the authenticator shows now",
+                },
+            }]),
+            EnrolError::Store(error) => error.into(),
         }
     }
 }

@@ -7,13 +7,13 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::page::{ErrorPage, Layout};
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::request::RequestId;
 use super::web::Web;
 use crate::shop::visitor::Visitor;
@@ -156,6 +156,10 @@ fn as_page(
 
 fn finish(headers: &mut HeaderMap, problem: &Problem) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if problem.code == Code::Unauthenticated {
+        // RFC 9110, section 15.5.2: a 401 says how one would be let in.
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     if let Some(wait) = problem.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     }

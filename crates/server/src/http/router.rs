@@ -23,7 +23,7 @@ use super::page::Assets;
 use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request};
-use crate::api::{concerts, document, live, reservations};
+use crate::api::{admin, concerts, document, live, reservations};
 use crate::shop;
 
 /// Every request is answered within five seconds, the way back included.
@@ -84,6 +84,13 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(reservations::show))
         .routes(routes!(reservations::extend))
         .routes(routes!(reservations::cancel))
+        .routes(routes!(admin::sessions::create))
+        .routes(routes!(admin::sessions::delete))
+        .routes(routes!(admin::totp::begin))
+        .routes(routes!(admin::totp::confirm))
+        .routes(routes!(admin::users::list, admin::users::create))
+        .routes(routes!(admin::users::change, admin::users::delete))
+        .routes(routes!(admin::users::disable))
 }
 
 fn shop() -> Router<Web> {

@@ -23,8 +23,34 @@ const FIND: Call = ("get", "/reservations/{id}");
 const RESERVE: Call = ("post", "/reservations");
 const EXTEND: Call = ("post", "/reservations/{id}/extend");
 const CANCEL: Call = ("post", "/reservations/{id}/cancel");
-/// The calls of the API, as the router has them.
-const CALLS: [Call; 7] = [LIST, SHOW, WATCH, FIND, RESERVE, CANCEL, EXTEND];
+const SIGN_OUT: Call = ("delete", "/admin/sessions/current");
+const DELETE_USER: Call = ("delete", "/admin/users/{id}");
+const LIST_USERS: Call = ("get", "/admin/users");
+const CHANGE_USER: Call = ("patch", "/admin/users/{id}");
+const SIGN_IN: Call = ("post", "/admin/sessions");
+const BEGIN_TOTP: Call = ("post", "/admin/totp");
+const CONFIRM_TOTP: Call = ("post", "/admin/totp/confirm");
+const CREATE_USER: Call = ("post", "/admin/users");
+const DISABLE_USER: Call = ("post", "/admin/users/{id}/disable");
+/// The calls of the API, as the router has them, in alphabetical order.
+const CALLS: [Call; 16] = [
+    SIGN_OUT,
+    DELETE_USER,
+    LIST_USERS,
+    LIST,
+    SHOW,
+    WATCH,
+    FIND,
+    CHANGE_USER,
+    SIGN_IN,
+    BEGIN_TOTP,
+    CONFIRM_TOTP,
+    CREATE_USER,
+    DISABLE_USER,
+    RESERVE,
+    CANCEL,
+    EXTEND,
+];
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];
@@ -92,8 +118,9 @@ async fn the_document_is_well_formed() {
             };
             let content = members(&response["content"]);
             let is_typed = content.iter().all(|(key, _)| key == media_type);
+            let is_empty = ["204", "304"].contains(&status.as_str());
             assert!(
-                is_typed && (status == "304" || content.len() == 1),
+                is_typed && content.len() == usize::from(!is_empty),
                 "{name}"
             );
         }
@@ -168,7 +195,7 @@ async fn the_documents_calls_are_the_routers() {
         let paths: BTreeSet<&str> = CALLS.iter().map(|(_, path)| *path).collect();
         for path in paths {
             let address = format!("/api/v1{}", path.replace("{id}", "1"));
-            let refused = app.request(Method::PATCH, &address).send().await.unwrap();
+            let refused = app.request(Method::PUT, &address).send().await.unwrap();
             assert_eq!(refused.status(), 405, "{path}");
             let allowed: BTreeSet<String> = refused.headers()["allow"]
                 .to_str()

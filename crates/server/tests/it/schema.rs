@@ -200,7 +200,8 @@ async fn default_instants_are_utc_whatever_the_sessions_time_zone_is() {
     let set = "SET TimeZone = 'Asia/Bangkok'";
     postgres.batch_execute(set).await.unwrap();
     // A heartbeat has no instant that the database chooses.
-    for table in GOOD_ROWS.iter().filter(|table| has_created_at(table)) {
+    let tables = GOOD_ROWS.iter();
+    for table in tables.filter(|table| !WITHOUT_CREATED_AT.contains(&table.name)) {
         let statement = format!(
             "{} RETURNING extract(epoch FROM created_at)::bigint",
             table.insert(None)
@@ -250,7 +251,7 @@ impl GoodRow {
     }
 }
 
-const GOOD_ROWS: [GoodRow; 8] = [
+const GOOD_ROWS: [GoodRow; 12] = [
     GoodRow {
         name: "concerts",
         row: &[
@@ -322,11 +323,42 @@ const GOOD_ROWS: [GoodRow; 8] = [
             ("sealed_at", "now()"),
         ],
     },
+    GoodRow {
+        name: "admin_sessions",
+        row: &[
+            ("token_digest", "decode(repeat('00', 32), 'hex')"),
+            ("admin_user_id", "(SELECT min(id) FROM admin_users)"),
+            ("last_used_at", "'2027-01-31'"),
+            ("expires_at", "'infinity'"),
+            ("address_digest", "decode(repeat('00', 32), 'hex')"),
+        ],
+    },
+    GoodRow {
+        name: "admin_totp",
+        row: &[
+            ("admin_user_id", "(SELECT min(id) FROM admin_users)"),
+            ("secret", "decode(repeat('00', 60), 'hex')"),
+        ],
+    },
+    GoodRow {
+        name: "admin_recovery_codes",
+        row: &[
+            ("admin_user_id", "(SELECT min(id) FROM admin_users)"),
+            ("code_digest", "decode(repeat('00', 32), 'hex')"),
+        ],
+    },
+    GoodRow {
+        name: "sign_in_failures",
+        row: &[
+            ("subject_digest", "decode(repeat('00', 32), 'hex')"),
+            ("failures", "1"),
+            ("last_failed_at", "'2027-01-31'"),
+        ],
+    },
 ];
 
-fn has_created_at(table: &GoodRow) -> bool {
-    !["heartbeats", "audit_seals"].contains(&table.name)
-}
+/// Tables without an instant that the database chooses.
+const WITHOUT_CREATED_AT: [&str; 3] = ["heartbeats", "audit_seals", "sign_in_failures"];
 
 /// Column, value, and the constraint that must refuse it.
 const REFUSED: &[(&str, &str, &str)] = &[
@@ -389,6 +421,34 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("finished_at", "'2027-01-31'", "jobs_finished_at_check"),
     ("row_ids", "'{1,2}'", "audit_seals_digests_check"),
     ("mac", "'\\x00'", "audit_seals_mac_check"),
+    (
+        "token_digest",
+        "'\\x00'",
+        "admin_sessions_token_digest_check",
+    ),
+    (
+        "address_digest",
+        "'\\x00'",
+        "admin_sessions_address_digest_check",
+    ),
+    (
+        "expires_at",
+        "'2001-01-31'",
+        "admin_sessions_expires_at_check",
+    ),
+    ("secret", "'plain'", "admin_totp_secret_check"),
+    ("last_step", "-1", "admin_totp_last_step_check"),
+    (
+        "code_digest",
+        "'\\x00'",
+        "admin_recovery_codes_code_digest_check",
+    ),
+    (
+        "subject_digest",
+        "'\\x00'",
+        "sign_in_failures_subject_digest_check",
+    ),
+    ("failures", "-1", "sign_in_failures_failures_check"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

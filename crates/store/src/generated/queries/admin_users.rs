@@ -13,11 +13,114 @@ pub struct InsertParams<
     pub role: T4,
     pub now: jiff::civil::DateTime,
 }
+#[derive(Clone, Copy, Debug)]
+pub struct ListParams {
+    pub after: i32,
+    pub limit: i64,
+}
 #[derive(Debug)]
-pub struct SetPasswordParams<T1: crate::generated::StringSql, T2: crate::generated::StringSql> {
+pub struct UpdateParams<T1: crate::generated::StringSql, T2: crate::generated::StringSql> {
+    pub email: T1,
+    pub role: T2,
+    pub is_active: bool,
+    pub now: jiff::civil::DateTime,
+    pub id: i32,
+}
+#[derive(Debug)]
+pub struct UpdatePasswordParams<T1: crate::generated::StringSql> {
     pub password: T1,
     pub now: jiff::civil::DateTime,
-    pub username: T2,
+    pub id: i32,
+}
+#[derive(Clone, Copy, Debug)]
+pub struct UpdateLastLoginParams {
+    pub now: jiff::civil::DateTime,
+    pub id: i32,
+}
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteParams {
+    pub now: jiff::civil::DateTime,
+    pub id: i32,
+}
+#[derive(Debug, Clone, PartialEq)]
+pub struct Credentials {
+    pub id: i32,
+    pub password_hash: String,
+    pub role: String,
+    pub is_active: bool,
+    pub deleted_at: Option<jiff::civil::DateTime>,
+}
+pub struct CredentialsBorrowed<'a> {
+    pub id: i32,
+    pub password_hash: &'a str,
+    pub role: &'a str,
+    pub is_active: bool,
+    pub deleted_at: Option<jiff::civil::DateTime>,
+}
+impl<'a> From<CredentialsBorrowed<'a>> for Credentials {
+    fn from(
+        CredentialsBorrowed {
+            id,
+            password_hash,
+            role,
+            is_active,
+            deleted_at,
+        }: CredentialsBorrowed<'a>,
+    ) -> Self {
+        Self {
+            id,
+            password_hash: password_hash.into(),
+            role: role.into(),
+            is_active,
+            deleted_at,
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
+pub struct StaffMember {
+    pub id: i32,
+    pub username: String,
+    pub email: String,
+    pub role: String,
+    pub is_active: bool,
+    pub last_login: Option<jiff::civil::DateTime>,
+    pub created_at: jiff::civil::DateTime,
+    pub updated_at: jiff::civil::DateTime,
+}
+pub struct StaffMemberBorrowed<'a> {
+    pub id: i32,
+    pub username: &'a str,
+    pub email: &'a str,
+    pub role: &'a str,
+    pub is_active: bool,
+    pub last_login: Option<jiff::civil::DateTime>,
+    pub created_at: jiff::civil::DateTime,
+    pub updated_at: jiff::civil::DateTime,
+}
+impl<'a> From<StaffMemberBorrowed<'a>> for StaffMember {
+    fn from(
+        StaffMemberBorrowed {
+            id,
+            username,
+            email,
+            role,
+            is_active,
+            last_login,
+            created_at,
+            updated_at,
+        }: StaffMemberBorrowed<'a>,
+    ) -> Self {
+        Self {
+            id,
+            username: username.into(),
+            email: email.into(),
+            role: role.into(),
+            is_active,
+            last_login,
+            created_at,
+            updated_at,
+        }
+    }
 }
 use crate::client::GenericClient;
 use futures_util::{self, StreamExt, TryStreamExt};
@@ -92,6 +195,126 @@ where
 {
     pub fn map<R>(self, mapper: fn(bool) -> R) -> BoolQuery<'c, 'a, 's, C, R, N> {
         BoolQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct CredentialsQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<CredentialsBorrowed, tokio_postgres::Error>,
+    mapper: fn(CredentialsBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> CredentialsQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(
+        self,
+        mapper: fn(CredentialsBorrowed) -> R,
+    ) -> CredentialsQuery<'c, 'a, 's, C, R, N> {
+        CredentialsQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct StaffMemberQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<StaffMemberBorrowed, tokio_postgres::Error>,
+    mapper: fn(StaffMemberBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> StaffMemberQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(
+        self,
+        mapper: fn(StaffMemberBorrowed) -> R,
+    ) -> StaffMemberQuery<'c, 'a, 's, C, R, N> {
+        StaffMemberQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -212,14 +435,14 @@ impl<
         )
     }
 }
-pub struct ExistStmt(&'static str, Option<tokio_postgres::Statement>);
-pub fn exist() -> ExistStmt {
-    ExistStmt(
-        "/* admin_users.exist */ SELECT EXISTS (SELECT 1 FROM admin_users) AS any_account",
+pub struct ExistSuperadminsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn exist_superadmins() -> ExistSuperadminsStmt {
+    ExistSuperadminsStmt(
+        "/* admin_users.exist_superadmins */ SELECT EXISTS ( SELECT 1 FROM admin_users WHERE role = 'superadmin' AND is_active AND deleted_at IS NULL ) AS any_superadmin",
         None,
     )
 }
-impl ExistStmt {
+impl ExistSuperadminsStmt {
     pub async fn prepare<'a, C: GenericClient>(
         mut self,
         client: &'a C,
@@ -241,14 +464,269 @@ impl ExistStmt {
         }
     }
 }
-pub struct SetPasswordStmt(&'static str, Option<tokio_postgres::Statement>);
-pub fn set_password() -> SetPasswordStmt {
-    SetPasswordStmt(
-        "/* admin_users.set_password */ UPDATE admin_users SET password = $1, updated_at = $2 WHERE username = $3",
+pub struct FindCredentialsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn find_credentials() -> FindCredentialsStmt {
+    FindCredentialsStmt(
+        "/* admin_users.find_credentials */ SELECT id, password_hash, role, is_active, deleted_at FROM find_admin_credentials($1)",
         None,
     )
 }
-impl SetPasswordStmt {
+impl FindCredentialsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        username: &'a T1,
+    ) -> CredentialsQuery<'c, 'a, 's, C, Credentials, 1> {
+        CredentialsQuery {
+            client,
+            params: [username],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<CredentialsBorrowed, tokio_postgres::Error> {
+                    Ok(CredentialsBorrowed {
+                        id: row.try_get(0)?,
+                        password_hash: row.try_get(1)?,
+                        role: row.try_get(2)?,
+                        is_active: row.try_get(3)?,
+                        deleted_at: row.try_get(4)?,
+                    })
+                },
+            mapper: |it| Credentials::from(it),
+        }
+    }
+}
+pub struct FindStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn find() -> FindStmt {
+    FindStmt(
+        "/* admin_users.find */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at FROM admin_users WHERE id = $1 AND deleted_at IS NULL",
+        None,
+    )
+}
+impl FindStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        id: &'a i32,
+    ) -> StaffMemberQuery<'c, 'a, 's, C, StaffMember, 1> {
+        StaffMemberQuery {
+            client,
+            params: [id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<StaffMemberBorrowed, tokio_postgres::Error> {
+                    Ok(StaffMemberBorrowed {
+                        id: row.try_get(0)?,
+                        username: row.try_get(1)?,
+                        email: row.try_get(2)?,
+                        role: row.try_get(3)?,
+                        is_active: row.try_get(4)?,
+                        last_login: row.try_get(5)?,
+                        created_at: row.try_get(6)?,
+                        updated_at: row.try_get(7)?,
+                    })
+                },
+            mapper: |it| StaffMember::from(it),
+        }
+    }
+}
+pub struct FindByUsernameStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn find_by_username() -> FindByUsernameStmt {
+    FindByUsernameStmt(
+        "/* admin_users.find_by_username */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at FROM admin_users WHERE username = $1 AND deleted_at IS NULL",
+        None,
+    )
+}
+impl FindByUsernameStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        username: &'a T1,
+    ) -> StaffMemberQuery<'c, 'a, 's, C, StaffMember, 1> {
+        StaffMemberQuery {
+            client,
+            params: [username],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<StaffMemberBorrowed, tokio_postgres::Error> {
+                    Ok(StaffMemberBorrowed {
+                        id: row.try_get(0)?,
+                        username: row.try_get(1)?,
+                        email: row.try_get(2)?,
+                        role: row.try_get(3)?,
+                        is_active: row.try_get(4)?,
+                        last_login: row.try_get(5)?,
+                        created_at: row.try_get(6)?,
+                        updated_at: row.try_get(7)?,
+                    })
+                },
+            mapper: |it| StaffMember::from(it),
+        }
+    }
+}
+pub struct ListStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list() -> ListStmt {
+    ListStmt(
+        "/* admin_users.list */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at FROM admin_users WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2",
+        None,
+    )
+}
+impl ListStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        after: &'a i32,
+        limit: &'a i64,
+    ) -> StaffMemberQuery<'c, 'a, 's, C, StaffMember, 2> {
+        StaffMemberQuery {
+            client,
+            params: [after, limit],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<StaffMemberBorrowed, tokio_postgres::Error> {
+                    Ok(StaffMemberBorrowed {
+                        id: row.try_get(0)?,
+                        username: row.try_get(1)?,
+                        email: row.try_get(2)?,
+                        role: row.try_get(3)?,
+                        is_active: row.try_get(4)?,
+                        last_login: row.try_get(5)?,
+                        created_at: row.try_get(6)?,
+                        updated_at: row.try_get(7)?,
+                    })
+                },
+            mapper: |it| StaffMember::from(it),
+        }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        ListParams,
+        StaffMemberQuery<'c, 'a, 's, C, StaffMember, 2>,
+        C,
+    > for ListStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListParams,
+    ) -> StaffMemberQuery<'c, 'a, 's, C, StaffMember, 2> {
+        self.bind(client, &params.after, &params.limit)
+    }
+}
+pub struct LockSuperadminsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn lock_superadmins() -> LockSuperadminsStmt {
+    LockSuperadminsStmt(
+        "/* admin_users.lock_superadmins */ SELECT id FROM admin_users WHERE role = 'superadmin' AND is_active AND deleted_at IS NULL ORDER BY id FOR UPDATE",
+        None,
+    )
+}
+impl LockSuperadminsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+    ) -> I32Query<'c, 'a, 's, C, i32, 0> {
+        I32Query {
+            client,
+            params: [],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
+pub struct LockStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn lock() -> LockStmt {
+    LockStmt(
+        "/* admin_users.lock */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at FROM admin_users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE",
+        None,
+    )
+}
+impl LockStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        id: &'a i32,
+    ) -> StaffMemberQuery<'c, 'a, 's, C, StaffMember, 1> {
+        StaffMemberQuery {
+            client,
+            params: [id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<StaffMemberBorrowed, tokio_postgres::Error> {
+                    Ok(StaffMemberBorrowed {
+                        id: row.try_get(0)?,
+                        username: row.try_get(1)?,
+                        email: row.try_get(2)?,
+                        role: row.try_get(3)?,
+                        is_active: row.try_get(4)?,
+                        last_login: row.try_get(5)?,
+                        created_at: row.try_get(6)?,
+                        updated_at: row.try_get(7)?,
+                    })
+                },
+            mapper: |it| StaffMember::from(it),
+        }
+    }
+}
+pub struct UpdateStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn update() -> UpdateStmt {
+    UpdateStmt(
+        "/* admin_users.update */ UPDATE admin_users SET email = $1, role = $2, is_active = $3, updated_at = $4 WHERE id = $5 AND deleted_at IS NULL",
+        None,
+    )
+}
+impl UpdateStmt {
     pub async fn prepare<'a, C: GenericClient>(
         mut self,
         client: &'a C,
@@ -266,11 +744,15 @@ impl SetPasswordStmt {
     >(
         &'s self,
         client: &'c C,
-        password: &'a T1,
+        email: &'a T1,
+        role: &'a T2,
+        is_active: &'a bool,
         now: &'a jiff::civil::DateTime,
-        username: &'a T2,
+        id: &'a i32,
     ) -> Result<u64, tokio_postgres::Error> {
-        client.execute(self.0, &[password, now, username]).await
+        client
+            .execute(self.0, &[email, role, is_active, now, id])
+            .await
     }
 }
 impl<
@@ -283,20 +765,163 @@ impl<
         'a,
         'a,
         'a,
-        SetPasswordParams<T1, T2>,
+        UpdateParams<T1, T2>,
         std::pin::Pin<
             Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
         >,
         C,
-    > for SetPasswordStmt
+    > for UpdateStmt
 {
     fn params(
         &'a self,
         client: &'a C,
-        params: &'a SetPasswordParams<T1, T2>,
+        params: &'a UpdateParams<T1, T2>,
     ) -> std::pin::Pin<
         Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
     > {
-        Box::pin(self.bind(client, &params.password, &params.now, &params.username))
+        Box::pin(self.bind(
+            client,
+            &params.email,
+            &params.role,
+            &params.is_active,
+            &params.now,
+            &params.id,
+        ))
+    }
+}
+pub struct UpdatePasswordStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn update_password() -> UpdatePasswordStmt {
+    UpdatePasswordStmt(
+        "/* admin_users.update_password */ UPDATE admin_users SET password = $1, updated_at = $2 WHERE id = $3 AND deleted_at IS NULL",
+        None,
+    )
+}
+impl UpdatePasswordStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        password: &'a T1,
+        now: &'a jiff::civil::DateTime,
+        id: &'a i32,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[password, now, id]).await
+    }
+}
+impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        UpdatePasswordParams<T1>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for UpdatePasswordStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a UpdatePasswordParams<T1>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.password, &params.now, &params.id))
+    }
+}
+pub struct UpdateLastLoginStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn update_last_login() -> UpdateLastLoginStmt {
+    UpdateLastLoginStmt("UPDATE admin_users SET last_login = $1 WHERE id = $2", None)
+}
+impl UpdateLastLoginStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        now: &'a jiff::civil::DateTime,
+        id: &'a i32,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[now, id]).await
+    }
+}
+impl<'a, C: GenericClient + Send + Sync>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        UpdateLastLoginParams,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for UpdateLastLoginStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a UpdateLastLoginParams,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.now, &params.id))
+    }
+}
+pub struct DeleteStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn delete() -> DeleteStmt {
+    DeleteStmt(
+        "/* admin_users.delete */ UPDATE admin_users SET is_active = false, deleted_at = $1, updated_at = $1 WHERE id = $2 AND deleted_at IS NULL",
+        None,
+    )
+}
+impl DeleteStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        now: &'a jiff::civil::DateTime,
+        id: &'a i32,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[now, id]).await
+    }
+}
+impl<'a, C: GenericClient + Send + Sync>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        DeleteParams,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for DeleteStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a DeleteParams,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.now, &params.id))
     }
 }

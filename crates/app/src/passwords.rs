@@ -1,0 +1,171 @@
+//! bcrypt, away from the threads that answer requests, and so few at once that a flood of passwords
+//! leaves the processor to buyers.
+//!
+//! Absent on purpose: who may try again and when; that is `sign_in`'s.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use domain::password::{self, Password};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// bcrypt's work factor: about a quarter of a second on one core of 2026.
+pub(crate) const COST: u32 = 12;
+/// However big the machine, a flood gets no more of it.
+const AT_ONCE_MAX: usize = 4;
+/// Waiting and working together, for each that may work at once: whoever comes last waits two
+/// seconds, well within the five that a request may take.
+const PLACES_EACH: usize = 8;
+/// What is checked when there is no account: as much work, and no password fits, for nobody knows
+/// the one that made it.
+const NOBODYS: &str = "$2b$12$mLHqXAtmIOpAhTYOVHf8U.5UpqBzZcsMyVDq8v3lGHwCkMnOhQ5dm";
+
+/// No place is free: too many passwords wait already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many passwords wait to be checked")]
+pub struct Crowded;
+
+/// The door to bcrypt.
+#[derive(Debug)]
+pub(crate) struct Passwords {
+    places: Arc<Semaphore>,
+    at_once: Arc<Semaphore>,
+    worked: Arc<AtomicU64>,
+}
+
+impl Passwords {
+    /// Half of the cores, at least one.
+    pub(crate) fn new() -> Self {
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self::of((cores / 2).clamp(1, AT_ONCE_MAX))
+    }
+
+    fn of(at_once: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(at_once * PLACES_EACH)),
+            at_once: Arc::new(Semaphore::new(at_once)),
+            worked: Arc::default(),
+        }
+    }
+
+    /// Waits for its turn, or refuses when too many wait.
+    pub(crate) async fn enter(&self) -> Result<Turn, Crowded> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| Crowded)?;
+        let working = Arc::clone(&self.at_once).acquire_owned().await;
+        Ok(Turn {
+            _place: place,
+            _working: working.map_err(|_| Crowded)?,
+            worked: Arc::clone(&self.worked),
+        })
+    }
+
+    /// How often bcrypt ran.
+    pub(crate) fn worked(&self) -> u64 {
+        self.worked.load(Ordering::Relaxed)
+    }
+}
+
+/// Leave to work on passwords, one after the other; dropping it lets the next one in.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _place: OwnedSemaphorePermit,
+    _working: OwnedSemaphorePermit,
+    worked: Arc<AtomicU64>,
+}
+
+impl Turn {
+    /// Whether the password is the one of `hash`. Without a hash it never is, after as much work.
+    pub(crate) async fn check(&self, password: String, hash: Option<String>) -> bool {
+        // bcrypt would read the first 72 bytes alone; nobody's password is longer.
+        let fits = hash.is_some() && password.len() <= password::BYTES_MAX;
+        let hash = hash.filter(|_| fits).unwrap_or_else(|| NOBODYS.to_owned());
+        let is_right = self
+            .work(move || match bcrypt::verify(&password, &hash) {
+                Ok(is_right) => is_right,
+                Err(error) => {
+                    tracing::error!(%error, "a stored password hash is damaged; reset the password");
+                    false
+                }
+            })
+            .await;
+        fits && is_right
+    }
+
+    /// `None` only when bcrypt itself fails, which it doesn't for a password that fits.
+    pub(crate) async fn hash(&self, password: &Password) -> Option<String> {
+        let password = password.reveal().to_owned();
+        let hash = self.work(move || bcrypt::hash(password, COST)).await;
+        hash.inspect_err(|error| tracing::error!(%error, "a password could not be hashed"))
+            .ok()
+    }
+
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        self.worked.fetch_add(1, Ordering::Relaxed);
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(failure) => std::panic::resume_unwind(
+                failure
+                    .try_into_panic()
+                    .unwrap_or_else(|_| Box::new("the runtime is shutting down")),
+            ),
+        }
+    }
+}
+
+/// Whether a hash was made with less work than today's.
+pub(crate) fn is_weak(hash: &str) -> bool {
+    // $2b$12$…
+    let cost = hash.split('$').nth(2).and_then(|cost| cost.parse().ok());
+    cost.is_none_or(|cost: u32| cost < COST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_its_own_password_fits_a_hash_and_none_fits_nobodys() {
+        let turn = Passwords::of(1).enter().await.unwrap();
+        let hash = bcrypt::hash("correct horse", 4).unwrap();
+        let check = async |password: &str, hash: Option<&String>| {
+            turn.check(password.to_owned(), hash.cloned()).await
+        };
+        assert!(check("correct horse", Some(&hash)).await);
+        assert!(!check("wrong horse", Some(&hash)).await);
+        assert!(!check("correct horse", None).await);
+        assert!(!check("correct horse", Some(&"$2b$".to_owned())).await);
+        let long = "x".repeat(72);
+        let hash = bcrypt::hash(&long, 4).unwrap();
+        assert!(check(&long, Some(&hash)).await);
+        assert!(!check(&format!("{long}y"), Some(&hash)).await);
+        assert_eq!(turn.worked.load(Ordering::Relaxed), 6);
+    }
+
+    #[test]
+    fn nobodys_hash_is_as_much_work_as_a_new_one() {
+        assert!(bcrypt::verify("x", NOBODYS).is_ok());
+        assert!(!is_weak(NOBODYS));
+        assert!(is_weak("$2b$11$x") && is_weak("$2a$04$x") && is_weak("plain"));
+    }
+
+    #[tokio::test]
+    async fn whoever_finds_no_place_is_refused_at_once() {
+        let passwords = Arc::new(Passwords::of(1));
+        let working = passwords.enter().await.unwrap();
+        let waiting: Vec<_> = (1..PLACES_EACH)
+            .map(|_| {
+                let passwords = Arc::clone(&passwords);
+                tokio::spawn(async move { passwords.enter().await.map(drop) })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert_eq!(passwords.enter().await.unwrap_err(), Crowded);
+        drop(working);
+        for waiter in waiting {
+            assert_eq!(waiter.await.unwrap(), Ok(()));
+        }
+        assert!(passwords.enter().await.is_ok());
+    }
+}

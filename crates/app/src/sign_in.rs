@@ -1,0 +1,201 @@
+//! Signing staff in: name, password and, where it is on, a second factor give a session.
+//!
+//! INVARIANT: unknown, disabled and deleted accounts get the answer of a wrong password, after the
+//! same work; guarded by `nobody_learns_which_accounts_exist`.
+
+use std::time::Duration;
+
+use domain::sign_in::SESSION_LIFETIME;
+use jiff::Timestamp;
+use store::admin_sessions::{self, NewSession};
+use store::admin_users::{self, Credentials, StaffMember};
+use store::{Acting, StoreError, Transaction};
+
+use crate::passwords::{self, Crowded};
+use crate::second_factor::{self, Verdict};
+use crate::{App, sessions, task};
+
+pub(crate) mod attempts;
+
+use attempts::Subjects;
+
+/// What somebody typed to sign in.
+#[derive(Clone)]
+#[allow(
+    missing_debug_implementations,
+    reason = "a password has no place in a log"
+)]
+pub struct Attempt {
+    pub username: String,
+    pub password: String,
+    /// A code of the second factor, or a recovery code.
+    pub totp: Option<String>,
+}
+
+/// A session that has begun, with its token, which isn't shown again.
+#[derive(Clone)]
+#[allow(
+    missing_debug_implementations,
+    reason = "a token has no place in a log"
+)]
+pub struct Begun {
+    pub token: String,
+    pub expires_at: Timestamp,
+    pub member: StaffMember,
+}
+
+/// Why nobody was signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Nothing was looked at.
+    #[error("too many failures; wait {wait:?}")]
+    Locked { wait: Duration },
+    /// Of name, password and code something is wrong; nobody is told what.
+    #[error("the name, the password or the code is wrong")]
+    Wrong,
+    /// Name and password are right; a code is wanted as well.
+    #[error("a second factor is wanted")]
+    CodeMissing,
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Begins a session for whoever has the right password.
+pub async fn sign_in(app: &App, attempt: Attempt, by: Acting) -> Result<Begun, SignInError> {
+    let app = app.clone();
+    task::uninterrupted(async move {
+        let subjects = Subjects::new(&attempt.username, by.address);
+        let outcome = try_to(&app, &attempt, &subjects, &by).await;
+        metrics::counter!("stagedoor_staff_sign_ins_total", "outcome" => outcome_name(&outcome))
+            .increment(1);
+        outcome
+    })
+    .await
+}
+
+async fn try_to(
+    app: &App,
+    attempt: &Attempt,
+    subjects: &Subjects,
+    by: &Acting,
+) -> Result<Begun, SignInError> {
+    if let Some(wait) = attempts::wait(app, subjects).await? {
+        return Err(SignInError::Locked { wait });
+    }
+    let turn = app.passwords().enter().await?;
+    if let Some(wait) = attempts::begin(app, subjects, by).await? {
+        return Err(SignInError::Locked { wait });
+    }
+    let credentials = find_credentials(app, subjects).await?;
+    let may_sign_in = credentials.as_ref().is_some_and(|known| known.may_sign_in);
+    let hash = credentials
+        .as_ref()
+        .map(|known| known.password_hash.clone());
+    let is_right = turn.check(attempt.password.clone(), hash).await;
+    let Some(credentials) = credentials.filter(|_| is_right && may_sign_in) else {
+        return Err(SignInError::Wrong);
+    };
+    let stronger = match domain::password::Password::parse(&attempt.password) {
+        Ok(password) if passwords::is_weak(&credentials.password_hash) => {
+            turn.hash(&password).await
+        }
+        _ => None,
+    };
+    drop(turn);
+    let transaction = task::begin(app, by).await?;
+    let known = Known {
+        credentials,
+        stronger,
+    };
+    match finish(app, &transaction, (attempt, subjects, by), &known).await {
+        // That a code is wanted takes the failure back.
+        Err(SignInError::CodeMissing) => {
+            transaction.commit().await?;
+            Err(SignInError::CodeMissing)
+        }
+        outcome => task::end(transaction, outcome).await,
+    }
+}
+
+async fn find_credentials(
+    app: &App,
+    subjects: &Subjects,
+) -> Result<Option<Credentials>, StoreError> {
+    let Some(username) = &subjects.username else {
+        return Ok(None);
+    };
+    let connection = app.writer().get().await?;
+    admin_users::find_credentials(&connection, username).await
+}
+
+/// An account whose password was right a moment ago.
+struct Known {
+    credentials: Credentials,
+    /// A new hash of the same password, where the kept one was made with too little work.
+    stronger: Option<String>,
+}
+
+/// Looks again behind the account's lock, for it may have been disabled or given another password
+/// meanwhile, which ends sessions that are there and must keep this one from beginning.
+async fn finish(
+    app: &App,
+    transaction: &Transaction,
+    (attempt, subjects, by): (&Attempt, &Subjects, &Acting),
+    known: &Known,
+) -> Result<Begun, SignInError> {
+    let (id, now) = (known.credentials.id, app.ctx().now());
+    let member = admin_users::lock(transaction, id).await?;
+    let username = subjects.username.as_ref();
+    let (Some(member), Some(username)) = (member, username) else {
+        return Err(SignInError::Wrong);
+    };
+    let current = admin_users::find_credentials(transaction, username).await?;
+    if current.as_ref() != Some(&known.credentials) {
+        return Err(SignInError::Wrong);
+    }
+    match second_factor::check(app, transaction, id, attempt.totp.as_deref()).await? {
+        Verdict::Passed => {}
+        Verdict::Wrong => return Err(SignInError::Wrong),
+        Verdict::Missing => {
+            attempts::take_back(transaction, subjects, now).await?;
+            return Err(SignInError::CodeMissing);
+        }
+    }
+    let (token, token_digest) = sessions::new_token(app);
+    let expires_at = now + SESSION_LIFETIME;
+    let session = NewSession {
+        token_digest: &token_digest,
+        admin_user_id: id,
+        now,
+        expires_at,
+        address: by.address,
+        address_digest: &subjects.address,
+    };
+    admin_sessions::insert(transaction, &session).await?;
+    if let Some(hash) = &known.stronger {
+        admin_users::update_password(transaction, id, hash, now).await?;
+    }
+    admin_users::update_last_login(transaction, id, now).await?;
+    attempts::succeeded(transaction, subjects, now).await?;
+    Ok(Begun {
+        token,
+        expires_at,
+        member: StaffMember {
+            last_login: Some(now),
+            ..member
+        },
+    })
+}
+
+fn outcome_name(outcome: &Result<Begun, SignInError>) -> &'static str {
+    match outcome {
+        Ok(_) => "signed_in",
+        Err(SignInError::Locked { .. }) => "locked",
+        Err(SignInError::Wrong) => "wrong",
+        Err(SignInError::CodeMissing) => "code_missing",
+        Err(SignInError::Crowded(_)) => "crowded",
+        Err(SignInError::Store(_)) => "failed",
+    }
+}

@@ -1,0 +1,7 @@
+//! The API of staff, `/api/v1/admin`. Each handler names the permission that it needs in its
+//! signature, as [`crate::http::staff::Staff`].
+
+pub mod model;
+pub mod sessions;
+pub mod totp;
+pub mod users;

@@ -1,0 +1,70 @@
+//! `/admin/totp`: the second factor of the one who is signed in.
+
+use app::App;
+use app::second_factor;
+use axum::Json;
+use axum::extract::State;
+
+use super::model::{RecoveryCodesBody, TotpCodeRequestBody, TotpSecretBody};
+use crate::api::body::JsonFields;
+use crate::http::problem::Problem;
+use crate::http::problem_render::ProblemBody;
+use crate::http::staff::{Anybody, Staff};
+
+/// Begin a second factor
+///
+/// It isn't asked for until a code of it was confirmed; beginning again gives another secret.
+#[utoipa::path(
+    post, path = "/admin/totp", tag = "staff", operation_id = "beginTotp",
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = TotpSecretBody, description = "A secret for an authenticator"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: one is in use"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn begin(
+    State(app): State<App>,
+    staff: Staff<Anybody>,
+) -> Result<Json<TotpSecretBody>, Problem> {
+    let enrolment = second_factor::begin(&app, &staff.signed_in, &staff.acting).await?;
+    Ok(Json(TotpSecretBody {
+        secret: enrolment.secret,
+        otpauth_url: enrolment.otpauth_url,
+    }))
+}
+
+/// Confirm a second factor
+///
+/// From then on signing in asks for a code.
+#[utoipa::path(
+    post, path = "/admin/totp/confirm", tag = "staff", operation_id = "confirmTotp",
+    request_body = TotpCodeRequestBody,
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = RecoveryCodesBody, description = "It is in use; these codes replace it, each once"),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "Not JSON"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: none was begun, or one is in use"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: also for a wrong code"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn confirm(
+    State(app): State<App>,
+    staff: Staff<Anybody>,
+    JsonFields(mut fields): JsonFields,
+) -> Result<Json<RecoveryCodesBody>, Problem> {
+    let code = fields.text("totp", |text| Ok(text.to_owned()));
+    let errors = fields.finish();
+    let Some(code) = code.filter(|_| errors.is_empty()) else {
+        return Err(Problem::validation(errors));
+    };
+    let codes = second_factor::confirm(&app, &staff.signed_in, &code, &staff.acting).await?;
+    Ok(Json(RecoveryCodesBody {
+        recovery_codes: codes,
+    }))
+}

@@ -1,0 +1,94 @@
+//! How often sign-ins failed, by digests of names and addresses.
+//!
+//! What the figures mean, and how long they lock, is `domain::sign_in`'s.
+
+use domain::sign_in::Failures;
+use jiff::Timestamp;
+
+use crate::connection::Connection;
+use crate::error::{StoreError, expect_rows};
+use crate::generated::queries::sign_in_failures as statements;
+use crate::time::{from_column, to_column};
+
+/// A SHA-256.
+pub type Digest = [u8; 32];
+
+/// The failures of both subjects, in their order.
+pub async fn find(
+    connection: &Connection,
+    subjects: [&Digest; 2],
+) -> Result<[Failures; 2], StoreError> {
+    let wanted = subjects.map(<[u8; 32]>::as_slice);
+    let rows = statements::find()
+        .bind(connection, &wanted.as_slice())
+        .all()
+        .await?;
+    Ok(in_order(subjects, &rows))
+}
+
+/// The same, locked until the transaction ends; rows that weren't there are made.
+pub async fn lock(
+    connection: &Connection,
+    subjects: [&Digest; 2],
+    now: Timestamp,
+) -> Result<[Failures; 2], StoreError> {
+    let wanted = subjects.map(<[u8; 32]>::as_slice);
+    statements::insert_missing()
+        .bind(connection, &to_column(now), &wanted.as_slice())
+        .await?;
+    let rows = statements::lock()
+        .bind(connection, &wanted.as_slice())
+        .all()
+        .await?;
+    Ok(in_order(subjects, &rows))
+}
+
+/// Writes the failures of a subject whose row is locked.
+pub async fn upsert(
+    connection: &Connection,
+    subject: &Digest,
+    failures: Failures,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let count = i32::try_from(failures.count).unwrap_or(i32::MAX);
+    let changed = statements::upsert()
+        .bind(
+            connection,
+            &subject.as_slice(),
+            &count,
+            &to_column(failures.last_failed_at.unwrap_or(now)),
+            &failures.locked_until.map(to_column),
+        )
+        .await?;
+    expect_rows("sign_in_failures.upsert", changed, 1)
+}
+
+/// Forgets the failures of a subject.
+pub async fn delete(connection: &Connection, subject: &Digest) -> Result<(), StoreError> {
+    statements::delete()
+        .bind(connection, &subject.as_slice())
+        .await?;
+    Ok(())
+}
+
+/// Deletes up to `limit` rows whose last failure was before; returns how many.
+pub async fn delete_old(
+    connection: &Connection,
+    before: Timestamp,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    Ok(statements::delete_old()
+        .bind(connection, &to_column(before), &limit)
+        .await?)
+}
+
+fn in_order(subjects: [&Digest; 2], rows: &[statements::Failures]) -> [Failures; 2] {
+    subjects.map(|subject| {
+        let row = rows.iter().find(|row| row.subject_digest == *subject);
+        row.map_or_else(Failures::default, |row| Failures {
+            count: u32::try_from(row.failures).unwrap_or(0),
+            last_failed_at: Some(from_column(row.last_failed_at)),
+            locked_until: row.locked_until.map(from_column),
+        })
+    })
+}
