@@ -220,6 +220,7 @@ mod tests {
                 key: None,
                 since,
                 answer,
+                is_told: Arc::default(),
                 _place: pace.enter(None).unwrap().0,
             };
             (waiting, answered)
