@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::bad_rows::refuse_rows;
+use super::bad_rows::{attempts, refuse_rows};
 use super::lost_commits::{alone, through_proxy};
 use crate::support::wait::{LIMIT, eventually, within_limit};
 use crate::support::wishes::{keyed, put, wish};
@@ -56,6 +56,8 @@ async fn who_buys_while_the_disk_is_full_is_told_to_come_again() {
         refuse_rows(app, "", "53100").await;
         let concert = app.plant(NewConcert::default()).await;
         assert_told_to_come_again(app, concert).await;
+        // PostgreSQL has said that it wrote nothing, and has enough to do: once more, and no more.
+        assert_eq!(attempts(app).await, 2);
         let room = "DROP TRIGGER refuse ON reservations";
         app.postgres.batch_execute(room).await.unwrap();
         app.reserved(concert, 1, "later").await;
