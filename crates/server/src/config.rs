@@ -24,7 +24,7 @@ use jiff::tz::TimeZone;
 
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl, TlsMode};
 pub use error::{ConfigError, ConfigErrors};
-pub use findings::{Finding, Severity, findings_without_effect, production_findings};
+pub use findings::{Finding, Severity, findings, production_findings};
 pub use key::{KEYS, Key};
 pub use layer::{Inputs, Overrides, Setting, Settings, Source};
 pub use value::{

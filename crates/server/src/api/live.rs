@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use domain::id::ConcertId;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
+use crate::http::client::ClientAddress;
 use crate::http::feed::Feeds;
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
@@ -28,9 +29,10 @@ use crate::http::problem_render::ProblemBody;
 pub async fn watch(
     State(app): State<App>,
     State(feeds): State<Feeds>,
+    client: ClientAddress,
     Segment(id): Segment<ConcertId>,
 ) -> Result<Response, Problem> {
-    let stream = feeds.watch(&app, id).await?;
+    let stream = feeds.watch(&app, id, client.network()).await?;
     let head = [
         (CONTENT_TYPE.as_str(), "text/event-stream"),
         (CACHE_CONTROL.as_str(), "no-store"),

@@ -5,7 +5,7 @@ use store::migrate::{self, SchemaState};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, ServeArgs, migrate as migrate_command};
-use crate::config::{Config, Severity, findings_without_effect, production_findings};
+use crate::config::{self, Config, Severity};
 use crate::serve::{self, Jobs, Listeners, StartError};
 
 pub async fn run(config: Config, args: ServeArgs) -> Result<(), CliError> {
@@ -17,7 +17,12 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<(), CliError> {
     };
     let running = serve::start(&config, app, listen(&config).await?, jobs);
     tracing::info!(address = %running.address, metrics = %running.metrics_address, "listening");
-    eprintln!("stagedoor listens on http://{}", running.address);
+    let scheme = if config.web.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    eprintln!("stagedoor listens on {scheme}://{}", running.address);
     wait_for_stop().await?;
     running.stop().await;
     Ok(())
@@ -43,17 +48,21 @@ pub(crate) async fn open_fit(config: &Config) -> Result<App, CliError> {
 
 /// Takes both addresses, or says which one can't be had.
 pub(crate) async fn listen(config: &Config) -> Result<Listeners, CliError> {
-    Listeners::bind(config)
-        .await
-        .map_err(|StartError { address, error }| {
-            CliError::failed(
-                format!(
-                    "can't listen on {address}; stop what does, or choose another with --listen or \
-                     --metrics-listen"
-                ),
-                &error,
-            )
-        })
+    Listeners::bind(config).await.map_err(start_error)
+}
+
+/// What to do when a server can't start.
+pub(crate) fn start_error(error: StartError) -> CliError {
+    match error {
+        StartError::Address { address, error } => CliError::failed(
+            format!(
+                "can't listen on {address}; stop what does, or choose another with --listen or \
+                 --metrics-listen"
+            ),
+            &error,
+        ),
+        StartError::Tls(error) => CliError::Usage(error.to_string()),
+    }
 }
 
 /// Returns at SIGINT (Ctrl-C) or SIGTERM.
@@ -73,9 +82,8 @@ pub(crate) async fn wait_for_stop() -> Result<(), CliError> {
 }
 
 fn refuse_unsafe(config: &Config) -> Result<(), CliError> {
-    let (refused, warned): (Vec<_>, Vec<_>) = production_findings(config)
+    let (refused, warned): (Vec<_>, Vec<_>) = config::findings(config)
         .into_iter()
-        .chain(findings_without_effect(config))
         .partition(|finding| finding.severity == Severity::Error);
     for finding in warned {
         tracing::warn!(mend = finding.mend, "{}", finding.detail);

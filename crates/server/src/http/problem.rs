@@ -37,6 +37,7 @@ pub enum Code {
     ReservationExpired,
     InvalidState,
     RequestInFlight,
+    RateLimited,
     Overloaded,
     DatabaseUnavailable,
     Internal,
@@ -93,6 +94,7 @@ impl Code {
             Self::ReservationExpired => ("reservation_expired", S::CONFLICT, "Reservation expired"),
             Self::InvalidState => ("invalid_state", S::CONFLICT, "Invalid state"),
             Self::RequestInFlight => ("request_in_flight", S::CONFLICT, "Request in flight"),
+            Self::RateLimited => ("rate_limited", S::TOO_MANY_REQUESTS, "Rate limited"),
             Self::Overloaded => ("overloaded", S::SERVICE_UNAVAILABLE, "Overloaded"),
             Self::DatabaseUnavailable => (
                 "database_unavailable",
@@ -144,6 +146,16 @@ impl Problem {
         Self {
             errors,
             ..Self::new(Code::ValidationFailed, detail)
+        }
+    }
+
+    /// `wait`: after how long one more request is taken.
+    pub fn rate_limited(wait: Duration) -> Self {
+        let detail = "Too many requests from your address. Try again after the time given.";
+        Self {
+            // Whole seconds go into the header, and one too few would only be refused again.
+            retry_after: Some(Duration::from_secs(wait.as_secs() + 1)),
+            ..Self::new(Code::RateLimited, detail)
         }
     }
 

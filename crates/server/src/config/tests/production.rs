@@ -45,6 +45,7 @@ fn safe_production() -> Scene {
         .variable("STAGEDOOR_ALLOW_SANDBOX", "true")
         .variable("STAGEDOOR_SMTP_URL", "smtps://mail.example.org")
         .variable("STAGEDOOR_BASE_URL", "https://tickets.example.org")
+        .variable("STAGEDOOR_TRUSTED_PROXIES", "10.0.0.1")
 }
 
 #[test]
