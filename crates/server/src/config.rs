@@ -96,6 +96,13 @@ pub struct Web {
     pub rate_limit: RateLimit,
 }
 
+impl Web {
+    /// What we speak ourselves, whatever a proxy makes of it.
+    pub const fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+}
+
 /// Certificate chain and key for direct HTTPS, as PEM files.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {

@@ -23,6 +23,7 @@ use crate::http::problem_render::ProblemBody;
     responses(
         (status = 200, body = String, content_type = "text/event-stream", description = "A stream of events"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`: too many watch; ask for the concert itself from time to time. `database_unavailable`; try again"),
     )
 )]

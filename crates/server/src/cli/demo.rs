@@ -204,7 +204,7 @@ fn name_base_url(config: &mut Config, address: SocketAddr) -> Result<(), CliErro
         .get("base_url")
         .is_none_or(|setting| setting.source == Source::Default);
     if is_default {
-        let url = format!("http://localhost:{}", address.port());
+        let url = format!("{}://localhost:{}", config.web.scheme(), address.port());
         config.web.base_url = BaseUrl::parse(&url)
             .ok_or_else(|| CliError::Failed(format!("{url} can't be a base URL")))?;
     }

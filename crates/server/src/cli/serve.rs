@@ -17,11 +17,7 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<(), CliError> {
     };
     let running = serve::start(&config, app, listen(&config).await?, jobs);
     tracing::info!(address = %running.address, metrics = %running.metrics_address, "listening");
-    let scheme = if config.web.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = config.web.scheme();
     eprintln!("stagedoor listens on {scheme}://{}", running.address);
     wait_for_stop().await?;
     running.stop().await;

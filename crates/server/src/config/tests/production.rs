@@ -117,6 +117,12 @@ fn production_names_everything_that_is_unsafe() {
             Severity::Error,
         ),
         (
+            "STAGEDOOR_TRUSTED_PROXIES",
+            "",
+            "trusted_proxies_empty",
+            Severity::Warning,
+        ),
+        (
             "STAGEDOOR_RATE_LIMIT",
             "off",
             "rate_limit_off",
