@@ -22,7 +22,7 @@ use files::Secrets;
 /// Everything that the demonstration keeps, in the current folder.
 const FOLDER: &str = ".stagedoor";
 const DATABASE: &str = "stagedoor";
-const SAMPLES: &str = include_str!("../../sample/concerts.json");
+pub(super) const SAMPLES: &str = include_str!("../../sample/concerts.json");
 const ADMIN_USERNAME: &str = "admin";
 const ADMIN_EMAIL: &str = "admin@example.com";
 

@@ -1,9 +1,10 @@
 //! `serve`: shop and API until SIGTERM or SIGINT.
 
-use app::{App, health};
+use app::{App, health, sample};
 use store::migrate::{self, SchemaState};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::demo::SAMPLES;
 use super::{CliError, ServeArgs, migrate as migrate_command};
 use crate::config::{self, Config, Severity};
 use crate::serve::{self, Jobs, Listeners, StartError};
@@ -39,6 +40,9 @@ pub(crate) async fn open_fit(config: &Config) -> Result<App, CliError> {
     let app = serve::open_app(config, url.reveal())
         .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
     refuse_unfit(&app).await?;
+    if config.environment.is_production() {
+        refuse_samples(&app).await?;
+    }
     Ok(app)
 }
 
@@ -94,6 +98,20 @@ fn refuse_unsafe(config: &Config) -> Result<(), CliError> {
     Err(CliError::Usage(format!(
         "this configuration is refused:{each}"
     )))
+}
+
+/// Nobody buys a ticket for a concert that was made up.
+async fn refuse_samples(app: &App) -> Result<(), CliError> {
+    let found = sample::find_shown(app, SAMPLES)
+        .await
+        .map_err(|error| CliError::failed("can't look for sample concerts", &error))?;
+    match found {
+        None => Ok(()),
+        Some(id) => Err(CliError::Usage(format!(
+            "concert {id} is one of the sample concerts, which production doesn't sell: give \
+             production a database of its own, or archive or delete what `stagedoor demo` loaded"
+        ))),
+    }
 }
 
 /// INVARIANT: the server never runs with more rights than it needs, nor on a schema that it

@@ -1,6 +1,10 @@
 //! What a server in production refuses to start with, one thing at a time.
 
+use tempfile::TempDir;
+use tokio::net::{TcpStream, UnixListener};
+
 use crate::support::program::{Done, Program};
+use crate::support::{APP, PASSWORD, TestDatabase, cluster};
 
 const SAFE: [(&str, &str); 7] = [
     ("STAGEDOOR_ENV", "production"),
@@ -103,4 +107,58 @@ async fn sample_data_isn_t_made_in_production() {
         assert_eq!(done.code, 2, "{done:?}");
         assert!(done.stderr.contains("production"), "{done:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sample_concerts_are_never_sold_in_production() {
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    let samples = include_str!("../../../sample/concerts.json");
+    let samples: serde_json::Value = serde_json::from_str(samples).unwrap();
+    let text = |field: &str| samples[0][field].as_str().unwrap().to_owned();
+    let plant = "INSERT INTO concerts (name, artist, date, venue, total_tickets, available_tickets,
+                                       price, status)
+                 VALUES ($1, $2, current_date + 30, $3, 10, 10, 1250, 'closed')";
+    let (name, artist, venue) = (text("name"), text("artist"), text("venue"));
+    postgres
+        .execute(plant, &[&name, &artist, &venue])
+        .await
+        .unwrap();
+    let folder = TempDir::new().unwrap();
+    let url = behind_socket(&folder, &database);
+    let done = run(&["serve"], ("DATABASE_URL", &url)).await;
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(
+        done.stderr.contains("is one of the sample concerts"),
+        "{done:?}"
+    );
+
+    let archive = "UPDATE concerts SET status = 'archived'";
+    postgres.batch_execute(archive).await.unwrap();
+    let others = "INSERT INTO concerts (name, artist, date, venue, total_tickets,
+                                        available_tickets, price, status)
+                  VALUES ($1, $2, current_date + 30, 'Elsewhere', 10, 10, 1250, 'open')";
+    postgres.execute(others, &[&name, &artist]).await.unwrap();
+    let program = SAFE
+        .into_iter()
+        .fold(Program::new(&["serve"]), |program, (name, value)| {
+            program.env(name, value)
+        });
+    drop(program.env("DATABASE_URL", &url).serving().await);
+}
+
+/// Production takes Unix sockets, which the tests' PostgreSQL has none of: this one leads to it.
+fn behind_socket(folder: &TempDir, database: &TestDatabase) -> String {
+    let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
+    let port = cluster().port();
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut to = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    });
+    let (host, name) = (folder.path().display(), &database.name);
+    format!("host={host} port=5432 user={APP} password={PASSWORD} dbname={name}")
 }
