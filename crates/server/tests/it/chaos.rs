@@ -99,7 +99,7 @@ async fn serve(database: &TestDatabase, proxy: &ChaosProxy) -> Started {
         .replace(&format!(":{direct}/"), &format!(":{behind}/"));
     Program::new(&["serve"])
         .env("DATABASE_URL", &url)
-        .env("STAGEDOOR_LOG", "error,stagedoor::cli=info")
+        .env("STAGEDOOR_LOG", "error,stagedoor::cli::serve=info")
         .serving()
         .await
 }

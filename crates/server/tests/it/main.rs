@@ -13,6 +13,7 @@ mod document;
 mod engine;
 mod expiry;
 mod extension;
+mod hardening;
 mod jobs;
 mod kills;
 mod lending;
