@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::app::ctx::{ManualClock, SeededRandom};
+use ::app::ctx::{ManualClock, Random, SeededRandom};
 use ::app::{AccessKey, App, Ctx, Settings};
 use domain::allotment::Limits;
 use domain::money::Currency;
@@ -322,6 +322,16 @@ pub(crate) fn clock() -> Arc<ManualClock> {
 /// The product without its fronts, as one more process would have it.
 pub(crate) fn open_app(url: &str, clock: &Arc<ManualClock>, options: &Options) -> App {
     let random = Arc::new(SeededRandom::new(options.random_seed));
+    open_app_with(random, url, clock, options)
+}
+
+/// The same with randomness of the test's own.
+pub(crate) fn open_app_with(
+    random: Arc<dyn Random>,
+    url: &str,
+    clock: &Arc<ManualClock>,
+    options: &Options,
+) -> App {
     let ctx = Ctx::new(Arc::clone(clock) as _, random);
     let pool = Pool::open(url, pool_settings(options), Arc::new(|_| {})).expect("a pool");
     let key = AccessKey::new(b"a key that is only used for tests");
