@@ -47,7 +47,7 @@ fn finding(id: &'static str, severity: Severity, detail: &str, mend: &str) -> Fi
 }
 
 /// Keys of parts that are still being built: setting them changes nothing yet.
-const WITHOUT_EFFECT: [&str; 13] = [
+const WITHOUT_EFFECT: [&str; 11] = [
     "database_replica_urls",
     "tls_cert",
     "tls_key",
@@ -56,8 +56,6 @@ const WITHOUT_EFFECT: [&str; 13] = [
     "google_client_secret",
     "stripe_secret_key",
     "stripe_webhook_secret",
-    "admin_username",
-    "admin_email",
     "files",
     "rate_limit",
     "otel_endpoint",

@@ -24,4 +24,5 @@ mod race;
 mod rush;
 mod schema;
 mod simulation;
+mod staff;
 mod support;
