@@ -5,12 +5,13 @@ use store::migrate::{self, SchemaState};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::demo::SAMPLES;
-use super::{CliError, ServeArgs, migrate as migrate_command};
+use super::{CliError, ServeArgs, admin, migrate as migrate_command};
 use crate::config::{self, Config, Severity};
 use crate::serve::{self, Jobs, Listeners, StartError};
 
 pub async fn run(config: Config, args: ServeArgs) -> Result<(), CliError> {
     let app = open_fit(&config).await?;
+    admin::provide_first(&config, &app).await?;
     let jobs = if args.no_jobs {
         Jobs::Elsewhere
     } else {

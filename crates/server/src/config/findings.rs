@@ -51,15 +51,13 @@ fn finding(id: &'static str, severity: Severity, detail: &str, mend: &str) -> Fi
 }
 
 /// Keys of parts that are still being built: setting them changes nothing yet.
-const WITHOUT_EFFECT: [&str; 10] = [
+const WITHOUT_EFFECT: [&str; 8] = [
     "database_replica_urls",
     "cancel_until",
     "google_client_id",
     "google_client_secret",
     "stripe_secret_key",
     "stripe_webhook_secret",
-    "admin_username",
-    "admin_email",
     "files",
     "otel_endpoint",
 ];

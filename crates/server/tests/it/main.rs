@@ -26,4 +26,5 @@ mod race;
 mod rush;
 mod schema;
 mod simulation;
+mod staff;
 mod support;

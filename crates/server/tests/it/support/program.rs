@@ -69,6 +69,16 @@ impl Program {
         self
     }
 
+    /// Gives it a text on stdin.
+    pub(crate) fn fed(mut self, text: &str) -> Self {
+        use std::io::{Seek as _, Write as _};
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(text.as_bytes()).expect("a full file");
+        file.rewind().expect("its beginning");
+        self.command.stdin(Stdio::from(file));
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) async fn run(mut self) -> Done {
         let output = tokio::time::timeout(DONE_WITHIN, self.command.output())
