@@ -19,7 +19,8 @@ fn sign_in_alone() -> Options {
 async fn sign_in(app: &TestApp, forwarded_for: &str) -> reqwest::Response {
     app.request(Method::POST, "/api/v1/admin/sessions")
         .header("x-forwarded-for", forwarded_for)
-        .json(&json!({ "username": "nobody", "password": "wrong" }))
+        // No attempt to sign in, whose failures are counted elsewhere, but a request all the same.
+        .json(&json!({}))
         .send()
         .await
         .unwrap()
