@@ -45,6 +45,8 @@ the benchmark alone.
 sends the engine's batches, 512 buyers each, on one connection without HTTP, queue and decision.
 - *Two servers* share the database; each gets half of the buyers. *Hello* is `GET /healthz`; it and \
 refusals without keys repeat one request, refusals with keys send a new key each time.
+- *The audit log off* is a database whose triggers are disabled. Everywhere else row-level security, \
+the audit log and its sealing are on, as they are in the product.
 - Servers are processes of their own, and so is PostgreSQL; they and the load generator share all \
 cores of the machine, so that the figures are lower than with the buyers elsewhere.
 - All cases take turns within a round, and the databases within a case. A figure is the median of \

@@ -24,7 +24,9 @@ pub(crate) enum Way {
 
 /// As in production, but for what would come in between: holds outlast the run, so that no sweep
 /// falls into a round.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
+    // With one that lasts the audit log is sealed.
+    ("secret_key", "only-for-the-benchmark-and-32-characters-long"),
     ("listen", "127.0.0.1:0"),
     ("metrics_listen", "127.0.0.1:0"),
     ("hold_ttl", "24h"),

@@ -7,62 +7,14 @@ use tokio_postgres::error::SqlState;
 use super::{GOOD_ROWS, dump, lines};
 use crate::support::{APP, OWNER, TestDatabase, connect, logins};
 
-/// Every right that a role of the product, or everybody, has in a database.
-pub(crate) const RIGHTS: &[&str] = &[
-    "stagedoor_app column admin_users.created_at: SELECT,UPDATE",
-    "stagedoor_app column admin_users.deleted_at: SELECT,UPDATE",
-    "stagedoor_app column admin_users.email: SELECT,UPDATE",
-    "stagedoor_app column admin_users.id: SELECT",
-    "stagedoor_app column admin_users.is_active: SELECT,UPDATE",
-    "stagedoor_app column admin_users.last_login: SELECT,UPDATE",
-    "stagedoor_app column admin_users.password: UPDATE",
-    "stagedoor_app column admin_users.role: SELECT,UPDATE",
-    "stagedoor_app column admin_users.updated_at: SELECT,UPDATE",
-    "stagedoor_app column admin_users.username: SELECT,UPDATE",
-    "stagedoor_app database: CONNECT",
-    "stagedoor_app function find_admin_credentials(text): EXECUTE",
-    "stagedoor_app function list_audit_differences(integer): EXECUTE",
-    "stagedoor_app function list_audit_digests(integer,integer): EXECUTE",
-    "stagedoor_app function list_audit_logs(text,text,integer,text,timestamp without time zone,\
-     timestamp without time zone,timestamp without time zone,integer,integer): EXECUTE",
-    "stagedoor_app function list_unsealed_audit_logs(integer): EXECUTE",
-    "stagedoor_app function log_export(text,jsonb): EXECUTE",
-    "stagedoor_app schema public: USAGE",
-    "stagedoor_app sequence admin_users_id_seq: USAGE",
-    "stagedoor_app sequence concerts_id_seq: USAGE",
-    "stagedoor_app table admin_recovery_codes: DELETE,INSERT,SELECT,UPDATE",
-    "stagedoor_app table admin_sessions: DELETE,INSERT,SELECT,UPDATE",
-    "stagedoor_app table admin_totp: DELETE,INSERT,SELECT,UPDATE",
-    "stagedoor_app table admin_users: INSERT",
-    "stagedoor_app table admission_receipts: DELETE,INSERT,SELECT,UPDATE",
-    "stagedoor_app table audit_seals: INSERT,SELECT",
-    "stagedoor_app table concerts: INSERT,SELECT,UPDATE",
-    "stagedoor_app table heartbeats: INSERT,SELECT,UPDATE",
-    "stagedoor_app table jobs: DELETE,INSERT,SELECT,UPDATE",
-    "stagedoor_app table refinery_schema_history: SELECT",
-    "stagedoor_app table reservations: INSERT,SELECT,UPDATE",
-    "stagedoor_app table sign_in_failures: DELETE,INSERT,SELECT,UPDATE",
-    "stagedoor_backup database: CONNECT",
-    "stagedoor_monitor database: CONNECT",
-    "stagedoor_monitor member of pg_monitor",
-    "stagedoor_monitor schema public: USAGE",
-    "stagedoor_monitor table refinery_schema_history: SELECT",
-    "stagedoor_report column admin_users.created_at: SELECT",
-    "stagedoor_report column admin_users.deleted_at: SELECT",
-    "stagedoor_report column admin_users.email: SELECT",
-    "stagedoor_report column admin_users.id: SELECT",
-    "stagedoor_report column admin_users.is_active: SELECT",
-    "stagedoor_report column admin_users.last_login: SELECT",
-    "stagedoor_report column admin_users.role: SELECT",
-    "stagedoor_report column admin_users.updated_at: SELECT",
-    "stagedoor_report column admin_users.username: SELECT",
-    "stagedoor_report database: CONNECT",
-    "stagedoor_report schema public: USAGE",
-    "stagedoor_report table audit_logs: SELECT",
-    "stagedoor_report table concerts: SELECT",
-    "stagedoor_report table refinery_schema_history: SELECT",
-    "stagedoor_report table reservations: SELECT",
-];
+/// Every right that a role of the product, or everybody, has in a database: the list of
+/// `docs/security.md`.
+pub(crate) fn documented() -> Vec<String> {
+    let text = include_str!("../../../../../docs/security.md");
+    let (_, list) = text.split_once("```rights\n").expect("the list");
+    let (list, _) = list.split_once("```").expect("its end");
+    list.lines().map(str::to_owned).collect()
+}
 
 /// Rights as PostgreSQL keeps them; where none were ever set, its own defaults count.
 const RIGHTS_FOUND: &str = "
@@ -105,7 +57,7 @@ const RIGHTS_FOUND: &str = "
     SELECT who.name || ' owns ' || pg_class.oid::regclass FROM pg_class JOIN who ON who.oid = relowner
     ORDER BY line";
 
-/// The rights in a database, in the words of [`RIGHTS`].
+/// The rights in a database, in the words of [`documented`].
 pub(crate) async fn rights(postgres: &Client) -> Vec<String> {
     lines(postgres, RIGHTS_FOUND).await
 }
@@ -118,7 +70,7 @@ async fn every_role_has_exactly_its_rights() {
         .await
         .unwrap();
     let postgres = database.superuser().await;
-    assert_eq!(rights(&postgres).await, RIGHTS);
+    assert_eq!(rights(&postgres).await, documented());
     let powers = "
         SELECT rolname::text FROM pg_roles
         WHERE rolname LIKE 'stagedoor\\_%'
