@@ -25,4 +25,5 @@ mod race;
 mod rush;
 mod schema;
 mod simulation;
+mod staff_api;
 mod support;

@@ -9,6 +9,8 @@ pub(crate) mod fault_proxy;
 pub(crate) mod own_cluster;
 pub(crate) mod program;
 pub(crate) mod slow_proxy;
+#[allow(dead_code, reason = "the tests of signing in use the rest")]
+pub(crate) mod staff;
 pub(crate) mod wait;
 pub(crate) mod wire;
 pub(crate) mod wishes;
