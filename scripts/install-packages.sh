@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that the programs a group needs are there: install-packages.sh run|test …
 #   run   PostgreSQL's server programs, a C compiler (for the TLS library), Rust
-#   test  run, and Chromium, Thai fonts, Node.js for the browser tests
+#   test  run, and Chromium, Thai fonts, Node.js for the browser tests, nft for the packet filter's
 # What is there is left alone, without any network call.
 # As root on Debian or Ubuntu it installs the rest; otherwise it prints the line that does, and exits 1.
 set -euo pipefail
@@ -29,6 +29,9 @@ have_thai_font() {
             compgen -G '/usr/share/fonts/truetype/noto/NotoSansThai*' >/dev/null
     fi
 }
+
+# Debian keeps it where only root looks.
+have_nft() { have nft || [[ -x /usr/sbin/nft ]]; }
 
 have_node() {
     have npm && have node && [[ $(node -p 'process.versions.node.split(".")[0]') -ge $NODE_MIN ]]
@@ -61,6 +64,7 @@ need_test() {
     need_run
     need have_chromium "Chromium" chromium
     need have_thai_font "a font with Thai letters" fonts-noto-core
+    need have_nft "nft" nftables
     need have_node "Node.js $NODE_MIN or newer with npm" nodejs npm
 }
 

@@ -18,6 +18,7 @@ mod queue;
 mod recovery;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::id::ConcertId;
@@ -54,6 +55,8 @@ pub(crate) struct Waiting {
     key: Option<Key>,
     since: Instant,
     answer: oneshot::Sender<Outcome>,
+    /// Whether the buyer was told that there is no answer in time, which was counted.
+    is_told: Arc<AtomicBool>,
     _place: Place,
 }
 
@@ -63,9 +66,11 @@ impl Waiting {
         self.answer.is_closed()
     }
 
-    /// Lets the answer leave. Where nobody waits for it any more, nobody else counts it.
+    /// Lets the answer leave. Where the buyer has hung up, nobody else counts it.
     fn answer(self, outcome: Outcome) {
-        if let Err(outcome) = self.answer.send(outcome) {
+        if let Err(outcome) = self.answer.send(outcome)
+            && !self.is_told.load(Ordering::Acquire)
+        {
             reserve::count(&outcome);
         }
     }
@@ -131,29 +136,32 @@ impl Engine {
         let lane = &self.lanes[lane_of(request.concert_id, self.lanes.len())];
         let digest = key.map(|key| key.key_digest);
         let (place, is_repeated) = lane.pace.enter(digest).ok_or(ReserveError::Overloaded)?;
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
+        let is_told = Arc::<AtomicBool>::default();
         let waiting = Waiting {
             request,
             key,
             since: Instant::now(),
             answer,
+            is_told: Arc::clone(&is_told),
             _place: place,
         };
         if lane.queue.try_send(waiting).is_err() {
             return Err(ReserveError::Overloaded);
         }
-        match timeout(ANSWER_MAX, answered).await {
-            Ok(Ok(outcome)) => outcome,
+        match timeout(ANSWER_MAX, &mut answered).await {
+            Ok(Ok(outcome)) => return outcome,
             Ok(Err(_)) => {
                 let cause = "whoever decided it is gone".to_owned();
-                Err(StoreError::OutcomeUnknown(cause).into())
+                return Err(StoreError::OutcomeUnknown(cause).into());
             }
-            Err(_) if is_repeated => Err(ReserveError::InFlight),
-            Err(_) => {
-                let cause = "no answer in time".to_owned();
-                Err(StoreError::OutcomeUnknown(cause).into())
-            }
+            Err(_) => is_told.store(true, Ordering::Release),
         }
+        if is_repeated {
+            return Err(ReserveError::InFlight);
+        }
+        let cause = "no answer in time".to_owned();
+        Err(StoreError::OutcomeUnknown(cause).into())
     }
 }
 

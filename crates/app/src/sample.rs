@@ -1,6 +1,6 @@
-//! Sample concerts for a demonstration, on days that follow today.
+//! Sample concerts for a demonstration, on days that follow today, and whether any are left.
 
-use domain::concert::{Capacity, ConcertStatus, NewConcert};
+use domain::concert::{Capacity, Concert, ConcertStatus, NewConcert};
 use domain::id::{ConcertId, ReservationId};
 use domain::money::Money;
 use domain::reservation::{PaymentStatus, Quantity, Reservation, ReservationStatus};
@@ -39,8 +39,7 @@ struct Sample {
 /// What a sample has sold is one confirmed reservation of the box office, so that the promise
 /// about the inventory holds from the first row on.
 pub async fn load(app: &App, content: &str) -> Result<usize, SampleError> {
-    let samples: Vec<Sample> =
-        serde_json::from_str(content).map_err(|error| SampleError::Damaged(error.to_string()))?;
+    let samples = parse(content)?;
     let transaction = Transaction::begin(app.writer(), &Acting::system("sample data")).await?;
     if !concerts::is_empty(&transaction).await? {
         transaction.rollback().await;
@@ -59,6 +58,29 @@ pub async fn load(app: &App, content: &str) -> Result<usize, SampleError> {
     }
     transaction.commit().await?;
     Ok(samples.len())
+}
+
+/// A sample concert that visitors may still see; production must have none.
+///
+/// Samples are loaded before any other concert, so that the first page of all has those there are.
+pub async fn find_shown(app: &App, content: &str) -> Result<Option<ConcertId>, SampleError> {
+    let samples = parse(content)?;
+    let is_sample = |concert: &Concert| {
+        let named = |sample: &Sample| {
+            (&sample.name, &sample.artist, &sample.venue)
+                == (&concert.name, &concert.artist, &concert.venue)
+        };
+        concert.status != ConcertStatus::Archived && samples.iter().any(named)
+    };
+    let first = crate::concerts::list_all(app, None).await?;
+    Ok(first
+        .iter()
+        .find(|concert| is_sample(concert))
+        .map(|concert| concert.id))
+}
+
+fn parse(content: &str) -> Result<Vec<Sample>, SampleError> {
+    serde_json::from_str(content).map_err(|error| SampleError::Damaged(error.to_string()))
 }
 
 fn read(app: &App, sample: &Sample) -> Option<NewConcert> {

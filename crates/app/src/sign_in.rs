@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use domain::actor::Actor;
 use domain::sign_in::SESSION_LIFETIME;
 use jiff::Timestamp;
 use store::admin_sessions::{self, NewSession};
@@ -104,12 +105,17 @@ async fn try_to(
         _ => None,
     };
     drop(turn);
-    let transaction = task::begin(app, by).await?;
+    // They have proved who they are, so what follows is theirs.
+    let by = Acting {
+        actor: Actor::Staff(credentials.id),
+        ..by.clone()
+    };
+    let transaction = task::begin(app, &by).await?;
     let known = Known {
         credentials,
         stronger,
     };
-    match finish(app, &transaction, (attempt, subjects, by), &known).await {
+    match finish(app, &transaction, (attempt, subjects, &by), &known).await {
         // That a code is wanted takes the failure back.
         Err(SignInError::CodeMissing) => {
             transaction.commit().await?;
@@ -188,6 +194,16 @@ async fn finish(
         },
     })
 }
+
+/// Every outcome that is counted.
+pub const OUTCOMES: [&str; 6] = [
+    "signed_in",
+    "wrong",
+    "code_missing",
+    "locked",
+    "crowded",
+    "failed",
+];
 
 fn outcome_name(outcome: &Result<Begun, SignInError>) -> &'static str {
     match outcome {

@@ -43,9 +43,7 @@ pub(crate) async fn serve(way: Way) -> Result<()> {
         Way::Engine => app,
         Way::Plain => app.decided_by(ReserveFn::new(plain::reserve)),
     };
-    let listeners = Listeners::bind(&config)
-        .await
-        .map_err(|refused| refused.error)?;
+    let listeners = Listeners::bind(&config).await?;
     let running = serve::start(&config, app, listeners, Jobs::Here);
     println!("{}", running.address);
     tokio::io::stdin().read_to_end(&mut Vec::new()).await?;

@@ -24,7 +24,7 @@ use jiff::tz::TimeZone;
 
 pub use database_url::{DatabaseUrl, InvalidDatabaseUrl, TlsMode};
 pub use error::{ConfigError, ConfigErrors};
-pub use findings::{Finding, Severity, findings_without_effect, production_findings};
+pub use findings::{Finding, Severity, findings, production_findings};
 pub use key::{KEYS, Key};
 pub use layer::{Inputs, Overrides, Setting, Settings, Source};
 pub use value::{
@@ -94,6 +94,13 @@ pub struct Web {
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     pub rate_limit: RateLimit,
+}
+
+impl Web {
+    /// What we speak ourselves, whatever a proxy makes of it.
+    pub const fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// Certificate chain and key for direct HTTPS, as PEM files.

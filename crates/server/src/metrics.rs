@@ -100,6 +100,9 @@ fn register(app: &App) {
     for outcome in app::reserve::OUTCOMES {
         counter!("stagedoor_reservations_total", "outcome" => outcome).absolute(0);
     }
+    for outcome in app::sign_in::OUTCOMES {
+        counter!("stagedoor_staff_sign_ins_total", "outcome" => outcome).absolute(0);
+    }
     for statement in ["BEGIN", "COMMIT", "ROLLBACK"]
         .iter()
         .chain(store::STATEMENTS)
@@ -162,6 +165,10 @@ fn describe() {
     describe_counter!(
         "stagedoor_reservations_total",
         "Requests to reserve, by outcome"
+    );
+    describe_counter!(
+        "stagedoor_staff_sign_ins_total",
+        "Attempts of staff to sign in, by outcome"
     );
     describe_gauge!(
         "stagedoor_jobs_oldest_seconds",

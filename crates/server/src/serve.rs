@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use app::jobs::{self, Tasks};
 use app::{AccessKey, App, Ctx, SealKey, Settings};
-use axum::Router;
-use axum::serve::ListenerExt as _;
 use domain::allotment::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::pool::InvalidUrl;
@@ -17,10 +15,13 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::config::{Config, RateLimit};
 use crate::http::feed::Feeds;
+use crate::http::listener::{self, Door};
 use crate::http::page::Site;
+use crate::http::rate::Budgets;
 use crate::http::router;
+use crate::http::tls::{Tls, TlsError};
 use crate::http::web::{Parts, Web};
 use crate::metrics;
 
@@ -33,11 +34,17 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// Longer than any answer is waited for: a request has five seconds, and so has a lock.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
 
-/// Why the server didn't start: an address can't be had.
-#[derive(Debug)]
-pub struct StartError {
-    pub address: SocketAddr,
-    pub error: io::Error,
+/// Why the server didn't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("can't listen on {address}")]
+    Address {
+        address: SocketAddr,
+        #[source]
+        error: io::Error,
+    },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// The use cases, ready to run, from the configuration.
@@ -120,8 +127,28 @@ pub fn web(config: &Config, app: App) -> Web {
         app,
         site: Arc::new(site),
         trusted_proxies: config.web.trusted_proxies.clone().into(),
-        feeds: Feeds::new(open_files_max()),
+        feeds: Feeds::new(open_files_max(), config.web.rate_limit),
+        budgets: Budgets::new(config.web.rate_limit),
+        has_tls: config.web.tls.is_some(),
     })
+}
+
+/// More connections than watchers, and fewer than files: some are needed for the database and logs.
+const CONNECTIONS_MAX: usize = 40_000;
+
+fn door(config: &Config, tls: Option<Tls>) -> Door {
+    let connections_max = CONNECTIONS_MAX.min(open_files_max() / 4 * 3);
+    Door {
+        connections_max,
+        each_max: match config.web.rate_limit {
+            // A school or a mobile network's shared address, and still not everything there is.
+            RateLimit::On => Some(connections_max / 4),
+            RateLimit::Off => None,
+        },
+        trusted_proxies: config.web.trusted_proxies.clone().into(),
+        tls,
+        ..Door::default()
+    }
 }
 
 /// How many connections and files this process may have: what the system allows at all, for many
@@ -147,11 +174,14 @@ pub struct Listeners {
     pub metrics_address: SocketAddr,
     site: TcpListener,
     metrics: TcpListener,
+    tls: Option<Tls>,
 }
 
 impl Listeners {
-    /// Takes both addresses; for port 0 the system chooses a free one.
+    /// Reads the certificate, if there is one, and takes both addresses; for port 0 the system
+    /// chooses a free one.
     pub async fn bind(config: &Config) -> Result<Self, StartError> {
+        let tls = config.web.tls.as_ref().map(Tls::load).transpose()?;
         let (wanted, metrics_wanted) = (config.web.listen, config.web.metrics_listen);
         let site = listen(wanted).await?;
         let metrics = listen(metrics_wanted).await?;
@@ -160,6 +190,7 @@ impl Listeners {
             metrics_address: metrics.local_addr().unwrap_or(metrics_wanted),
             site,
             metrics,
+            tls,
         })
     }
 }
@@ -184,7 +215,11 @@ pub fn start(config: &Config, app: App, listeners: Listeners, jobs: Jobs) -> Run
     let web = web(config, app);
     let feeds = web.feeds.clone();
     let site = router::router(web);
-    let answering = answer(listeners.site, site, work.stopped());
+    if let Some(tls) = listeners.tls.clone() {
+        work.endless.push(tokio::spawn(tls.keep_up()));
+    }
+    let door = door(config, listeners.tls);
+    let answering = listener::answer(listeners.site, site, door, work.stopped());
     work.finishing.push(answering);
     Running {
         address: listeners.address,
@@ -255,7 +290,7 @@ impl Work {
         let router = metrics::router(app.clone(), handle.clone());
         let measure = jobs::measure_oldest(app.clone(), Tasks::of_product(), stopped.clone());
         let endless = vec![
-            answer(listener, router, stopped),
+            listener::answer(listener, router, Door::default(), stopped),
             tokio::spawn(metrics::keep_up(handle)),
             tokio::spawn(measure),
         ];
@@ -307,30 +342,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
         socket.bind(address)?;
         socket.listen(BACKLOG)
     };
-    bind().map_err(|error| StartError { address, error })
-}
-
-fn answer(
-    listener: TcpListener,
-    router: Router,
-    mut stopped: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    let listener = listener.tap_io(|socket| {
-        // Answers are small; waiting to fill a packet only delays them.
-        let _ = socket.set_nodelay(true);
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move {
-        let stop = async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        };
-        if let Err(error) = axum::serve(listener, service)
-            .with_graceful_shutdown(stop)
-            .await
-        {
-            tracing::error!(%error, "the server stopped");
-        }
-    })
+    bind().map_err(|error| StartError::Address { address, error })
 }
 
 #[cfg(test)]

@@ -250,6 +250,8 @@ impl Desk {
             (Err(error), _) if error.is_refusal() => Err(error),
             // Other rows were changed than must be, and that was committed.
             (Err(error @ StoreError::RowCount { .. }), Ok(())) => Err(error),
+            // A statement was refused for want of room: the connection is good, and has answered.
+            (Err(error @ StoreError::Unavailable(_)), Ok(())) if !self.is_broken() => Err(error),
             // Nothing else proves that nothing happened.
             (Err(error), _) => Err(StoreError::OutcomeUnknown(error.to_string())),
         }

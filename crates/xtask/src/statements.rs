@@ -131,17 +131,13 @@ fn name_statements(text: &str, noun: &str) -> String {
         {
             current = Some(name.0.to_owned());
         }
-        let trimmed = line.trim_start();
-        match &current {
-            Some(name) if trimmed.starts_with('"') => {
-                let indent = &line[..line.len() - trimmed.len()];
-                let _ = writeln!(named, "{indent}\"/* {noun}.{name} */ {}", &trimmed[1..]);
-                current = None;
-            }
-            _ => {
-                named.push_str(line);
-                named.push('\n');
-            }
+        // The first quote after it; a short statement stands on one line with its type.
+        if let (Some(name), Some((before, statement))) = (&current, line.split_once('"')) {
+            let _ = writeln!(named, "{before}\"/* {noun}.{name} */ {statement}");
+            current = None;
+        } else {
+            named.push_str(line);
+            named.push('\n');
         }
     }
     named
@@ -177,4 +173,28 @@ fn format_rust(text: &str) -> Result<String> {
     let output = rustfmt.wait_with_output()?;
     ensure!(output.status.success(), "rustfmt refused generated code");
     Ok(String::from_utf8(output.stdout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_long_statements_get_their_names() {
+        let generated = "\
+pub fn find() -> FindStmt {
+    FindStmt(\"SELECT 1\", None)
+}
+pub fn list() -> ListStmt {
+    ListStmt(
+        \"SELECT 2\",
+        None,
+    )
+}
+";
+        let named = name_statements(generated, "concerts");
+        assert_eq!(statement_names(&named), ["concerts.find", "concerts.list"]);
+        assert!(named.contains("FindStmt(\"/* concerts.find */ SELECT 1\", None)"));
+        assert!(named.contains("        \"/* concerts.list */ SELECT 2\",\n"));
+    }
 }

@@ -177,3 +177,105 @@ impl Queue {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::reservation::Quantity;
+    use domain::text::{CustomerName, EmailAddress};
+    use tokio::sync::oneshot;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::engine::Outcome;
+    use crate::engine::pace::Pace;
+    use crate::idempotency::Caller;
+    use crate::reserve::ReserveRequest;
+
+    type Answered = oneshot::Receiver<Outcome>;
+
+    fn concert(id: i32) -> ConcertId {
+        ConcertId::new(id).unwrap()
+    }
+
+    /// Requests that have waited so long, and their answers.
+    fn crowd(id: i32, size: usize, waited: Duration) -> (Vec<Waiting>, Vec<Answered>) {
+        let pace = Arc::new(Pace::default());
+        let since = Instant::now().checked_sub(waited).unwrap();
+        let one = |_| {
+            let (answer, answered) = oneshot::channel();
+            let request = ReserveRequest {
+                concert_id: concert(id),
+                quantity: Quantity::new(1).unwrap(),
+                customer_name: CustomerName::parse("Som Chai").unwrap(),
+                customer_email: EmailAddress::parse("som@example.com").unwrap(),
+                caller: Caller::Anonymous,
+                key: None,
+                client_ip: None,
+                request_id: Uuid::nil(),
+            };
+            let waiting = Waiting {
+                request,
+                key: None,
+                since,
+                answer,
+                is_told: Arc::default(),
+                _place: pace.enter(None).unwrap().0,
+            };
+            (waiting, answered)
+        };
+        (0..size).map(one).unzip()
+    }
+
+    /// How many have been told that there are too many; nobody has been told anything else.
+    fn refused(answered: &mut [Answered]) -> usize {
+        let mut refused = 0;
+        for answer in answered.iter_mut().filter_map(|one| one.try_recv().ok()) {
+            assert!(matches!(answer, Err(ReserveError::Overloaded)));
+            refused += 1;
+        }
+        refused
+    }
+
+    #[tokio::test]
+    async fn more_than_may_rest_before_a_locked_row_are_refused_at_once() {
+        const MORE: usize = 1000;
+        let (arrive, arriving) = mpsc::channel(2 * PARKED_MAX);
+        let mut queue = Queue::new(arriving);
+        let (first, _answered) = crowd(1, 1, Duration::ZERO);
+        queue.park(concert(1), first);
+        let (late, mut answered) = crowd(1, PARKED_MAX + MORE, Duration::ZERO);
+        let (others, mut answers_of_others) = crowd(2, 3, Duration::ZERO);
+        for waiting in late.into_iter().chain(others) {
+            arrive.try_send(waiting).unwrap();
+        }
+        let mut decided = 0;
+        while arrive.capacity() < arrive.max_capacity() {
+            queue.gather(Duration::ZERO).await;
+            decided += queue.next_batch().map_or(0, |batch| batch.waiting.len());
+        }
+        assert_eq!(decided, 3, "the others go on");
+        assert_eq!(refused(&mut answers_of_others), 0);
+        assert_eq!(queue.parked[&concert(1)].waiting.len(), PARKED_MAX);
+        // With the one that rested already, who came first keep their places.
+        let (keep, lose) = answered.split_at_mut(PARKED_MAX - 1);
+        assert_eq!((refused(keep), refused(lose)), (0, MORE + 1));
+    }
+
+    #[tokio::test]
+    async fn all_who_rested_too_long_are_told_at_the_next_look() {
+        let (_arrive, arriving) = mpsc::channel(1);
+        let mut queue = Queue::new(arriving);
+        let soon = Duration::from_millis(500);
+        let nearly = WAIT_MAX.saturating_sub(soon);
+        let (late, mut told) = crowd(1, PARKED_MAX / 2, nearly);
+        let (in_time, mut waiting) = crowd(1, PARKED_MAX / 2, Duration::ZERO);
+        queue.park(concert(1), in_time);
+        queue.park(concert(1), late);
+        tokio::time::sleep(soon).await;
+        queue.gather(Duration::ZERO).await;
+        assert_eq!(refused(&mut told), PARKED_MAX / 2, "not batch by batch");
+        assert_eq!(refused(&mut waiting), 0);
+    }
+}

@@ -35,6 +35,7 @@ const LIMIT_DEFAULT: u16 = 50;
     responses(
         (status = 200, body = ConcertPageBody, description = "A page of concerts"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: a parameter is wrong or unknown"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -64,6 +65,7 @@ pub async fn list(
         (status = 200, body = ConcertBody, description = "The concert", headers(("ETag" = String, description = "Changes with every field"))),
         (status = 304, description = "`If-None-Match` has the current ETag"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use domain::id::ConcertId;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
+use crate::http::client::ClientAddress;
 use crate::http::feed::Feeds;
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
@@ -22,15 +23,17 @@ use crate::http::problem_render::ProblemBody;
     responses(
         (status = 200, body = String, content_type = "text/event-stream", description = "A stream of events"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`: too many watch; ask for the concert itself from time to time. `database_unavailable`; try again"),
     )
 )]
 pub async fn watch(
     State(app): State<App>,
     State(feeds): State<Feeds>,
+    client: ClientAddress,
     Segment(id): Segment<ConcertId>,
 ) -> Result<Response, Problem> {
-    let stream = feeds.watch(&app, id).await?;
+    let stream = feeds.watch(&app, id, client.network()).await?;
     let head = [
         (CONTENT_TYPE.as_str(), "text/event-stream"),
         (CACHE_CONTROL.as_str(), "no-store"),

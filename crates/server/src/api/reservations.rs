@@ -47,6 +47,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`, `idempotency_key_reused`"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -91,6 +92,7 @@ pub async fn create(
     responses(
         (status = 200, body = ReservationBody, description = "The reservation"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -120,6 +122,7 @@ pub async fn show(
         (status = 200, body = ReservationBody, description = "The cancelled reservation"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`, `reservation_expired`"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -146,6 +149,7 @@ pub async fn cancel(
         (status = 200, body = ReservationBody, description = "The reservation with its new `expires_at`"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`reservation_expired`; `invalid_state`: not held, or extended ten times already"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]

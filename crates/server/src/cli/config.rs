@@ -3,10 +3,7 @@
 use serde_json::json;
 
 use super::{CliError, ConfigCommand, ReportArgs, print, print_json};
-use crate::config::{
-    Config, DEFAULT_FILE, Finding, Overrides, Settings, Severity, findings_without_effect,
-    production_findings,
-};
+use crate::config::{self, Config, DEFAULT_FILE, Finding, Overrides, Settings, Severity};
 
 pub(super) fn run(overrides: &Overrides, command: &ConfigCommand) -> Result<(), CliError> {
     match command {
@@ -49,8 +46,7 @@ fn check(overrides: &Overrides, report: ReportArgs) -> Result<(), CliError> {
         }
         Err(errors) => return Err(CliError::from(errors)),
     };
-    let mut findings = production_findings(&config);
-    findings.extend(findings_without_effect(&config));
+    let findings = config::findings(&config);
     let ok = findings
         .iter()
         .all(|finding| finding.severity != Severity::Error);

@@ -25,7 +25,7 @@ use files::Secrets;
 /// Everything that the demonstration keeps, in the current folder.
 const FOLDER: &str = ".stagedoor";
 const DATABASE: &str = "stagedoor";
-const SAMPLES: &str = include_str!("../../sample/concerts.json");
+pub(super) const SAMPLES: &str = include_str!("../../sample/concerts.json");
 const ADMIN_USERNAME: &str = "admin";
 const ADMIN_EMAIL: &str = "admin@example.com";
 
@@ -227,7 +227,7 @@ fn name_base_url(config: &mut Config, address: SocketAddr) -> Result<(), CliErro
         .get("base_url")
         .is_none_or(|setting| setting.source == Source::Default);
     if is_default {
-        let url = format!("http://localhost:{}", address.port());
+        let url = format!("{}://localhost:{}", config.web.scheme(), address.port());
         config.web.base_url = BaseUrl::parse(&url)
             .ok_or_else(|| CliError::Failed(format!("{url} can't be a base URL")))?;
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use store::migrate::SchemaState;
 
 use super::{CliError, ReportArgs, migrate as migrate_command, print, print_json};
-use crate::config::{self, Config, findings_without_effect, production_findings};
+use crate::config::{self, Config};
 use crate::serve;
 
 /// A clock further from the database's than this makes times on pages wrong.
@@ -117,11 +117,7 @@ fn configuration(config: &Config) -> Vec<Finding> {
         detail: finding.detail,
         mend: finding.mend,
     };
-    let production = production_findings(config).into_iter();
-    let mut findings: Vec<Finding> = production
-        .chain(findings_without_effect(config))
-        .map(read)
-        .collect();
+    let mut findings: Vec<Finding> = config::findings(config).into_iter().map(read).collect();
     if !config.environment.is_production() {
         let mend = "set STAGEDOOR_ENV=production for real sales";
         let development = Finding::new("environment", Severity::Info, "development", mend);

@@ -11,8 +11,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, ConfigError, ConfigErrors, Overrides};
 use crate::telemetry::{self, Verbosity};
+use admin::args::AdminCommand;
 use rush::RushArgs;
 
+pub mod admin;
 mod audit;
 mod completions;
 pub mod concert;
@@ -104,6 +106,10 @@ pub enum Command {
         after_long_help = "Example:\n  stagedoor doctor --json | jq '.findings[] | select(.severity == \"error\")'"
     )]
     Doctor(ReportArgs),
+
+    /// Make, list, disable or let back in staff accounts
+    #[command(subcommand)]
+    Admin(AdminCommand),
 
     /// List, import or export concerts
     #[command(subcommand)]
@@ -442,6 +448,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Demo(args) => demo::run(load(&overrides, Verbosity::Configured)?, args).await,
         Command::Migrate(args) => migrate::run(load(&overrides, Verbosity::Quiet)?, args).await,
         Command::Doctor(args) => doctor::run(load(&overrides, Verbosity::Quiet)?, args).await,
+        Command::Admin(command) => admin::run(load(&overrides, Verbosity::Quiet)?, command).await,
         Command::Concert(command) => {
             concert::run(load(&overrides, Verbosity::Quiet)?, command).await
         }

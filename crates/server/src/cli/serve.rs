@@ -1,15 +1,17 @@
 //! `serve`: shop and API until SIGTERM or SIGINT.
 
-use app::{App, health};
+use app::{App, health, sample};
 use store::migrate::{self, SchemaState};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{CliError, ServeArgs, migrate as migrate_command};
-use crate::config::{Config, Severity, findings_without_effect, production_findings};
+use super::demo::SAMPLES;
+use super::{CliError, ServeArgs, admin, migrate as migrate_command};
+use crate::config::{self, Config, Severity};
 use crate::serve::{self, Jobs, Listeners, StartError};
 
 pub async fn run(config: Config, args: ServeArgs) -> Result<(), CliError> {
     let app = open_fit(&config).await?;
+    admin::provide_first(&config, &app).await?;
     let jobs = if args.no_jobs {
         Jobs::Elsewhere
     } else {
@@ -17,7 +19,8 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<(), CliError> {
     };
     let running = serve::start(&config, app, listen(&config).await?, jobs);
     tracing::info!(address = %running.address, metrics = %running.metrics_address, "listening");
-    eprintln!("stagedoor listens on http://{}", running.address);
+    let scheme = config.web.scheme();
+    eprintln!("stagedoor listens on {scheme}://{}", running.address);
     wait_for_stop().await?;
     running.stop().await;
     Ok(())
@@ -38,22 +41,29 @@ pub(crate) async fn open_fit(config: &Config) -> Result<App, CliError> {
     let app = serve::open_app(config, url.reveal())
         .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
     refuse_unfit(&app).await?;
+    if config.environment.is_production() {
+        refuse_samples(&app).await?;
+    }
     Ok(app)
 }
 
 /// Takes both addresses, or says which one can't be had.
 pub(crate) async fn listen(config: &Config) -> Result<Listeners, CliError> {
-    Listeners::bind(config)
-        .await
-        .map_err(|StartError { address, error }| {
-            CliError::failed(
-                format!(
-                    "can't listen on {address}; stop what does, or choose another with --listen or \
-                     --metrics-listen"
-                ),
-                &error,
-            )
-        })
+    Listeners::bind(config).await.map_err(start_error)
+}
+
+/// What to do when a server can't start.
+pub(crate) fn start_error(error: StartError) -> CliError {
+    match error {
+        StartError::Address { address, error } => CliError::failed(
+            format!(
+                "can't listen on {address}; stop what does, or choose another with --listen or \
+                 --metrics-listen"
+            ),
+            &error,
+        ),
+        StartError::Tls(error) => CliError::Usage(error.to_string()),
+    }
 }
 
 /// Returns at SIGINT (Ctrl-C) or SIGTERM.
@@ -73,9 +83,8 @@ pub(crate) async fn wait_for_stop() -> Result<(), CliError> {
 }
 
 fn refuse_unsafe(config: &Config) -> Result<(), CliError> {
-    let (refused, warned): (Vec<_>, Vec<_>) = production_findings(config)
+    let (refused, warned): (Vec<_>, Vec<_>) = config::findings(config)
         .into_iter()
-        .chain(findings_without_effect(config))
         .partition(|finding| finding.severity == Severity::Error);
     for finding in warned {
         tracing::warn!(mend = finding.mend, "{}", finding.detail);
@@ -90,6 +99,20 @@ fn refuse_unsafe(config: &Config) -> Result<(), CliError> {
     Err(CliError::Usage(format!(
         "this configuration is refused:{each}"
     )))
+}
+
+/// Nobody buys a ticket for a concert that was made up.
+async fn refuse_samples(app: &App) -> Result<(), CliError> {
+    let found = sample::find_shown(app, SAMPLES)
+        .await
+        .map_err(|error| CliError::failed("can't look for sample concerts", &error))?;
+    match found {
+        None => Ok(()),
+        Some(id) => Err(CliError::Usage(format!(
+            "concert {id} is one of the sample concerts, which production doesn't sell: give \
+             production a database of its own, or archive or delete what `stagedoor demo` loaded"
+        ))),
+    }
 }
 
 /// INVARIANT: the server never runs with more rights than it needs, nor on a schema that it

@@ -1,10 +1,14 @@
-//! What production refuses although every value parses, and what to do about each.
+//! What production refuses although every value parses, what else is unwise, and what to do about
+//! each.
 //!
 //! Absent on purpose: anything that needs the database.
+
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::database_url::TlsMode;
 use super::value::{PaymentProvider, RateLimit, Secret};
 use super::{Config, DatabaseUrl, Source};
+use crate::http::tls::Tls;
 
 /// RFC 2104 discourages HMAC keys that are shorter than the hash: 32 bytes for SHA-256.
 const SECRET_KEY_BYTES_MIN: usize = 32;
@@ -47,39 +51,76 @@ fn finding(id: &'static str, severity: Severity, detail: &str, mend: &str) -> Fi
 }
 
 /// Keys of parts that are still being built: setting them changes nothing yet.
-const WITHOUT_EFFECT: [&str; 13] = [
+const WITHOUT_EFFECT: [&str; 8] = [
     "database_replica_urls",
-    "tls_cert",
-    "tls_key",
     "cancel_until",
     "google_client_id",
     "google_client_secret",
     "stripe_secret_key",
     "stripe_webhook_secret",
-    "admin_username",
-    "admin_email",
     "files",
-    "rate_limit",
     "otel_endpoint",
 ];
 
+/// Everything that can be said about a configuration without a database.
+pub fn findings(config: &Config) -> Vec<Finding> {
+    let mut findings = production_findings(config);
+    findings.extend(https_findings(config));
+    findings.extend(findings_without_effect(config));
+    findings
+}
+
+/// What is wrong with direct HTTPS, in any environment: a server that was told to encrypt never
+/// answers without.
+fn https_findings(config: &Config) -> Vec<Finding> {
+    let web = &config.web;
+    let Some(files) = &web.tls else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    if let Err(error) = Tls::load(files) {
+        // The error itself says what to do.
+        findings.push(finding(
+            "tls_pair",
+            Severity::Error,
+            &error.to_string(),
+            "then see with `stagedoor config check` whether they fit",
+        ));
+    }
+    let key_mode = std::fs::metadata(&files.key).map(|file| file.permissions().mode());
+    if key_mode.is_ok_and(|mode| mode & READABLE_BY_OTHERS != 0) {
+        findings.push(finding(
+            "tls_key_readable",
+            Severity::Warning,
+            "every user of this machine may read the file in STAGEDOOR_TLS_KEY",
+            "chmod o-r that file",
+        ));
+    }
+    if !web.base_url.is_https() && !config.environment.is_production() {
+        findings.push(finding(
+            "tls_base_url_http",
+            Severity::Warning,
+            "a certificate is set, but STAGEDOOR_BASE_URL is http: links lead to where nobody answers",
+            "set STAGEDOOR_BASE_URL to the https URL",
+        ));
+    }
+    findings
+}
+
+/// The bit of a file's mode.
+const READABLE_BY_OTHERS: u32 = 0o004;
+
 /// A warning for each key that was set and has no effect yet; somebody relies on it.
-pub fn findings_without_effect(config: &Config) -> Vec<Finding> {
+fn findings_without_effect(config: &Config) -> Vec<Finding> {
     let is_set = |name: &&str| {
         let setting = config.settings.get(name);
         setting.is_some_and(|setting| setting.source != Source::Default)
     };
     let told = |name: &str| {
         let detail = format!("{name} is set, but what it is for is not built yet");
-        // Whoever sets a certificate must not be served without TLS.
-        let severity = if name.starts_with("tls_") {
-            Severity::Error
-        } else {
-            Severity::Warning
-        };
         finding(
             "without_effect",
-            severity,
+            Severity::Warning,
             &detail,
             "remove it, or wait for the release that has it",
         )
@@ -208,6 +249,17 @@ fn service_findings(config: &Config) -> Vec<Finding> {
             Severity::Error,
             "STAGEDOOR_BASE_URL is http: links and cookies would travel in the clear",
             "set STAGEDOOR_BASE_URL to the shop's public https URL",
+        ));
+    }
+    // Whoever terminates TLS for us is who all visitors seem to be.
+    let is_behind_proxy = config.web.tls.is_none() && config.web.base_url.is_https();
+    if is_behind_proxy && config.web.trusted_proxies.is_empty() {
+        findings.push(finding(
+            "trusted_proxies_empty",
+            Severity::Warning,
+            "STAGEDOOR_TRUSTED_PROXIES is empty: all visitors seem to be the proxy, and share one \
+             client's rate limits",
+            "set STAGEDOOR_TRUSTED_PROXIES to the proxy's address, and let it set X-Forwarded-For",
         ));
     }
     if config.web.rate_limit == RateLimit::Off {

@@ -1,11 +1,12 @@
 //! Where a request really comes from, behind proxies that we trust or without any.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use app::access::Origin;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::request::Parts;
+use http::{Extensions, HeaderMap};
 use ipnet::IpNet;
 
 use super::request::RequestId;
@@ -19,23 +20,44 @@ impl FromRequestParts<Web> for ClientAddress {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let Some(ConnectInfo(peer)) = peer else {
-            return Ok(Self(None));
+        let trusted = &web.trusted_proxies;
+        Ok(Self::of(&parts.extensions, &parts.headers, trusted))
+    }
+}
+
+impl ClientAddress {
+    pub(super) fn of(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() else {
+            return Self(None);
         };
-        let hops = parts
-            .headers
+        let hops = headers
             .get_all("x-forwarded-for")
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .map(|hop| hop.trim().parse().ok());
-        let hops: Vec<Option<IpAddr>> = hops.collect();
-        Ok(Self(Some(rightmost_untrusted(
-            peer.ip(),
-            &hops,
-            &web.trusted_proxies,
-        ))))
+        // Whose word counts for nothing isn't even read.
+        let hops: Vec<Option<IpAddr>> = if trusted.is_empty() {
+            Vec::new()
+        } else {
+            hops.collect()
+        };
+        Self(Some(rightmost_untrusted(peer.ip(), &hops, trusted)))
+    }
+
+    /// Whose budget a request spends.
+    pub fn network(self) -> Option<IpAddr> {
+        self.0.map(network)
+    }
+}
+
+/// What one client is to limits: an IPv4 address, or the /64 of an IPv6 address, for a provider
+/// gives each customer at least one of those and leaves the addresses in it to them.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    const NETWORK_BITS: u128 = !(u64::MAX as u128);
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK_BITS).into(),
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -91,5 +113,15 @@ mod tests {
         );
         assert_eq!(client("10.0.0.1", &["nonsense"], &proxies), "10.0.0.1");
         assert_eq!(client("::ffff:203.0.113.9", &[], &[]), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_customer_of_a_provider_is_one_client_whatever_addresses_it_takes() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("2001:db8:1:2:ffff::1"), "2001:db8:1:2::");
+        assert_eq!(of("2001:db8:1:3::1"), "2001:db8:1:3::");
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
     }
 }

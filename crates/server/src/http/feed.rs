@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::places::{Place, Places};
+use crate::config::RateLimit;
+
 /// A rush changes the stock hundreds of times a second; nobody reads faster than this.
 const FRAME_EVERY: Duration = Duration::from_secs(1);
 /// Proxies close what is silent for a minute or half of one.
@@ -27,6 +31,8 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const PING: Bytes = Bytes::from_static(b":\n\n");
 /// A watcher needs some 20 KB with its connection: more than this take memory from those who buy.
 const WATCHERS_MAX: usize = 20_000;
+/// One client's share of them, be it a school.
+const SHARE: usize = 4;
 /// When a server ends, its watchers come back spread over this time.
 const RETRY_MS: (u64, u64) = (2_000, 6_000);
 
@@ -57,6 +63,8 @@ pub struct Feeds(Arc<Inner>);
 struct Inner {
     feeds: Mutex<HashMap<ConcertId, Feed>>,
     places: Arc<Semaphore>,
+    /// `None` where clients aren't limited.
+    each: Option<Places>,
     is_closed: AtomicBool,
 }
 
@@ -83,11 +91,13 @@ impl From<StoreError> for WatchError {
 
 impl Feeds {
     /// `open_files_max`: how many connections and files the process may have; watchers get half.
-    pub fn new(open_files_max: usize) -> Self {
+    pub fn new(open_files_max: usize, rate_limit: RateLimit) -> Self {
         let places = WATCHERS_MAX.min(open_files_max / 2);
+        let each = (rate_limit == RateLimit::On).then(|| Places::new(places / SHARE));
         Self(Arc::new(Inner {
             feeds: Mutex::default(),
             places: Arc::new(Semaphore::new(places)),
+            each,
             is_closed: AtomicBool::new(false),
         }))
     }
@@ -101,9 +111,13 @@ impl Feeds {
     }
 
     /// The stream of a concert's frames: how it stands at once, then every change.
-    pub async fn watch(&self, app: &App, concert: ConcertId) -> Result<Body, WatchError> {
-        let place = Arc::clone(&self.0.places).try_acquire_owned();
-        let place = place.map_err(|_| WatchError::Full)?;
+    pub async fn watch(
+        &self,
+        app: &App,
+        concert: ConcertId,
+        client: Option<IpAddr>,
+    ) -> Result<Body, WatchError> {
+        let place = self.take_place(client)?;
         let found = self.lock().get(&concert).map(|feed| feed.seen.subscribe());
         let seen = match found {
             Some(seen) => seen,
@@ -112,6 +126,19 @@ impl Feeds {
         let (from, to) = RETRY_MS;
         let retry = from + app.ctx().random_u64() % (to - from);
         Ok(stream_of(seen, retry, place))
+    }
+
+    fn take_place(&self, client: Option<IpAddr>) -> Result<WatchingPlace, WatchError> {
+        let each = match (&self.0.each, client) {
+            (Some(each), Some(client)) => Some(each.take(client).ok_or(WatchError::Full)?),
+            _ => None,
+        };
+        let all = Arc::clone(&self.0.places).try_acquire_owned();
+        let all = all.map_err(|_| WatchError::Full)?;
+        Ok(WatchingPlace {
+            _all: all,
+            _each: each,
+        })
     }
 
     /// Begins to follow a concert that nobody here watches yet.
@@ -207,11 +234,16 @@ struct Watcher {
     /// Frames that were shown; `None` before the first.
     frames: Option<u64>,
     retry_ms: u64,
-    /// Given back when the stream is dropped.
-    _place: OwnedSemaphorePermit,
+    _place: WatchingPlace,
 }
 
-fn stream_of(seen: watch::Receiver<Seen>, retry_ms: u64, place: OwnedSemaphorePermit) -> Body {
+/// Given back when the stream is dropped.
+struct WatchingPlace {
+    _all: OwnedSemaphorePermit,
+    _each: Option<Place>,
+}
+
+fn stream_of(seen: watch::Receiver<Seen>, retry_ms: u64, place: WatchingPlace) -> Body {
     let watcher = Watcher {
         seen,
         frames: None,
@@ -259,9 +291,20 @@ mod tests {
         assert_eq!(frame(now), wanted);
     }
 
+    #[tokio::test]
+    async fn one_client_can_take_a_quarter_of_the_places() {
+        let feeds = Feeds::new(80, RateLimit::On);
+        let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().ok());
+        let mut taken: Vec<_> = (0..10).map(|_| feeds.take_place(one).ok()).collect();
+        assert!(taken.iter().all(Option::is_some));
+        assert!(feeds.take_place(one).is_err() && feeds.take_place(other).is_ok());
+        taken.clear();
+        assert!(feeds.take_place(one).is_ok());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn changes_come_once_a_second_at_most_and_silence_is_filled_with_comments() {
-        let feeds = Feeds::new(100);
+        let feeds = Feeds::new(100, RateLimit::On);
         let concert = ConcertId::new(1).unwrap();
         let now = |available_tickets| Availability {
             available_tickets,
@@ -270,7 +313,7 @@ mod tests {
         let (changes, source) = watch::channel(now(100));
         let (feed, receiver) = watch::channel(Seen::first(now(100)));
         tokio::spawn(follow(feeds.clone(), concert, (source, now(100)), feed));
-        let place = Arc::clone(&feeds.0.places).try_acquire_owned().unwrap();
+        let place = feeds.take_place(None).ok().unwrap();
         let mut watcher = Watcher {
             seen: receiver,
             frames: None,

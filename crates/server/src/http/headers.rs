@@ -1,24 +1,32 @@
 //! Headers that every answer carries, and cookies.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::web::Web;
 
 /// Nothing is loaded, framed or sent anywhere but from and to this site, and no code or style
 /// stands inside a page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
+/// What no page of ours uses, and nothing inside one may.
+const FEATURES: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), \
+                        browsing-topics=()";
+/// Browsers that have been here by HTTPS come by nothing else for a year.
+const HTTPS_ONLY: &str = "max-age=31536000; includeSubDomains";
 const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCES: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Sets the security headers; answers that say nothing about caching aren't stored.
-pub async fn secure(request: Request, next: Next) -> Response {
+pub async fn secure(State(web): State<Web>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let fixed = [
@@ -27,11 +35,20 @@ pub async fn secure(request: Request, next: Next) -> Response {
         (X_FRAME_OPTIONS, "DENY"),
         // Links may carry an access token; no other site learns our addresses.
         (REFERRER_POLICY, "same-origin"),
-        (PERMISSIONS, "camera=(), microphone=(), geolocation=()"),
+        (PERMISSIONS, FEATURES),
         (OPENER, "same-origin"),
+        // Other sites can't read or embed anything of ours, pictures included.
+        (RESOURCES, "same-origin"),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    // Over plain HTTP browsers must ignore it (RFC 6797, 7.2).
+    if web.is_https() {
+        headers.insert(
+            STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static(HTTPS_ONLY),
+        );
     }
     headers
         .entry(CACHE_CONTROL)

@@ -1,14 +1,16 @@
-//! How much a request may bring and how long it may take, and that it learns when it was too much.
+//! How much a request may bring and how long it may take, and that it learns when it was too much
+//! or one too many.
 //!
 //! A server that closes its socket while a client is still sending resets the connection, and the
 //! answer is lost. What is left of a refused body is therefore read and thrown away, to a limit.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{Stream, StreamExt as _};
@@ -17,7 +19,9 @@ use http::header::{CONTENT_LENGTH, EXPECT};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
+use super::client::ClientAddress;
 use super::problem::{Code, Problem};
+use super::web::Web;
 
 /// The largest body of any request; a reservation has at most some 2 KB.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -30,10 +34,14 @@ const DISCARD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// As long as an answer may take.
 const DISCARD_WITHIN: Duration = Duration::from_secs(5);
 
-/// Refuses what is too large before anything reads it.
-pub async fn refuse_large(request: Request, next: Next) -> Response {
+/// Refuses what is too large or too much before anything reads it.
+pub async fn refuse(State(web): State<Web>, request: Request, next: Next) -> Response {
     let (head_bytes, announced) = (head_bytes(&request), announced_bytes(&request));
+    let wait = web.budgets.spend(&request, || client_of(&request, &web));
     let request = guard_body(request);
+    if let Some(wait) = wait {
+        return Problem::rate_limited(wait).into_response();
+    }
     if head_bytes > HEAD_BYTES_MAX {
         let detail = "Address and headers of the request are larger than 32 KB together.";
         return Problem::new(Code::MalformedRequest, detail).into_response();
@@ -42,6 +50,11 @@ pub async fn refuse_large(request: Request, next: Next) -> Response {
         return Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE).into_response();
     }
     next.run(request).await
+}
+
+fn client_of(request: &Request, web: &Web) -> Option<IpAddr> {
+    let (extensions, headers) = (request.extensions(), request.headers());
+    ClientAddress::of(extensions, headers, &web.trusted_proxies).network()
 }
 
 fn head_bytes(request: &Request) -> usize {

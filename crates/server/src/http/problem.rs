@@ -193,6 +193,16 @@ impl Problem {
         Self::new(Code::PreconditionRequired, detail)
     }
 
+    /// `wait`: after how long one more request is taken.
+    pub fn rate_limited(wait: Duration) -> Self {
+        let detail = "Too many requests from your address. Try again after the time given.";
+        Self {
+            // Whole seconds go into the header, and one too few would only be refused again.
+            retry_after: Some(Duration::from_secs(wait.as_secs() + 1)),
+            ..Self::new(Code::RateLimited, detail)
+        }
+    }
+
     pub fn overloaded() -> Self {
         let detail = "More requests than can be answered in time. Try again after the time given.";
         Self {

@@ -60,13 +60,13 @@ fn layered(site: Router<Web>, web: &Web) -> Router<Web> {
             ANSWER_WITHIN,
         ))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(limits::refuse_large))
+        .layer(middleware::from_fn_with_state(state(), limits::refuse))
         .layer(middleware::from_fn_with_state(
             state(),
             problem_render::render,
         ))
         .layer(middleware::from_fn_with_state(state(), request::identify))
-        .layer(middleware::from_fn(headers::secure))
+        .layer(middleware::from_fn_with_state(state(), headers::secure))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
 }
 
@@ -156,8 +156,10 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::config::RateLimit;
     use crate::http::feed::Feeds;
     use crate::http::page::Site;
+    use crate::http::rate::Budgets;
     use crate::http::web::Parts;
 
     /// The layers around two handlers that panic; no database is asked.
@@ -194,7 +196,9 @@ mod tests {
                 assets: asset_addresses(),
             }),
             trusted_proxies: Arc::new([]),
-            feeds: Feeds::new(100),
+            feeds: Feeds::new(100, RateLimit::Off),
+            budgets: Budgets::default(),
+            has_tls: false,
         });
         let panics = || get(async || -> &'static str { panic!("a secret from inside") });
         let site = Router::new()

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::feed::Feeds;
 use super::page::Site;
+use super::rate::Budgets;
 
 /// The state of the router. Each layer clones it for each request, so it is one pointer.
 #[derive(Clone, Debug)]
@@ -23,6 +24,10 @@ pub struct Parts {
     pub trusted_proxies: Arc<[IpNet]>,
     /// Who watches which concert.
     pub feeds: Feeds,
+    /// How many requests of which kind a client may make.
+    pub budgets: Budgets,
+    /// Whether we speak TLS ourselves.
+    pub has_tls: bool,
 }
 
 impl Deref for Web {
@@ -40,7 +45,7 @@ impl Web {
 
     /// Whether browsers reach us by HTTPS, so that cookies can be kept to it.
     pub fn is_https(&self) -> bool {
-        self.site.base_url.starts_with("https://")
+        self.has_tls || self.site.base_url.starts_with("https://")
     }
 }
 

@@ -1,13 +1,12 @@
 //! Light or dark by choice: a form in the footer, a cookie for a year, and back to the same page.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Form, http::header::SET_COOKIE};
 use serde::Deserialize;
 
-use crate::http::page::{Site, Theme};
+use crate::http::page::Theme;
+use crate::http::web::Web;
 
 const COOKIE_SECONDS: u32 = 365 * 24 * 60 * 60;
 
@@ -19,13 +18,9 @@ pub struct Choice {
 }
 
 /// `POST /theme`: 303 to where the form stood.
-pub async fn choose(State(site): State<Arc<Site>>, Form(choice): Form<Choice>) -> Response {
+pub async fn choose(State(web): State<Web>, Form(choice): Form<Choice>) -> Response {
     let theme = Theme::parse(&choice.theme).as_str();
-    let secure = if site.base_url.starts_with("https://") {
-        "; Secure"
-    } else {
-        ""
-    };
+    let secure = if web.is_https() { "; Secure" } else { "" };
     let cookie =
         format!("theme={theme}; Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax; HttpOnly{secure}");
     (

@@ -6,8 +6,12 @@
 )]
 
 mod bad_rows;
+mod commits;
+mod counts;
+mod ended_sessions;
 mod keys;
 mod locked_rows;
 mod lost_commits;
+mod panics;
 mod sold_out;
 mod turns;

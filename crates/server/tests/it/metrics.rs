@@ -31,6 +31,8 @@ const FROM_THE_START: &[&str] = &[
     "stagedoor_reservations_total{outcome=\"purchase_limit\"}",
     "stagedoor_reservations_total{outcome=\"sale_closed\"}",
     "stagedoor_reservations_total{outcome=\"failed\"}",
+    "stagedoor_staff_sign_ins_total{outcome=\"signed_in\"}",
+    "stagedoor_staff_sign_ins_total{outcome=\"locked\"}",
 ];
 
 /// A server with one concert of three tickets.

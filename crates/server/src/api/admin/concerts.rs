@@ -51,6 +51,7 @@ const PRICE: &str = "an amount like 1250.00, from 0.00 to 99999999.99";
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: staff alone"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: a parameter is wrong or unknown"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -89,6 +90,7 @@ pub async fn list(
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: every wrong field is named"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -114,6 +116,7 @@ pub async fn create(
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: staff alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -150,6 +153,7 @@ pub async fn show(
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: every wrong field is named, also a capacity below what is sold and held"),
         (status = 428, body = ProblemBody, content_type = "application/problem+json", description = "`precondition_required`: `If-Match` is missing"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -179,6 +183,7 @@ pub async fn change(
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: archived; `sale_closed`: its day is over"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -203,6 +208,7 @@ pub async fn open(
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: archived"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -227,6 +233,7 @@ pub async fn close(
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -251,6 +258,7 @@ pub async fn archive(
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: so many reservations have tickets of it"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]

@@ -51,6 +51,7 @@ const STATUSES: &str = "pending, confirmed, cancelled or expired";
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: staff alone"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: a parameter is wrong or unknown"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -84,6 +85,7 @@ pub async fn list(
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: staff alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -111,6 +113,7 @@ pub async fn show(
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: confirmed or cancelled; or expired, and its tickets are gone, with `available`"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -137,6 +140,7 @@ pub async fn confirm(
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: staff alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: cancelled; `reservation_expired`"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -162,6 +166,7 @@ pub async fn cancel(
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: pending or confirmed"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]

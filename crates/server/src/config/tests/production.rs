@@ -45,6 +45,7 @@ fn safe_production() -> Scene {
         .variable("STAGEDOOR_ALLOW_SANDBOX", "true")
         .variable("STAGEDOOR_SMTP_URL", "smtps://mail.example.org")
         .variable("STAGEDOOR_BASE_URL", "https://tickets.example.org")
+        .variable("STAGEDOOR_TRUSTED_PROXIES", "10.0.0.1")
 }
 
 #[test]
@@ -114,6 +115,12 @@ fn production_names_everything_that_is_unsafe() {
             &"change-me".repeat(4),
             "secret_key_default",
             Severity::Error,
+        ),
+        (
+            "STAGEDOOR_TRUSTED_PROXIES",
+            "",
+            "trusted_proxies_empty",
+            Severity::Warning,
         ),
         (
             "STAGEDOOR_RATE_LIMIT",

@@ -120,7 +120,7 @@ async fn assert_all_fail(app: &TestApp) -> Duration {
 }
 
 /// One request for each buyer, all in one batch but for the one that the lane waited with.
-async fn decided_together(
+pub(super) async fn decided_together(
     app: &TestApp,
     concert: i32,
     buyers: impl Iterator<Item = String>,
@@ -137,7 +137,7 @@ async fn decided_together(
 }
 
 /// A trigger that refuses rows with an error of the given class.
-async fn refuse_rows(app: &TestApp, when: &str, sqlstate: &str) {
+pub(super) async fn refuse_rows(app: &TestApp, when: &str, sqlstate: &str) {
     let statement = format!(
         "{COUNT_ATTEMPTS}
          CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -148,7 +148,7 @@ async fn refuse_rows(app: &TestApp, when: &str, sqlstate: &str) {
     app.postgres.batch_execute(&statement).await.unwrap();
 }
 
-async fn attempts(app: &TestApp) -> i64 {
+pub(super) async fn attempts(app: &TestApp) -> i64 {
     app.count("SELECT last_value FROM attempts").await
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::turns::{beside, tickets};
 use crate::support::wait::within_limit;
-use crate::support::wishes::{RowLock, answers, keyed, occupy, put, queue, wish};
+use crate::support::wishes::{RowLock, answers, keyed, lane_waits, occupy, put, queue, wish};
 use crate::support::{NewConcert, TestApp};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +78,42 @@ async fn a_key_is_free_again_after_a_day() {
         // From now on the key stands for the second wish.
         let late = request().await.unwrap();
         assert!(matches!(late, Err(ReserveError::KeyReused)), "{late:?}");
+    })
+    .await;
+}
+
+/// A batch finds a key's receipt too old, and before it has replaced it another server has, for
+/// another concert, so that no row's lock stands between the two.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_another_server_wrote_meanwhile_is_never_deleted() {
+    TestApp::run(async |app| {
+        let concert = app.plant(NewConcert::default()).await;
+        let first = put(&app.app, keyed("daily", wish(concert, 1, "som"))).await;
+        let first = first.unwrap().unwrap().reservation;
+        app.clock.advance(Duration::from_hours(24));
+        // The batch may still read receipts, but not delete any.
+        let other = app.database.superuser().await;
+        let begin = "BEGIN; LOCK TABLE admission_receipts IN EXCLUSIVE MODE";
+        other.batch_execute(begin).await.unwrap();
+        let sale = put(&app.app, keyed("daily", wish(concert, 2, "dao")));
+        lane_waits(app).await;
+        let now = app.app.ctx().now();
+        let renew = format!(
+            "UPDATE admission_receipts SET created_at = timestamptz '{now}' AT TIME ZONE 'utc';
+             COMMIT"
+        );
+        other.batch_execute(&renew).await.unwrap();
+        let outcome = within_limit("an answer", sale).await.unwrap();
+        assert!(
+            matches!(outcome, Err(ReserveError::KeyReused)),
+            "{outcome:?}"
+        );
+        assert_eq!(app.available(concert).await, 99);
+        let kept = format!(
+            "SELECT count(*) FROM admission_receipts WHERE reservation_id = '{}'",
+            first.id.as_str()
+        );
+        assert_eq!(app.count(&kept).await, 1);
     })
     .await;
 }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use app::reserve::ReserveError;
+use app::reserve::{ReserveError, reserve};
+use futures_util::future::join_all;
 use stagedoor::http::problem::{Code, Problem};
 
 use super::turns::tickets;
@@ -117,6 +118,45 @@ async fn whoever_waits_for_a_row_that_stays_locked_is_told_in_time() {
         assert!(took < ANSWER_WITHIN, "{took:?}");
         row.release().await;
         assert_eq!(app.available(concert).await, 100);
+    })
+    .await;
+}
+
+/// As many as a lane's queue takes, all for one concert whose row stays locked: the greater part may
+/// rest, the others are refused at once, and of those who rest nobody waits for the batches of all
+/// before them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_before_a_locked_row_is_told_in_time() {
+    const CROWD: usize = 16_000;
+    /// So many may rest, with those that the lane was trying meanwhile.
+    const RESTING: usize = 8_192 + 2 * 512;
+    TestApp::run(async |app| {
+        let concert = app.plant(NewConcert::default()).await;
+        let row = RowLock::take(&app.database, concert).await;
+        let first = occupy(app, concert).await;
+        let begun = Instant::now();
+        let waiting = (0..CROWD).map(|n| {
+            // On a busy machine some come so late that they are refused at the door.
+            let wish = wish(concert, 1, &format!("b{n}"));
+            async move { (reserve(&app.app, wish).await, begun.elapsed()) }
+        });
+        let told = within_limit("all answers", join_all(waiting.collect::<Vec<_>>())).await;
+        for (outcome, _) in &told {
+            // Whoever isn't told within 4.5 s would hear that the outcome is unknown.
+            let is_told = matches!(outcome, Err(ReserveError::Overloaded));
+            assert!(is_told, "{outcome:?}");
+        }
+        assert!(first.await.unwrap().is_err());
+        let mut times: Vec<Duration> = told.into_iter().map(|(_, took)| took).collect();
+        times.sort_unstable();
+        let (early, late) = times.split_at(CROWD - RESTING);
+        eprintln!(
+            "refused by {:?}, the last by {:?}",
+            early.last(),
+            late.last()
+        );
+        row.release().await;
+        app.reserved(concert, 1, "afterwards").await;
     })
     .await;
 }

@@ -206,7 +206,7 @@ async fn a_commit_whose_wait_for_the_standby_was_cut_short_is_not_confirmed() {
     app.assert_inventory().await;
 }
 
-fn alone() -> Options {
+pub(super) fn alone() -> Options {
     Options {
         is_alone: true,
         ..Options::default()
@@ -214,7 +214,7 @@ fn alone() -> Options {
 }
 
 /// Commits wait for a standby of that name; for none without one.
-async fn need_standby(app: &TestApp, name: &str) {
+pub(super) async fn need_standby(app: &TestApp, name: &str) {
     let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'");
     // The command itself commits nothing that would wait.
     app.postgres.batch_execute(&set).await.unwrap();
@@ -232,7 +232,7 @@ async fn need_standby(app: &TestApp, name: &str) {
 }
 
 /// What a repeated request says: whether the first had happened. It asks until it is told.
-async fn has_happened(app: &TestApp, request: &ReserveRequest) -> bool {
+pub(super) async fn has_happened(app: &TestApp, request: &ReserveRequest) -> bool {
     within_limit("the truth", async {
         loop {
             match put(&app.app, request.clone()).await.unwrap() {
@@ -254,7 +254,7 @@ async fn count_of(app: &TestApp, buyer: &str) -> i64 {
 }
 
 /// A product whose pool reaches PostgreSQL through a fault proxy.
-async fn through_proxy(test: impl AsyncFnOnce(&TestApp, &FaultProxy)) {
+pub(super) async fn through_proxy(test: impl AsyncFnOnce(&TestApp, &FaultProxy)) {
     let proxy = FaultProxy::start(cluster().port()).await;
     let options = Options {
         database_port: Some(proxy.port),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::id_of;
+use super::{answer, id_of};
 use crate::support::{NewConcert, TestApp};
 
 /// Whoever asks, in the order of the columns.
@@ -76,6 +76,30 @@ async fn every_route_answers_each_caller_as_the_table_says() {
         let expected = TABLE.lines().map(words).filter(|line| !line.is_empty());
         let expected: Vec<String> = expected.collect();
         assert_eq!(found, expected);
+    })
+    .await;
+}
+
+/// Whoever has no living session is told how to get one, whatever they show instead of a token.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_session_of_staff_opens_nothing() {
+    TestApp::run(async |app| {
+        let (ended, nobodys) = (app.plant_signed_in("late", "admin").await, "A".repeat(43));
+        app.clock.advance(Duration::from_mins(30));
+        let document = app.get_json("/api/v1/openapi.json").await;
+        for (method, path) in routes(&document) {
+            if !path.starts_with("/admin/") || path == "/admin/sessions" {
+                continue;
+            }
+            for token in ["", "x", &nobodys, &ended] {
+                let method: Method = method.to_ascii_uppercase().parse().unwrap();
+                let path = format!("/api/v1{}", path.replace("{id}", "1"));
+                let refused = answer(app.request(method, &path).bearer_auth(token)).await;
+                let found = (refused.status, refused.code());
+                assert_eq!(found, (401, "unauthenticated"), "{path} {token}");
+                assert_eq!(refused.headers["www-authenticate"], "Bearer", "{path}");
+            }
+        }
     })
     .await;
 }

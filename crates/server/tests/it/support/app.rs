@@ -4,21 +4,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::app::ctx::{ManualClock, SeededRandom};
+use ::app::ctx::{ManualClock, Random, SeededRandom};
 use ::app::{AccessKey, App, Ctx, Settings};
 use domain::allotment::Limits;
 use domain::money::Currency;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use stagedoor::config::RateLimit;
 use stagedoor::http::feed::Feeds;
+use stagedoor::http::listener::{self, Door};
 use stagedoor::http::page::Site;
+use stagedoor::http::rate::Budgets;
 use stagedoor::http::router;
 use stagedoor::http::web::{Parts, Web};
 use store::pool::Lease;
 use store::{Pool, PoolSettings};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_postgres::Client as Postgres;
 
 use super::cluster::{APP, TestDatabase};
@@ -38,6 +43,10 @@ pub(crate) struct Options {
     pub(crate) is_alone: bool,
     /// Two products on one database need different ones.
     pub(crate) random_seed: u64,
+    /// Clients may send as many requests as they like, unless a test wants a budget.
+    pub(crate) budgets: fn() -> Budgets,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) base_url: &'static str,
 }
 
 impl Default for Options {
@@ -50,6 +59,9 @@ impl Default for Options {
             database_url: None,
             is_alone: false,
             random_seed: 7,
+            budgets: Budgets::default,
+            trusted_proxies: Vec::new(),
+            base_url: "http://tickets.example",
         }
     }
 }
@@ -63,6 +75,11 @@ pub(crate) struct TestApp {
     pub(crate) postgres: Postgres,
     pub(crate) address: SocketAddr,
     client: Client,
+    #[expect(
+        dead_code,
+        reason = "nobody tells the server to stop before the test is over"
+    )]
+    stop: watch::Sender<bool>,
 }
 
 /// A concert to be planted.
@@ -105,20 +122,26 @@ impl TestApp {
         let clock = clock();
         let app = open_app(&database_url(&database, &options), &clock, &options);
         let site = Site {
-            base_url: "http://tickets.example".to_owned(),
+            base_url: options.base_url.to_owned(),
             time_zone: settings(&options).timezone,
             assets: router::asset_addresses(),
         };
         let web = Web::new(Parts {
             app: app.clone(),
             site: Arc::new(site),
-            trusted_proxies: Arc::new([]),
-            feeds: Feeds::new(1_000),
+            trusted_proxies: options.trusted_proxies.clone().into(),
+            feeds: Feeds::new(1_000, RateLimit::Off),
+            budgets: (options.budgets)(),
+            has_tls: false,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let service = router::router(web).into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
+        let door = Door {
+            connections_max: 2_000,
+            ..Door::default()
+        };
+        let (stop, stopped) = watch::channel(false);
+        listener::answer(listener, router::router(web), door, stopped);
         let postgres = database.superuser().await;
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -131,6 +154,7 @@ impl TestApp {
             postgres,
             address,
             client,
+            stop,
         }
     }
 
@@ -305,6 +329,16 @@ pub(crate) fn clock() -> Arc<ManualClock> {
 /// The product without its fronts, as one more process would have it.
 pub(crate) fn open_app(url: &str, clock: &Arc<ManualClock>, options: &Options) -> App {
     let random = Arc::new(SeededRandom::new(options.random_seed));
+    open_app_with(random, url, clock, options)
+}
+
+/// The same with randomness of the test's own.
+pub(crate) fn open_app_with(
+    random: Arc<dyn Random>,
+    url: &str,
+    clock: &Arc<ManualClock>,
+    options: &Options,
+) -> App {
     let ctx = Ctx::new(Arc::clone(clock) as _, random);
     let pool = Pool::open(url, pool_settings(options), Arc::new(|_| {})).expect("a pool");
     let key = AccessKey::new(b"a key that is only used for tests");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use postgres_local::{Cluster, ClusterSpec, Lifetime};
 use store::bootstrap;
 use store::migrate::{self, Login};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::{Client, NoTls};
 
 pub(crate) const OWNER: &str = "stagedoor_owner";
@@ -17,6 +17,8 @@ const TEMPLATE: &str = "stagedoor_template";
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 static TEMPLATE_MADE: OnceCell<()> = OnceCell::const_new();
+/// Roles are the whole cluster's, and are changed by one at a time.
+static PREPARING: Mutex<()> = Mutex::const_new(());
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
 /// The cluster of this run. It ends with the process: nobody has to stop it.
@@ -48,6 +50,13 @@ pub(crate) fn logins() -> [Login; 2] {
     })
 }
 
+async fn prepare(superuser: &str, database: &str) {
+    let _alone = PREPARING.lock().await;
+    bootstrap::prepare(superuser, database, &logins())
+        .await
+        .expect("roles");
+}
+
 /// A database of a test's own.
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
@@ -60,9 +69,7 @@ impl TestDatabase {
         TEMPLATE_MADE
             .get_or_init(|| async {
                 let superuser = cluster().superuser_url("postgres");
-                bootstrap::prepare(&superuser, TEMPLATE, &logins())
-                    .await
-                    .expect("roles");
+                prepare(&superuser, TEMPLATE).await;
                 let owner = cluster().url(OWNER, PASSWORD, TEMPLATE);
                 migrate::migrate(&owner, &logins())
                     .await
@@ -75,9 +82,7 @@ impl TestDatabase {
     /// A database that nobody migrated.
     pub(crate) async fn empty() -> Self {
         let superuser = cluster().superuser_url("postgres");
-        bootstrap::prepare(&superuser, "postgres", &logins())
-            .await
-            .expect("roles");
+        prepare(&superuser, "postgres").await;
         Self::create(&format!("OWNER {OWNER}")).await
     }
 

@@ -1,4 +1,5 @@
-//! A TCP proxy before PostgreSQL that can hold a conversation at a chosen statement, and cut it.
+//! A TCP proxy before PostgreSQL that can hold a conversation at a chosen statement, cut it,
+//! and put other words into PostgreSQL's mouth.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -41,6 +42,8 @@ struct State {
     /// Every change ends all conversations.
     cuts: watch::Sender<usize>,
     is_refusing: AtomicBool,
+    /// What PostgreSQL says, and what arrives instead; both are of the same length.
+    rewritten: Mutex<Option<(&'static [u8], &'static [u8])>>,
 }
 
 /// A proxy on a port of its own.
@@ -61,6 +64,7 @@ impl FaultProxy {
             is_open: watch::channel(true).0,
             cuts: watch::channel(0).0,
             is_refusing: AtomicBool::new(false),
+            rewritten: Mutex::new(None),
         });
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
@@ -115,6 +119,12 @@ impl FaultProxy {
         self.state.is_refusing.store(refuses, Ordering::SeqCst);
     }
 
+    /// From now on `said` arrives as `heard`, which must be as long: messages keep their lengths.
+    pub(crate) fn rewrite(&self, said: &'static [u8], heard: &'static [u8]) {
+        assert_eq!(said.len(), heard.len());
+        *self.state.rewritten.lock().expect("a lock") = Some((said, heard));
+    }
+
     /// Ends all conversations towards both sides; what is held is lost. New ones go through.
     pub(crate) fn cut(&self) {
         self.state.cuts.send_modify(|cuts| *cuts += 1);
@@ -138,6 +148,19 @@ impl State {
         *armed = None;
         self.is_open.send_replace(false);
         Some(hold)
+    }
+
+    /// Changes what is to arrive otherwise. What is looked for is short and comes in one piece.
+    fn rewrite(&self, answer: &mut [u8]) {
+        let Some((said, heard)) = *self.rewritten.lock().expect("a lock") else {
+            return;
+        };
+        for start in 0..answer.len().saturating_sub(said.len() - 1) {
+            let piece = &mut answer[start..start + said.len()];
+            if piece == said {
+                piece.copy_from_slice(heard);
+            }
+        }
     }
 }
 
@@ -258,6 +281,7 @@ async fn forward_answers(
         if !conversation.pass_gate().await {
             return;
         }
+        conversation.state.rewrite(&mut buffer[..read]);
         if client.write_all(&buffer[..read]).await.is_err() {
             return;
         }

@@ -8,14 +8,15 @@ pub(crate) mod dice;
 pub(crate) mod fault_proxy;
 pub(crate) mod own_cluster;
 pub(crate) mod program;
+pub(crate) mod reported;
 pub(crate) mod slow_proxy;
-#[allow(dead_code, reason = "the tests of signing in use the rest")]
 pub(crate) mod staff;
+pub(crate) mod tls;
 pub(crate) mod wait;
 pub(crate) mod wire;
 pub(crate) mod wishes;
 
-pub(crate) use app::{NewConcert, Options, TestApp, clock, database_url, open_app};
+pub(crate) use app::{NewConcert, Options, TestApp, clock, database_url, open_app, open_app_with};
 pub(crate) use cluster::{
     APP, OWNER, PASSWORD, TestDatabase, cluster, connect, logins, plant_ten_tickets,
 };

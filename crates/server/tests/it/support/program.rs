@@ -69,6 +69,16 @@ impl Program {
         self
     }
 
+    /// Gives it a text on stdin.
+    pub(crate) fn fed(mut self, text: &str) -> Self {
+        use std::io::{Seek as _, Write as _};
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(text.as_bytes()).expect("a full file");
+        file.rewind().expect("its beginning");
+        self.command.stdin(Stdio::from(file));
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) async fn run(mut self) -> Done {
         let output = tokio::time::timeout(DONE_WITHIN, self.command.output())
@@ -168,6 +178,10 @@ pub(crate) struct Started {
 }
 
 impl Started {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("a running program")
+    }
+
     pub(crate) fn said(&self) -> String {
         self.said.text()
     }
@@ -210,7 +224,7 @@ impl Started {
 
     /// Memory of the program that is really there.
     pub(crate) fn resident_kib(&self) -> u64 {
-        let id = self.child.id().expect("a running program");
+        let id = self.id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("its status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.expect("its memory").trim().trim_end_matches(" kB");
@@ -218,7 +232,7 @@ impl Started {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().expect("a running program").to_string();
+        let id = self.id().to_string();
         let sent = std::process::Command::new("/bin/sh")
             .args(["-c", "kill -s \"$0\" \"$1\"", name, &id])
             .status();

@@ -85,11 +85,16 @@ impl RowLock {
 /// the answer to the request that it waits with.
 pub(crate) async fn occupy(app: &TestApp, concert: i32) -> JoinHandle<Outcome> {
     let first = put(&app.app, wish(concert, 1, "first-of-all"));
+    lane_waits(app).await;
+    first
+}
+
+/// Returns once a lane waits for a lock that somebody else holds.
+pub(crate) async fn lane_waits(app: &TestApp) {
     let waiting = "SELECT count(*) FROM pg_stat_activity
                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    eventually("a lane waits for the row", LIMIT, async || {
+    eventually("a lane waits for a lock", LIMIT, async || {
         app.count(waiting).await == 1
     })
     .await;
-    first
 }

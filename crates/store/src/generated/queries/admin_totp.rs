@@ -295,7 +295,10 @@ impl<'a, C: GenericClient + Send + Sync>
 }
 pub struct DeleteStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn delete() -> DeleteStmt {
-    DeleteStmt("DELETE FROM admin_totp WHERE admin_user_id = $1", None)
+    DeleteStmt(
+        "/* admin_totp.delete */ DELETE FROM admin_totp WHERE admin_user_id = $1",
+        None,
+    )
 }
 impl DeleteStmt {
     pub async fn prepare<'a, C: GenericClient>(

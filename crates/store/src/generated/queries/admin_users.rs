@@ -838,7 +838,10 @@ impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
 }
 pub struct UpdateLastLoginStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn update_last_login() -> UpdateLastLoginStmt {
-    UpdateLastLoginStmt("UPDATE admin_users SET last_login = $1 WHERE id = $2", None)
+    UpdateLastLoginStmt(
+        "/* admin_users.update_last_login */ UPDATE admin_users SET last_login = $1 WHERE id = $2",
+        None,
+    )
 }
 impl UpdateLastLoginStmt {
     pub async fn prepare<'a, C: GenericClient>(

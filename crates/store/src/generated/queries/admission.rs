@@ -1065,7 +1065,10 @@ impl<
 }
 pub struct FindExistingStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find_existing() -> FindExistingStmt {
-    FindExistingStmt("SELECT id FROM reservations WHERE id = ANY($1)", None)
+    FindExistingStmt(
+        "/* admission.find_existing */ SELECT id FROM reservations WHERE id = ANY($1)",
+        None,
+    )
 }
 impl FindExistingStmt {
     pub async fn prepare<'a, C: GenericClient>(

@@ -126,7 +126,10 @@ where
 }
 pub struct TryLockStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn try_lock() -> TryLockStmt {
-    TryLockStmt("SELECT pg_try_advisory_xact_lock($1) AS is_locked", None)
+    TryLockStmt(
+        "/* heartbeats.try_lock */ SELECT pg_try_advisory_xact_lock($1) AS is_locked",
+        None,
+    )
 }
 impl TryLockStmt {
     pub async fn prepare<'a, C: GenericClient>(
@@ -153,7 +156,10 @@ impl TryLockStmt {
 }
 pub struct FindStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find() -> FindStmt {
-    FindStmt("SELECT beat_at FROM heartbeats WHERE task = $1", None)
+    FindStmt(
+        "/* heartbeats.find */ SELECT beat_at FROM heartbeats WHERE task = $1",
+        None,
+    )
 }
 impl FindStmt {
     pub async fn prepare<'a, C: GenericClient>(

@@ -801,7 +801,10 @@ impl<'a, C: GenericClient + Send + Sync>
 }
 pub struct TryLockStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn try_lock() -> TryLockStmt {
-    TryLockStmt("SELECT pg_try_advisory_xact_lock($1) AS is_locked", None)
+    TryLockStmt(
+        "/* jobs.try_lock */ SELECT pg_try_advisory_xact_lock($1) AS is_locked",
+        None,
+    )
 }
 impl TryLockStmt {
     pub async fn prepare<'a, C: GenericClient>(

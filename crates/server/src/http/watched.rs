@@ -1,0 +1,301 @@
+//! A socket that notes whether anything moves, and the judgement of a client that is too slow.
+//!
+//! Nothing here reads a clock: a connection is looked at from time to time, and what hasn't moved
+//! between two looks has not moved for that long. This costs a request two counters.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How long a client may take for what. Times are kept to the next look.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub look_every: Duration,
+    /// From the first byte of a request's head to its last.
+    pub head: Duration,
+    /// Without any request.
+    pub idle: Duration,
+    /// Without taking a byte of an answer that waits to be sent.
+    pub stall: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            // Twenty thousand watchers make four thousand looks a second, a percent of a processor.
+            look_every: Duration::from_secs(5),
+            // A head is one or two packets, even on a bad mobile network.
+            head: Duration::from_secs(10),
+            // Longer than the minute for which proxies keep their connections, so that they are
+            // the ones to close: who closes first never sends into a closed connection.
+            idle: Duration::from_secs(75),
+            // A phone in a tunnel comes back; a client that takes nothing on purpose doesn't.
+            stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What a connection has done since it was last looked at.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    /// Requests whose answers aren't sent yet; streams of events among them.
+    under_way: AtomicU32,
+    /// A request has begun.
+    has_begun: AtomicBool,
+    /// Bytes came while no request was under way: the beginning of a head.
+    has_read: AtomicBool,
+    /// Bytes were taken by the client.
+    has_written: AtomicBool,
+    /// The client's side is full.
+    is_stalled: AtomicBool,
+}
+
+impl Activity {
+    /// Notes a request until the returned guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.has_begun.store(true, Ordering::Relaxed);
+        self.has_read.store(false, Ordering::Relaxed);
+        UnderWay(Arc::clone(self))
+    }
+
+    /// What was read so far belongs to no request, such as the handshake of TLS.
+    pub(super) fn forget_read(&self) {
+        self.has_read.store(false, Ordering::Relaxed);
+    }
+
+    fn note_read(&self) {
+        if self.under_way.load(Ordering::Relaxed) == 0 {
+            self.has_read.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn note_write(&self, polled: &Poll<io::Result<usize>>) {
+        let is_stalled = polled.is_pending();
+        self.is_stalled.store(is_stalled, Ordering::Relaxed);
+        if !is_stalled {
+            self.has_written.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A request that is under way as long as this lives.
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<Activity>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What to do with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Keep,
+    /// It has been idle for long enough; it may say goodbye.
+    Close,
+    /// It takes no answers or sends no whole head.
+    Cut,
+}
+
+/// How often in a row a connection was found in each state.
+#[derive(Debug)]
+pub(super) struct Judge {
+    patience: Patience,
+    /// HTTP/2 has frames outside any request, so that bytes say nothing about a head there.
+    has_heads: bool,
+    in_head: u32,
+    idle: u32,
+    stalled: u32,
+}
+
+impl Judge {
+    pub(super) const fn new(patience: Patience, has_heads: bool) -> Self {
+        Self {
+            patience,
+            has_heads,
+            in_head: 0,
+            idle: 0,
+            stalled: 0,
+        }
+    }
+
+    pub(super) fn look(&mut self, activity: &Activity) -> Verdict {
+        let has_written = activity.has_written.swap(false, Ordering::Relaxed);
+        let is_stalled = activity.is_stalled.load(Ordering::Relaxed) && !has_written;
+        self.stalled = if is_stalled { self.stalled + 1 } else { 0 };
+        let is_busy = activity.has_begun.swap(false, Ordering::Relaxed)
+            || activity.under_way.load(Ordering::Relaxed) > 0;
+        self.idle = if is_busy { 0 } else { self.idle + 1 };
+        let in_head = self.has_heads && !is_busy && activity.has_read.load(Ordering::Relaxed);
+        self.in_head = if in_head { self.in_head + 1 } else { 0 };
+        // The first look may come right after the state began, so that it counts for nothing.
+        let is_over =
+            |looks: u32, limit| self.patience.look_every * looks.saturating_sub(1) >= limit;
+        if is_over(self.stalled, self.patience.stall) || is_over(self.in_head, self.patience.head) {
+            return Verdict::Cut;
+        }
+        if is_over(self.idle, self.patience.idle) {
+            return Verdict::Close;
+        }
+        Verdict::Keep
+    }
+}
+
+/// A socket whose bytes are noted.
+#[derive(Debug)]
+pub(super) struct Watched<S> {
+    socket: S,
+    activity: Arc<Activity>,
+}
+
+impl<S> Watched<S> {
+    pub(super) const fn new(socket: S, activity: Arc<Activity>) -> Self {
+        Self { socket, activity }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.socket).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.activity.note_read();
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.activity.note_write(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        self.activity.note_write(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+/// An answer's body; its request is under way until the last of it was handed over.
+#[derive(Debug)]
+pub(super) struct WatchedBody {
+    pub(super) body: Body,
+    pub(super) _under_way: UnderWay,
+}
+
+impl HttpBody for WatchedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks until the connection is to go; how many it took.
+    fn looks_until(judge: &mut Judge, activity: &Activity, verdict: Verdict) -> u32 {
+        for looks in 1..=100 {
+            let seen = judge.look(activity);
+            if seen != Verdict::Keep {
+                assert_eq!(seen, verdict);
+                return looks;
+            }
+        }
+        panic!("never");
+    }
+
+    fn judge() -> Judge {
+        Judge::new(Patience::default(), true)
+    }
+
+    #[test]
+    fn a_head_that_trickles_in_is_cut_off_after_ten_to_fifteen_seconds() {
+        let activity = Arc::new(Activity::default());
+        activity.note_read();
+        assert_eq!(looks_until(&mut judge(), &activity, Verdict::Cut), 3);
+    }
+
+    #[test]
+    fn an_idle_connection_is_closed_after_its_minute_and_each_request_begins_it_anew() {
+        let activity = Arc::new(Activity::default());
+        let mut judge = judge();
+        for _ in 0..10 {
+            assert_eq!(judge.look(&activity), Verdict::Keep);
+        }
+        activity.note_read();
+        drop(activity.begin());
+        assert_eq!(looks_until(&mut judge, &activity, Verdict::Close), 17);
+    }
+
+    #[test]
+    fn a_stream_of_events_may_be_silent_for_as_long_as_it_likes() {
+        let activity = Arc::new(Activity::default());
+        let _stream = activity.begin();
+        let mut judge = judge();
+        assert!((0..1_000).all(|_| judge.look(&activity) == Verdict::Keep));
+    }
+
+    #[test]
+    fn an_answer_that_nobody_takes_is_cut_off_and_one_that_is_taken_slowly_is_not() {
+        let activity = Arc::new(Activity::default());
+        let _answer = activity.begin();
+        let mut judge = judge();
+        for _ in 0..20 {
+            activity.note_write(&Poll::Ready(Ok(1)));
+            activity.note_write(&Poll::Pending);
+            assert_eq!(judge.look(&activity), Verdict::Keep);
+        }
+        assert_eq!(looks_until(&mut judge, &activity, Verdict::Cut), 7);
+    }
+}

@@ -1,0 +1,215 @@
+//! `stagedoor admin`, and the first superadmin of `serve`.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::TestDatabase;
+use crate::support::program::{Done, Program};
+
+const PASSWORD: &str = "a horse on the command line";
+
+async fn create(database: &TestDatabase, arguments: &[&str], stdin: &str) -> Done {
+    let all = [&["admin", "create"], arguments].concat();
+    Program::on(database, &all).fed(stdin).run().await
+}
+
+async fn can_sign_in(site: &str, username: &str, password: &str) -> u16 {
+    let body = json!({ "username": username, "password": password });
+    let url = format!("{site}/api/v1/admin/sessions");
+    let answer = reqwest::Client::new().post(url).json(&body).send().await;
+    answer.unwrap().status().as_u16()
+}
+
+const ADA: [&str; 5] = ["Ada", "--email", "ada@example.org", "--role", "superadmin"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_are_made_listed_and_disabled() {
+    let database = TestDatabase::migrated().await;
+    let ada = [&ADA[..], &["--json"]].concat();
+    let made = create(&database, &ada, &format!("{PASSWORD}\nnot this line\n")).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    assert_eq!(made.json()["username"], "ada");
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, format!("{PASSWORD}\r\n")).unwrap();
+    let bob = [
+        "bob",
+        "--email",
+        "bob@example.org",
+        "--role",
+        "moderator",
+        "--as",
+        "ada",
+        "--password-file",
+        file.to_str().unwrap(),
+    ];
+    let made = create(&database, &bob, "").await;
+    assert_eq!(
+        (made.code, made.stdout.as_str()),
+        (0, "made bob (moderator)\n"),
+        "{made:?}"
+    );
+
+    let site = Program::serve(&database).await;
+    for name in ["ada", "bob"] {
+        assert_eq!(
+            can_sign_in(&site.site(), name, PASSWORD).await,
+            201,
+            "{name}"
+        );
+    }
+    let disabled = Program::on(&database, &["admin", "disable", "bob", "--json"])
+        .run()
+        .await;
+    assert_eq!(
+        (disabled.code, &disabled.json()["is_active"]),
+        (0, &json!(false))
+    );
+    assert_eq!(can_sign_in(&site.site(), "bob", PASSWORD).await, 401);
+    let listed = Program::on(&database, &["admin", "list", "--json"])
+        .run()
+        .await
+        .json();
+    let listed = listed.as_array().unwrap();
+    let names: Vec<&Value> = listed.iter().map(|one| &one["username"]).collect();
+    assert_eq!(names, ["ada", "bob"]);
+    let listed = Program::on(&database, &["admin", "list"]).run().await;
+    assert!(
+        listed.stdout.contains("disabled  bob  bob@example.org"),
+        "{listed:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_lets_somebody_in_who_lost_password_and_second_factor() {
+    let database = TestDatabase::migrated().await;
+    let made = create(&database, &ADA, PASSWORD).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    let lost = "
+        INSERT INTO admin_totp (admin_user_id, secret, confirmed_at)
+        SELECT id, decode(repeat('00', 60), 'hex'), now() FROM admin_users;
+        INSERT INTO sign_in_failures (subject_digest, failures, last_failed_at, locked_until)
+        SELECT sha256('account ada'), 99, now(), now() + interval '10 minutes'";
+    database
+        .superuser()
+        .await
+        .batch_execute(lost)
+        .await
+        .unwrap();
+    let served = Program::serve(&database).await;
+    assert_eq!(can_sign_in(&served.site(), "ada", PASSWORD).await, 429);
+    let reset = ["admin", "reset-password", "ada", "--password-file", "-"];
+    for (flag, status) in [(None, 401), (Some("--forget-totp"), 201)] {
+        let arguments: Vec<&str> = reset.into_iter().chain(flag).collect();
+        let done = Program::on(&database, &arguments)
+            .fed("another good horse\n")
+            .run()
+            .await;
+        assert_eq!(
+            (done.code, done.stdout.as_str()),
+            (0, "gave a new password to ada (superadmin)\n")
+        );
+        assert_eq!(
+            can_sign_in(&served.site(), "ada", "another good horse").await,
+            status
+        );
+    }
+    assert_eq!(can_sign_in(&served.site(), "ada", PASSWORD).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_usage_exits_with_two_and_refusals_with_one() {
+    let database = TestDatabase::migrated().await;
+    let ada = ["ada", "--email", "ada@example.org", "--role", "superadmin"];
+    let good = format!("{PASSWORD}\n");
+    for (arguments, stdin, said) in [
+        (
+            vec!["a b", "--email", "a@example.org", "--role", "admin"],
+            good.as_str(),
+            "the name must be made of",
+        ),
+        (
+            vec!["ada", "--email", "nowhere", "--role", "admin"],
+            &good,
+            "the e-mail address must be",
+        ),
+        (
+            [&ada[..], &["--as", "bob"]].concat(),
+            &good,
+            "--as names bob",
+        ),
+        (
+            ada.to_vec(),
+            "",
+            "the password from stdin must not be empty",
+        ),
+        (ada.to_vec(), "short\n", "must be at least 8 characters"),
+        (ada.to_vec(), &"x".repeat(73), "must be at most 72 bytes"),
+        (
+            [&ada[..], &["--password-file", "/nonexistent"]].concat(),
+            "",
+            "can't read the password file",
+        ),
+    ] {
+        let done = create(&database, &arguments, stdin).await;
+        assert_eq!(done.code, 2, "{arguments:?}: {done:?}");
+        assert!(done.stderr.contains(said), "{arguments:?}: {done:?}");
+    }
+    assert_eq!(create(&database, &ada, &good).await.code, 0);
+    let again = create(&database, &ada, &good).await;
+    assert_eq!(again.code, 1);
+    assert!(
+        again.stderr.contains("another account has this name"),
+        "{again:?}"
+    );
+    for (arguments, said) in [
+        (["admin", "disable", "ada"], "the last active superadmin"),
+        (["admin", "disable", "bob"], "there is no account bob"),
+        (
+            ["admin", "reset-password", "bob"],
+            "there is no account bob",
+        ),
+    ] {
+        let done = Program::on(&database, &arguments).run().await;
+        assert_eq!(done.code, 1, "{done:?}");
+        assert!(done.stderr.contains(said), "{done:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_makes_the_first_superadmin_of_its_configuration_only_while_there_is_none() {
+    let database = TestDatabase::migrated().await;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("password");
+    let serve = |username: &str| {
+        Program::on(&database, &["serve"])
+            .env("STAGEDOOR_ADMIN_USERNAME", username)
+            .env("STAGEDOOR_ADMIN_EMAIL", "first@example.org")
+            .env("STAGEDOOR_ADMIN_PASSWORD_FILE", file.to_str().unwrap())
+    };
+    let unreadable = serve("first").run().await;
+    assert_eq!(unreadable.code, 2, "{unreadable:?}");
+    assert!(
+        unreadable.stderr.contains("can't read the password file"),
+        "{unreadable:?}"
+    );
+    std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+    let first = serve("first").serving().await;
+    assert_eq!(can_sign_in(&first.site(), "first", PASSWORD).await, 201);
+    // There is one now: nothing is read, and nobody is made.
+    std::fs::remove_file(&file).unwrap();
+    let second = serve("second").serving().await;
+    assert_eq!(can_sign_in(&second.site(), "second", PASSWORD).await, 401);
+    assert_eq!(can_sign_in(&second.site(), "first", PASSWORD).await, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_says_how_to_make_the_first_superadmin() {
+    let database = TestDatabase::migrated().await;
+    let served = Program::serve(&database).await;
+    assert!(
+        served.said().contains("stagedoor admin create"),
+        "{}",
+        served.said()
+    );
+}
