@@ -36,9 +36,7 @@ WHERE deleted_at IS NULL
        OR (:of_status = 'expired' AND status = 'pending' AND expires_at <= :now))
   AND created_at >= coalesce(:from_at, '-infinity'::timestamp)
   AND created_at < coalesce(:to_at, 'infinity'::timestamp)
-  AND created_at <= coalesce(:before_at, 'infinity'::timestamp)
   AND (created_at, id) < (coalesce(:before_at, 'infinity'::timestamp), coalesce(:before_id, ''))
-  AND created_at >= coalesce(:end_at, '-infinity'::timestamp)
   AND (created_at, id) >= (coalesce(:end_at, '-infinity'::timestamp), coalesce(:end_id, ''))
   AND (:part::text IS NULL
        OR id ILIKE :prefix OR customer_email ILIKE :part OR customer_name ILIKE :part)
@@ -58,7 +56,6 @@ WHERE deleted_at IS NULL
        OR (:of_status = 'expired' AND status = 'pending' AND expires_at <= :now))
   AND created_at >= coalesce(:from_at, '-infinity'::timestamp)
   AND created_at < coalesce(:to_at, 'infinity'::timestamp)
-  AND created_at <= coalesce(:before_at, 'infinity'::timestamp)
   AND (created_at, id) < (coalesce(:before_at, 'infinity'::timestamp), coalesce(:before_id, ''))
 ORDER BY created_at DESC, id DESC
 OFFSET :rows_before LIMIT 1;

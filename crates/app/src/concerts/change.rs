@@ -226,7 +226,7 @@ async fn lock(transaction: &Transaction, id: ConcertId) -> Result<Concert, Chang
 }
 
 /// The refusal with its figures. They are counted under the lock, so that they are those that were
-/// decided by: a hundred thousand reservations keep a sale waiting for some tens of milliseconds.
+/// decided by: two hundred thousand reservations keep a sale waiting for a tenth of a second.
 async fn refused(
     transaction: &Transaction,
     id: ConcertId,
