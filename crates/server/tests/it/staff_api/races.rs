@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{Answer, Member, answer, id_of};
+use crate::support::wait::{LIMIT, eventually};
 use crate::support::wishes::{put, wish};
 use crate::support::{NewConcert, TestApp};
 
@@ -110,6 +111,40 @@ async fn confirming_beside_the_sweeper_never_sells_a_ticket_twice() {
         assert_eq!(app.available(concert).await, 0);
         let confirmed = "SELECT count(*) FROM reservations WHERE status = 'confirmed'";
         assert_eq!(app.count(confirmed).await, i64::from(HOLDS));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_sweeper_is_about_to_give_back_is_confirmed_with_new_tickets() {
+    TestApp::run(async |app| {
+        let admin = Member::of(app, "admin").await;
+        let concert = app.plant(NewConcert::default()).await;
+        let held = app.reserved(concert, 4, "som").await;
+        expire::sweep(&app.app).await.unwrap();
+        app.pass(Duration::from_mins(10)).await;
+        let id = id_of(&held);
+        let somebody = app.database.superuser().await;
+        let lock = format!("BEGIN; SELECT 1 FROM reservations WHERE id = '{id}' FOR UPDATE");
+        somebody.batch_execute(&lock).await.unwrap();
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let wait_for = async |waiters: i64| {
+            let found = async || app.count(waiting).await == waiters;
+            eventually("so many wait", LIMIT, found).await;
+        };
+        let sweeping = app.app.clone();
+        let sweeper = tokio::spawn(async move { expire::sweep(&sweeping).await.unwrap() });
+        wait_for(1).await;
+        let confirm = format!("/reservations/{id}/confirm");
+        let confirm = tokio::spawn(answer(admin.asks(Method::POST, &confirm)));
+        wait_for(2).await;
+        somebody.batch_execute("ROLLBACK").await.unwrap();
+        assert_eq!(sweeper.await.unwrap().expired, 1);
+        let confirmed = confirm.await.unwrap();
+        assert_eq!(confirmed.status, 200, "{}", confirmed.body);
+        // Taken anew, for the sweeper has given them back.
+        assert_eq!(app.available(concert).await, 96);
     })
     .await;
 }
