@@ -1,11 +1,13 @@
-//! Showing concerts: the list with its filters, and one concert.
+//! Showing concerts: the list with its filters, and one concert; to visitors and to staff.
+
+pub mod change;
 
 use domain::concert::{Concert, ConcertStatus};
 use domain::id::ConcertId;
 use jiff::civil::Date;
 use store::StoreError;
 use store::concerts::{self as stored, Filter};
-pub use store::concerts::{Position, START};
+pub use store::concerts::{Position, START, StaffFilter};
 
 use crate::App;
 
@@ -71,19 +73,39 @@ pub async fn list(app: &App, request: ListRequest) -> Result<Page<Concert>, Stor
         venue: request.venue,
         text: request.text,
     };
-    let limit = usize::from(request.limit.clamp(1, PAGE_MAX));
+    let limit = request.limit.clamp(1, PAGE_MAX);
     let connection = app.writer().get().await?;
-    // One more than asked for tells whether there is a next page.
-    let more = i64::try_from(limit + 1).unwrap_or(i64::MAX);
     let after = request.after.unwrap_or(START);
-    let mut items = stored::list(&connection, &filter, after, more).await?;
-    let has_more = items.len() > limit;
-    items.truncate(limit);
+    let items = stored::list(&connection, &filter, after, one_more(limit)).await?;
+    Ok(page(items, limit))
+}
+
+/// A page of all concerts that staff see, in chronological order.
+pub async fn list_for_staff(
+    app: &App,
+    filter: &StaffFilter,
+    (after, limit): (Option<Position>, u16),
+) -> Result<Page<Concert>, StoreError> {
+    let limit = limit.clamp(1, PAGE_MAX);
+    let connection = app.writer().get().await?;
+    let after = after.unwrap_or(START);
+    let items = stored::list_for_staff(&connection, filter, after, one_more(limit)).await?;
+    Ok(page(items, limit))
+}
+
+/// One more than asked for tells whether there is a next page.
+fn one_more(limit: u16) -> i64 {
+    i64::from(limit) + 1
+}
+
+fn page(mut items: Vec<Concert>, limit: u16) -> Page<Concert> {
+    let has_more = items.len() > usize::from(limit);
+    items.truncate(usize::from(limit));
     let next = items.last().filter(|_| has_more).map(|last| Position {
         date: last.date,
         id: last.id.get(),
     });
-    Ok(Page { items, next })
+    Page { items, next }
 }
 
 /// The venues and months that have concerts of a status.
@@ -102,6 +124,12 @@ pub async fn show(app: &App, id: ConcertId) -> Result<Option<Concert>, StoreErro
     let connection = app.writer().get().await?;
     let found = stored::find(&connection, id).await?;
     Ok(found.filter(|concert| concert.status != ConcertStatus::Archived))
+}
+
+/// One concert as staff see it; `None` when it is unknown or deleted.
+pub async fn show_to_staff(app: &App, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+    let connection = app.writer().get().await?;
+    stored::find(&connection, id).await
 }
 
 /// A page of all concerts by number, archived ones too, for exports.

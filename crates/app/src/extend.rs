@@ -44,7 +44,7 @@ async fn lock_and_extend(
     transaction: &Transaction,
     holder: &Holder,
 ) -> Result<Reservation, ExtendError> {
-    let reservation = reservations::lock_behind_concert(transaction, holder)
+    let reservation = reservations::lock_behind_concert(transaction, holder.reservation_id())
         .await?
         .ok_or(ExtendError::NotFound)?;
     let extended = reservation.extend(app.ctx().now(), app.settings().hold_ttl)?;

@@ -6,6 +6,7 @@ pub mod access;
 pub mod audit;
 pub mod cancel;
 pub mod concerts;
+pub mod confirm;
 pub mod ctx;
 pub mod engine;
 pub mod expire;

@@ -143,9 +143,10 @@ pub(crate) fn as_first_answered(reservation: Reservation, receipt: &Receipt) -> 
 }
 
 /// Every outcome that `stagedoor_reservations_total` counts under a name of its own.
-pub const OUTCOMES: [&str; 13] = [
+pub const OUTCOMES: [&str; 14] = [
     "admitted",
     "replayed",
+    "confirmed",
     "cancelled",
     "expired",
     "sold_out",

@@ -26,7 +26,10 @@ pub(crate) enum Way {
 /// falls into a round.
 const SETTINGS: [(&str, &str); 7] = [
     // With one that lasts the audit log is sealed.
-    ("secret_key", "only-for-the-benchmark-and-32-characters-long"),
+    (
+        "secret_key",
+        "only-for-the-benchmark-and-32-characters-long",
+    ),
     ("listen", "127.0.0.1:0"),
     ("metrics_listen", "127.0.0.1:0"),
     ("hold_ttl", "24h"),

@@ -1,4 +1,4 @@
-//! A concert, what its status means for a buyer, and what staff may enter for a new one.
+//! A concert, what its status means for a buyer, and what staff may enter and change.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,6 +31,94 @@ pub struct Concert {
     pub description: Option<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl Concert {
+    /// Tickets that are sold or held.
+    pub const fn taken(&self) -> i32 {
+        self.total_tickets - self.available_tickets
+    }
+
+    /// Whether staff may give it another status. One that it has already is no change.
+    pub fn check_status(&self, wanted: ConcertStatus, today: Date) -> Result<(), ConcertRefusal> {
+        match (self.status, wanted) {
+            (is, wanted) if is == wanted => Ok(()),
+            (ConcertStatus::Archived, _) => Err(ConcertRefusal::Archived),
+            (_, ConcertStatus::Open) if self.date < today => Err(ConcertRefusal::DayOver),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same concert with an edit done to it, unless it is archived or fewer tickets are wanted
+    /// than are sold or held.
+    pub fn edited(self, edit: ConcertEdit) -> Result<Self, ConcertRefusal> {
+        if self.status == ConcertStatus::Archived {
+            return Err(ConcertRefusal::Archived);
+        }
+        let total_tickets = edit.total_tickets.map_or(self.total_tickets, Capacity::get);
+        let available_tickets = total_tickets - self.taken();
+        if available_tickets < 0 {
+            return Err(ConcertRefusal::BelowTaken);
+        }
+        let text = |new: Option<Line>, old: String| new.map_or(old, |new| new.to_string());
+        Ok(Self {
+            name: text(edit.name, self.name),
+            artist: text(edit.artist, self.artist),
+            date: edit.date.unwrap_or(self.date),
+            venue: text(edit.venue, self.venue),
+            total_tickets,
+            available_tickets,
+            price: edit.price.unwrap_or(self.price),
+            image_url: edit.image_url.applied(self.image_url, ImagePath::as_str),
+            description: edit
+                .description
+                .applied(self.description, Description::as_str),
+            ..self
+        })
+    }
+}
+
+/// What staff change of a concert; what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConcertEdit {
+    pub name: Option<Line>,
+    pub artist: Option<Line>,
+    pub date: Option<Date>,
+    pub venue: Option<Line>,
+    pub total_tickets: Option<Capacity>,
+    pub price: Option<Money>,
+    pub image_url: Replacement<ImagePath>,
+    pub description: Replacement<Description>,
+}
+
+/// What becomes of something that need not be there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Replacement<T> {
+    #[default]
+    Keep,
+    Clear,
+    Set(T),
+}
+
+impl<T> Replacement<T> {
+    fn applied(self, old: Option<String>, text: impl FnOnce(&T) -> &str) -> Option<String> {
+        match self {
+            Self::Keep => old,
+            Self::Clear => None,
+            Self::Set(new) => Some(text(&new).to_owned()),
+        }
+    }
+}
+
+/// Why a concert can't change as asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConcertRefusal {
+    #[error("the concert is archived, which is final")]
+    Archived,
+    #[error("the concert's day is over")]
+    DayOver,
+    #[error("more tickets are sold or held")]
+    BelowTaken,
 }
 
 /// The rule of the sale: the concert is open, and its day isn't over.
@@ -152,6 +240,74 @@ mod tests {
         ] {
             assert_eq!(parse_day(text), None, "{text}");
         }
+    }
+
+    fn concert(status: ConcertStatus) -> Concert {
+        Concert {
+            id: ConcertId::new(1).unwrap(),
+            name: "Night Ferry".into(),
+            artist: "The Lanterns".into(),
+            date: date(2026, 12, 12),
+            venue: "Riverside Hall".into(),
+            total_tickets: 100,
+            available_tickets: 30,
+            price: Money::ZERO,
+            status,
+            image_url: Some("/a.svg".into()),
+            description: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn archived_is_final_and_a_day_that_is_over_is_not_opened() {
+        use ConcertStatus::{Archived, Closed, Open};
+        let (before, after) = (date(2026, 12, 12), date(2026, 12, 13));
+        for wanted in [Open, Closed, Archived] {
+            let refused = (wanted != Archived).then_some(ConcertRefusal::Archived);
+            let archived = concert(Archived).check_status(wanted, before);
+            assert_eq!(archived.err(), refused, "{wanted}");
+            assert_eq!(concert(Open).check_status(wanted, after), Ok(()));
+            assert_eq!(concert(Closed).check_status(wanted, before), Ok(()));
+        }
+        let late = concert(Closed).check_status(Open, after);
+        assert_eq!(late, Err(ConcertRefusal::DayOver));
+        let edited = concert(Archived).edited(ConcertEdit::default());
+        assert_eq!(edited, Err(ConcertRefusal::Archived));
+    }
+
+    #[test]
+    fn capacity_moves_what_is_available_and_never_below_what_is_taken() {
+        let with = |tickets: i32| ConcertEdit {
+            total_tickets: Capacity::new(tickets),
+            ..ConcertEdit::default()
+        };
+        for (total, available) in [(70, Some(0)), (71, Some(1)), (500, Some(430)), (69, None)] {
+            let edited = concert(ConcertStatus::Open).edited(with(total));
+            let found = edited.ok().map(|edited| edited.available_tickets);
+            assert_eq!(found, available, "{total}");
+        }
+    }
+
+    #[test]
+    fn an_edit_changes_what_it_names_and_nothing_else() {
+        let before = concert(ConcertStatus::Closed);
+        let same = before.clone().edited(ConcertEdit::default());
+        assert_eq!(same, Ok(before.clone()));
+        let edit = ConcertEdit {
+            name: Line::parse("Day Ferry").ok(),
+            image_url: Replacement::Clear,
+            description: Replacement::Set(Description::parse("Bring a coat.").unwrap()),
+            ..ConcertEdit::default()
+        };
+        let expected = Concert {
+            name: "Day Ferry".into(),
+            image_url: None,
+            description: Some("Bring a coat.".into()),
+            ..before.clone()
+        };
+        assert_eq!(before.edited(edit), Ok(expected));
     }
 
     #[test]

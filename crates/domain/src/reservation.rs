@@ -73,6 +73,30 @@ impl Reservation {
         }
     }
 
+    /// Whether staff may confirm it by hand where so many tickets are available, and how many must
+    /// be taken for it. A hold that ran out and isn't swept yet still has its own.
+    pub const fn check_confirm(&self, available: i32) -> Result<i32, TransitionError> {
+        match self.status {
+            ReservationStatus::Pending => Ok(0),
+            ReservationStatus::Expired if self.quantity <= available => Ok(self.quantity),
+            ReservationStatus::Expired => Err(TransitionError::TicketsGone { available }),
+            status @ (ReservationStatus::Confirmed | ReservationStatus::Cancelled) => {
+                Err(TransitionError::InvalidState { status })
+            }
+        }
+    }
+
+    /// Whether it may be deleted at `now`: only what keeps no tickets.
+    pub fn check_delete(&self, now: Timestamp) -> Result<(), TransitionError> {
+        match self.status {
+            ReservationStatus::Cancelled | ReservationStatus::Expired => Ok(()),
+            ReservationStatus::Pending if self.status_at(now) == ReservationStatus::Expired => {
+                Err(TransitionError::NotSwept)
+            }
+            status => Err(TransitionError::InvalidState { status }),
+        }
+    }
+
     /// Whether the hold may be extended at `now`.
     pub fn check_extend(&self, now: Timestamp) -> Result<(), TransitionError> {
         match self.status_at(now) {
@@ -114,6 +138,10 @@ pub enum TransitionError {
     Expired,
     #[error("the hold was extended {EXTENSIONS_MAX} times already")]
     NoMoreExtensions,
+    #[error("it has expired and only {available} tickets are left")]
+    TicketsGone { available: i32 },
+    #[error("the hold has run out and its tickets aren't back yet")]
+    NotSwept,
     #[error("not possible while the reservation is {status}")]
     InvalidState { status: ReservationStatus },
 }
@@ -287,6 +315,36 @@ mod tests {
         }
         let short = reservation(ReservationStatus::Pending).extend(at(1), Duration::from_secs(1));
         assert_eq!(short.unwrap().expires_at, Some(at(600)));
+    }
+
+    #[test]
+    fn confirming_takes_tickets_only_for_what_gave_them_back() {
+        for (status, available, expected) in [
+            (ReservationStatus::Pending, 0, Ok(0)),
+            (ReservationStatus::Expired, 2, Ok(2)),
+            (
+                ReservationStatus::Expired,
+                1,
+                Err(TransitionError::TicketsGone { available: 1 }),
+            ),
+        ] {
+            let found = reservation(status).check_confirm(available);
+            assert_eq!(found, expected, "{status} of {available}");
+        }
+        for status in [ReservationStatus::Confirmed, ReservationStatus::Cancelled] {
+            let refused = Err(TransitionError::InvalidState { status });
+            assert_eq!(reservation(status).check_confirm(9), refused);
+        }
+    }
+
+    #[test]
+    fn only_what_keeps_no_tickets_is_deleted() {
+        for status in ReservationStatus::ALL {
+            let allowed = reservation(status).check_delete(at(1)).is_ok();
+            assert_eq!(allowed, !status.holds_tickets(), "{status}");
+        }
+        let overdue = reservation(ReservationStatus::Pending).check_delete(at(600));
+        assert_eq!(overdue, Err(TransitionError::NotSwept));
     }
 
     #[test]

@@ -33,6 +33,23 @@ WHERE deleted_at IS NULL AND id > :after_id
 ORDER BY id
 LIMIT :limit;
 
+--! list_for_staff (status?, from?, until?, venue?, pattern?) : Concert
+-- A page of one status or of all in chronological order; of those that are deleted or of the others.
+-- Planned for the filters that are given: idx_concerts_status, or idx_concerts_date.
+SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url,
+       description, created_at, updated_at
+FROM concerts
+WHERE (deleted_at IS NOT NULL) = :is_deleted
+  AND (:status::text IS NULL OR status = :status)
+  AND date >= coalesce(:from, '-infinity'::date)
+  AND date <= coalesce(:until, 'infinity'::date)
+  AND (:venue::text IS NULL OR venue = :venue)
+  AND (:pattern::text IS NULL
+       OR name ILIKE :pattern OR artist ILIKE :pattern OR venue ILIKE :pattern)
+  AND (date, id) > (:after_date::date, :after_id::int)
+ORDER BY date, id
+LIMIT :limit;
+
 --! list_venues
 -- The venues of one status from a day on, for a filter. idx_concerts_status.
 SELECT DISTINCT venue
@@ -59,6 +76,30 @@ FOR UPDATE;
 --! lock_stock
 -- Only the row lock, for giving tickets back; a deleted concert gets its tickets back too.
 SELECT available_tickets FROM concerts WHERE id = :id FOR UPDATE;
+
+--! lock_whole : Concert
+-- All of a concert that isn't deleted under its row lock, for who changes it. Primary key.
+SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url,
+       description, created_at, updated_at
+FROM concerts
+WHERE id = :id AND deleted_at IS NULL
+FOR UPDATE;
+
+--! update_details (image_url?, description?)
+-- Primary key. The check constraint refuses more available tickets than there are.
+UPDATE concerts
+SET name = :name, artist = :artist, date = :date, venue = :venue, total_tickets = :total_tickets,
+    available_tickets = :available_tickets, price = :price, image_url = :image_url,
+    description = :description, updated_at = :now
+WHERE id = :id;
+
+--! update_status
+-- Primary key.
+UPDATE concerts SET status = :status, updated_at = :now WHERE id = :id;
+
+--! delete
+-- Only a mark, for reservations and the audit log speak of it. Primary key.
+UPDATE concerts SET deleted_at = :now, updated_at = :now WHERE id = :id;
 
 --! take_tickets
 -- Primary key. The check constraint refuses to go below zero.

@@ -18,6 +18,56 @@ WHERE id = :id;
 -- Which concert to lock before the reservation may be locked. Primary key.
 SELECT concert_id FROM reservations WHERE id = :id AND deleted_at IS NULL;
 
+--! list (of_id?, of_concert?, of_email?, of_status?, from_at?, to_at?, before_at?, before_id?, end_at?, end_id?, prefix?, part?) : Reservation
+-- A page for staff, newest first, behind one of them. A hold that ran out counts as expired at once.
+-- Planned for the filters that are given: the primary key, idx_reservations_email,
+-- idx_reservations_concert, idx_reservations_status, or else idx_reservations_created. Searching for
+-- a part of a text has no index behind row-level security, so it ends at a place that
+-- find_search_end gave.
+SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth,
+       payment_status, reserved_at, created_at, updated_at, expires_at, extensions
+FROM reservations
+WHERE deleted_at IS NULL
+  AND (:of_id::text IS NULL OR id = :of_id)
+  AND (:of_concert::int IS NULL OR concert_id = :of_concert)
+  AND (:of_email::text IS NULL OR customer_email = :of_email)
+  AND (:of_status::text IS NULL
+       OR (status = :of_status AND (status = 'pending' AND expires_at <= :now) IS NOT TRUE)
+       OR (:of_status = 'expired' AND status = 'pending' AND expires_at <= :now))
+  AND created_at >= coalesce(:from_at, '-infinity'::timestamp)
+  AND created_at < coalesce(:to_at, 'infinity'::timestamp)
+  AND (created_at, id) < (coalesce(:before_at, 'infinity'::timestamp), coalesce(:before_id, ''))
+  AND (created_at, id) >= (coalesce(:end_at, '-infinity'::timestamp), coalesce(:end_id, ''))
+  AND (:part::text IS NULL
+       OR id ILIKE :prefix OR customer_email ILIKE :part OR customer_name ILIKE :part)
+ORDER BY created_at DESC, id DESC
+LIMIT :limit;
+
+--! find_search_end (of_id?, of_concert?, of_email?, of_status?, from_at?, to_at?, before_at?, before_id?)
+-- The last of so many rows that one page of a search may look at. Indexes as in list.
+SELECT created_at, id
+FROM reservations
+WHERE deleted_at IS NULL
+  AND (:of_id::text IS NULL OR id = :of_id)
+  AND (:of_concert::int IS NULL OR concert_id = :of_concert)
+  AND (:of_email::text IS NULL OR customer_email = :of_email)
+  AND (:of_status::text IS NULL
+       OR (status = :of_status AND (status = 'pending' AND expires_at <= :now) IS NOT TRUE)
+       OR (:of_status = 'expired' AND status = 'pending' AND expires_at <= :now))
+  AND created_at >= coalesce(:from_at, '-infinity'::timestamp)
+  AND created_at < coalesce(:to_at, 'infinity'::timestamp)
+  AND (created_at, id) < (coalesce(:before_at, 'infinity'::timestamp), coalesce(:before_id, ''))
+ORDER BY created_at DESC, id DESC
+OFFSET :rows_before LIMIT 1;
+
+--! count_taken
+-- What stands against less capacity and against deleting a concert. idx_reservations_concert.
+SELECT coalesce(sum(quantity) FILTER (WHERE status = 'confirmed'), 0)::bigint AS sold,
+       coalesce(sum(quantity) FILTER (WHERE status = 'pending'), 0)::bigint AS held,
+       count(*) AS reservations
+FROM reservations
+WHERE concert_id = :concert_id AND status IN ('pending', 'confirmed');
+
 --! lock : Reservation
 -- One reservation under its row lock; its concert's row is locked before. Primary key.
 SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth,
@@ -46,6 +96,16 @@ VALUES (:id, :concert_id, :customer_name, :customer_email, :quantity, :total_pri
 --! update_status
 -- Primary key.
 UPDATE reservations SET status = :status, updated_at = :now WHERE id = :id;
+
+--! confirm
+-- Primary key.
+UPDATE reservations
+SET status = 'confirmed', payment_status = 'completed', updated_at = :now
+WHERE id = :id;
+
+--! delete
+-- Only a mark, for the audit log speaks of it. Primary key.
+UPDATE reservations SET deleted_at = :now, updated_at = :now WHERE id = :id;
 
 --! extend
 -- Primary key.

@@ -26,6 +26,20 @@ pub struct Filter {
     pub text: Option<String>,
 }
 
+/// Which concerts staff see; what is `None` doesn't narrow it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StaffFilter {
+    pub status: Option<ConcertStatus>,
+    pub from: Option<Date>,
+    pub until: Option<Date>,
+    /// The whole name.
+    pub venue: Option<String>,
+    /// A part of name, artist or venue, in any case.
+    pub text: Option<String>,
+    /// Those that were deleted, and no others.
+    pub is_deleted: bool,
+}
+
 /// A place in the chronological order: the last concert of the page before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -75,6 +89,31 @@ pub async fn list(
         limit,
     };
     let rows = statements::list()
+        .params(connection, &parameters)
+        .all()
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Up to `limit` concerts of any status after a position, by date.
+pub async fn list_for_staff(
+    connection: &Connection,
+    filter: &StaffFilter,
+    after: Position,
+    limit: i64,
+) -> Result<Vec<Concert>, StoreError> {
+    let parameters = statements::ListForStaffParams {
+        is_deleted: filter.is_deleted,
+        status: filter.status.map(ConcertStatus::as_str),
+        from: filter.from,
+        until: filter.until,
+        venue: filter.venue.as_deref(),
+        pattern: filter.text.as_deref().map(text::contains_pattern),
+        after_date: after.date,
+        after_id: after.id,
+        limit,
+    };
+    let rows = statements::list_for_staff()
         .params(connection, &parameters)
         .all()
         .await?;
@@ -140,6 +179,19 @@ pub async fn lock(
     }))
 }
 
+/// Locks a concert to change it; `None` when there is none, or it is deleted.
+pub async fn lock_whole(
+    connection: &Connection,
+    id: ConcertId,
+) -> Result<Option<Concert>, StoreError> {
+    statements::lock_whole()
+        .bind(connection, &id.get())
+        .opt()
+        .await?
+        .map(read)
+        .transpose()
+}
+
 /// Locks a concert only to give tickets back; deleted ones too. `None` when there is no such row.
 pub async fn lock_stock(connection: &Connection, id: ConcertId) -> Result<Option<i32>, StoreError> {
     Ok(statements::lock_stock()
@@ -170,6 +222,55 @@ pub async fn return_tickets(
         .bind(connection, &quantity, &to_column(now), &id.get())
         .await?;
     expect_rows("concerts.return_tickets", changed, 1)
+}
+
+/// Writes what staff edited, with what is available of it now.
+pub async fn update_details(
+    connection: &Connection,
+    edited: &Concert,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let parameters = statements::UpdateDetailsParams {
+        name: edited.name.as_str(),
+        artist: edited.artist.as_str(),
+        date: edited.date,
+        venue: edited.venue.as_str(),
+        total_tickets: edited.total_tickets,
+        available_tickets: edited.available_tickets,
+        price: money::to_column(edited.price),
+        image_url: edited.image_url.as_deref(),
+        description: edited.description.as_deref(),
+        now: to_column(now),
+        id: edited.id.get(),
+    };
+    let changed = statements::update_details()
+        .params(connection, &parameters)
+        .await?;
+    expect_rows("concerts.update_details", changed, 1)
+}
+
+pub async fn update_status(
+    connection: &Connection,
+    id: ConcertId,
+    status: ConcertStatus,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let changed = statements::update_status()
+        .bind(connection, &status.as_str(), &to_column(now), &id.get())
+        .await?;
+    expect_rows("concerts.update_status", changed, 1)
+}
+
+/// Marks a concert as deleted.
+pub async fn delete(
+    connection: &Connection,
+    id: ConcertId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let changed = statements::delete()
+        .bind(connection, &to_column(now), &id.get())
+        .await?;
+    expect_rows("concerts.delete", changed, 1)
 }
 
 /// Inserts a concert with all its tickets available; returns its number.

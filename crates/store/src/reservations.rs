@@ -17,6 +17,10 @@ use crate::pool::Pool;
 use crate::time::{from_column, to_column};
 use crate::{concerts, money};
 
+mod list;
+
+pub use list::{Filter, Position, Stretch, find_search_end, list};
+
 /// One reservation, if whoever acts may see it; in one round trip, for pages are made of it.
 ///
 /// INVARIANT: everything is prepared before it is pipelined, or it would run when the transaction,
@@ -136,6 +140,53 @@ pub async fn update_status(
         .bind(connection, &status.as_str(), &to_column(now), &id.as_str())
         .await?;
     expect_rows("reservations.update_status", changed, 1)
+}
+
+/// Marks it as confirmed and paid.
+pub async fn confirm(
+    connection: &Connection,
+    id: &ReservationId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let changed = statements::confirm()
+        .bind(connection, &to_column(now), &id.as_str())
+        .await?;
+    expect_rows("reservations.confirm", changed, 1)
+}
+
+/// Marks it as deleted.
+pub async fn delete(
+    connection: &Connection,
+    id: &ReservationId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let changed = statements::delete()
+        .bind(connection, &to_column(now), &id.as_str())
+        .await?;
+    expect_rows("reservations.delete", changed, 1)
+}
+
+/// What keeps tickets of a concert from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Tickets of confirmed reservations.
+    pub sold: i64,
+    /// Tickets of pending ones, overdue ones included until they are swept.
+    pub held: i64,
+    /// How many reservations have them.
+    pub reservations: i64,
+}
+
+pub async fn count_taken(connection: &Connection, concert: ConcertId) -> Result<Taken, StoreError> {
+    let row = statements::count_taken()
+        .bind(connection, &concert.get())
+        .one()
+        .await?;
+    Ok(Taken {
+        sold: row.sold,
+        held: row.held,
+        reservations: row.reservations,
+    })
 }
 
 pub(crate) fn read_row(row: Row) -> Result<Reservation, StoreError> {

@@ -5,9 +5,7 @@ use app::{App, concerts::Position};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use domain::concert::parse_day;
 use domain::id::ConcertId;
-use domain::text::TextError;
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 
@@ -19,8 +17,6 @@ use crate::http::problem::Problem;
 use crate::http::problem_render::ProblemBody;
 
 const LIMIT_DEFAULT: u16 = 50;
-/// Longer search texts find nothing that shorter ones don't.
-const SEARCH_MAX: usize = 100;
 
 /// Concerts in chronological order
 ///
@@ -112,18 +108,12 @@ fn read_query(query: &str) -> Result<ListRequest, Problem> {
 }
 
 fn read_parameter(request: &mut ListRequest, name: &str, value: &str) -> Result<(), FieldReason> {
-    const DAY: FieldReason = FieldReason::Invalid {
-        wanted: "a day like 2027-01-31",
-    };
     match name {
         "status" => request.status = Some(status(value)?),
-        "q" if value.chars().count() > SEARCH_MAX => {
-            return Err(FieldReason::Text(TextError::TooLong { max: SEARCH_MAX }));
-        }
-        "q" => request.text = searchable(value)?,
-        "from" => request.from = Some(parse_day(value).ok_or(DAY)?),
-        "to" => request.until = Some(parse_day(value).ok_or(DAY)?),
-        "venue" => request.venue = searchable(value)?,
+        "q" => request.text = query::search_text(value)?,
+        "from" => request.from = Some(query::day(value)?),
+        "to" => request.until = Some(query::day(value)?),
+        "venue" => request.venue = query::searchable(value)?,
         "limit" => request.limit = query::limit(value, PAGE_MAX)?,
         "cursor" => {
             let position: Option<Position> = cursor::read(value);
@@ -142,12 +132,4 @@ fn status(value: &str) -> Result<Listed, FieldReason> {
             wanted: "open or closed",
         }),
     }
-}
-
-/// PostgreSQL's texts can't hold the character U+0000, so it can't be searched for.
-pub(crate) fn searchable(value: &str) -> Result<Option<String>, FieldReason> {
-    if value.contains('\0') {
-        return Err(FieldReason::Text(TextError::ControlCharacter));
-    }
-    Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty()))
 }

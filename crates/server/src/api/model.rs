@@ -29,7 +29,8 @@ pub struct ConcertBody {
     /// ISO 4217.
     #[schema(example = "THB")]
     currency: String,
-    #[schema(pattern = "^(open|closed)$")]
+    /// Archived concerts are shown to staff alone.
+    #[schema(pattern = "^(open|closed|archived)$")]
     status: &'static str,
     /// A path of this site.
     #[schema(required)]
@@ -124,6 +125,17 @@ impl ReservationBody {
             customer_email: reservation.customer_email,
         }
     }
+}
+
+/// A page of reservations, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReservationPage)]
+pub struct ReservationPageBody {
+    pub items: Vec<ReservationBody>,
+    /// Give it as `cursor` to get the next page; `null` on the last one. With `q` a page may have few
+    /// items, or none, before the last one.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
 }
 
 /// A new reservation with the token that opens it.

@@ -22,6 +22,7 @@ use crate::http::path::Segment;
 use crate::http::problem::{Code, Problem};
 use crate::http::problem_render::ProblemBody;
 use crate::http::request::RequestId;
+use crate::http::staff::{ReadReservations, Staff};
 use crate::http::web::Web;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -83,11 +84,11 @@ pub async fn create(
 
 /// One reservation
 ///
-/// Without its access token it doesn't exist.
+/// Without its access token, or a session of staff, it doesn't exist.
 #[utoipa::path(
     get, path = "/reservations/{id}", tag = "reservations", operation_id = "getReservation",
     params(("id" = String, Path, description = "The reservation's id")),
-    security(("access_token" = [])),
+    security(("access_token" = []), ("staff_session" = [])),
     responses(
         (status = 200, body = ReservationBody, description = "The reservation"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
@@ -97,9 +98,12 @@ pub async fn create(
 )]
 pub async fn show(
     State(app): State<App>,
-    Bearer(holder): Bearer,
+    reader: Reader,
 ) -> Result<Json<ReservationBody>, Problem> {
-    let found = reservations::show(&app, &holder).await?;
+    let found = match reader {
+        Reader::Holder(holder) => reservations::show(&app, &holder).await?,
+        Reader::Staff(id, by) => reservations::show_to_staff(&app, &id, &by.acting).await?,
+    };
     let reservation = found.ok_or_else(Problem::not_found)?;
     Ok(Json(ReservationBody::new(
         reservation,
@@ -158,6 +162,30 @@ pub async fn extend(
         reservation,
         app.settings().currency,
     )))
+}
+
+/// Whoever may see the reservation in the path: its holder, or staff.
+#[derive(Debug)]
+pub enum Reader {
+    Holder(Holder),
+    Staff(ReservationId, Staff<ReadReservations>),
+}
+
+impl FromRequestParts<Web> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
+        if let Ok(Bearer(holder)) = Bearer::from_request_parts(parts, web).await {
+            return Ok(Self::Holder(holder));
+        }
+        let Segment(id) = Segment::from_request_parts(parts, web).await?;
+        match Staff::from_request_parts(parts, web).await {
+            Ok(staff) => Ok(Self::Staff(id, staff)),
+            // Nobody learns whether the reservation exists.
+            Err(problem) if problem.code.status().is_client_error() => Err(Problem::not_found()),
+            Err(problem) => Err(problem),
+        }
+    }
 }
 
 /// Proof of the reservation in the path: `Authorization: Bearer <access_token>` (RFC 6750).

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::concert::{Capacity, Replacement};
 use domain::id::ConcertId;
 use domain::reservation::Quantity;
 use domain::text::TextError;
@@ -25,6 +26,11 @@ pub enum FieldReason {
     Unknown,
     /// It stands there twice, and nobody knows which one is meant.
     Repeated,
+    /// Fewer tickets than somebody has already.
+    BelowTaken {
+        sold: i64,
+        held: i64,
+    },
     /// Somebody else has it already, and it can't be had twice.
     Taken,
     /// Another rule, said by `wanted`: "must be …".
@@ -39,7 +45,7 @@ impl FieldReason {
         match self {
             Self::Required | Self::Text(TextError::Empty) => "required",
             Self::WrongType { .. } => "wrong_type",
-            Self::OutOfRange { .. } => "out_of_range",
+            Self::OutOfRange { .. } | Self::BelowTaken { .. } => "out_of_range",
             Self::Text(TextError::TooLong { .. } | TextError::TooManyBytes { .. }) => "too_long",
             Self::Text(TextError::TooShort { .. }) => "too_short",
             Self::Text(TextError::ControlCharacter) => "control_character",
@@ -58,6 +64,10 @@ impl FieldReason {
             Self::Required => "is required".to_owned(),
             Self::WrongType { wanted } | Self::Invalid { wanted } => format!("must be {wanted}"),
             Self::OutOfRange { min, max } => format!("must be from {min} to {max}"),
+            Self::BelowTaken { sold, held } => {
+                let least = sold + held;
+                format!("must be at least {least}: {sold} are sold and {held} held")
+            }
             Self::Text(error) => error.to_string(),
             Self::Unknown => "is not a field of this request".to_owned(),
             Self::Repeated => "must be given only once".to_owned(),
@@ -170,6 +180,23 @@ impl Fields {
         self.choice(field, wanted, parse)
     }
 
+    /// A text that may be missing, and that `null` takes away.
+    pub fn replacement<T>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&str) -> Result<T, TextError>,
+    ) -> Replacement<T> {
+        if !self.values.contains_key(field) {
+            return Replacement::Keep;
+        }
+        if self.is_absent(field) {
+            return Replacement::Clear;
+        }
+        // A refused text is among the errors, and nothing is done then.
+        self.text(field, parse)
+            .map_or(Replacement::Keep, Replacement::Set)
+    }
+
     /// `true` or `false`, which may be missing or `null`.
     pub fn optional_flag(&mut self, field: &str) -> Option<bool> {
         if self.is_absent(field) {
@@ -202,6 +229,19 @@ impl Fields {
         self.positive(field).and_then(ConcertId::new)
     }
 
+    pub fn capacity(&mut self, field: &str) -> Option<Capacity> {
+        self.integer(field, (0, Capacity::MAX))
+            .and_then(Capacity::new)
+    }
+
+    /// The same where it may be missing or `null`.
+    pub fn optional_capacity(&mut self, field: &str) -> Option<Capacity> {
+        if self.is_absent(field) {
+            return None;
+        }
+        self.capacity(field)
+    }
+
     /// All errors, those of fields that nobody asked for included.
     pub fn finish(mut self) -> Vec<FieldError> {
         for field in std::mem::take(&mut self.values).into_keys() {
@@ -215,12 +255,13 @@ impl Fields {
 
     /// A required whole number from 1 to 2,147,483,647, the range of the columns.
     fn positive(&mut self, field: &str) -> Option<i32> {
+        self.integer(field, (1, i32::MAX))
+    }
+
+    /// A required whole number.
+    fn integer(&mut self, field: &str, (min, max): (i32, i32)) -> Option<i32> {
         const WANTED: FieldReason = FieldReason::WrongType {
             wanted: "an integer",
-        };
-        const RANGE: FieldReason = FieldReason::OutOfRange {
-            min: 1,
-            max: i32::MAX as i64,
         };
         let number = match self.values.remove(field) {
             None | Some(Value::Null) => return self.refuse(field, FieldReason::Required),
@@ -244,8 +285,11 @@ impl Fields {
             .as_i64()
             .and_then(|number| i32::try_from(number).ok());
         match fits {
-            Some(number) if number >= 1 => Some(number),
-            _ => self.refuse(field, RANGE),
+            Some(number) if (min..=max).contains(&number) => Some(number),
+            _ => {
+                let (min, max) = (i64::from(min), i64::from(max));
+                self.refuse(field, FieldReason::OutOfRange { min, max })
+            }
         }
     }
 
@@ -293,6 +337,24 @@ mod tests {
             assert_eq!(quantity_code(value.clone()), Some("wrong_type"), "{value}");
         }
         assert_eq!(quantity_code(Value::Null), Some("required"));
+    }
+
+    #[test]
+    fn null_takes_away_and_a_missing_field_stays() {
+        let replacement = |members: Vec<(&str, Value)>| {
+            let members = members.into_iter();
+            let mut fields =
+                Fields::from_json(members.map(|(name, value)| (name.to_owned(), value)));
+            let read = fields.replacement("name", CustomerName::parse);
+            (read, fields.finish().len())
+        };
+        assert_eq!(replacement(vec![]), (Replacement::Keep, 0));
+        let null = replacement(vec![("name", Value::Null)]);
+        assert_eq!(null, (Replacement::Clear, 0));
+        let som = Replacement::Set(CustomerName::parse("Som").unwrap());
+        assert_eq!(replacement(vec![("name", json!("Som"))]), (som, 0));
+        let wrong = replacement(vec![("name", json!(1))]);
+        assert_eq!(wrong, (Replacement::Keep, 1));
     }
 
     #[test]

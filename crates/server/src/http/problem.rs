@@ -5,7 +5,10 @@
 use std::time::Duration;
 
 use app::cancel::CancelError;
+use app::concerts::change::{ChangeError, Current};
+use app::confirm::ConfirmError;
 use app::extend::ExtendError;
+use app::reservations::DeleteError;
 use app::reserve::ReserveError;
 use app::second_factor::EnrolError;
 use app::sign_in::SignInError;
@@ -42,6 +45,8 @@ pub enum Code {
     ReservationExpired,
     InvalidState,
     RequestInFlight,
+    PreconditionFailed,
+    PreconditionRequired,
     RateLimited,
     Overloaded,
     DatabaseUnavailable,
@@ -100,6 +105,16 @@ impl Code {
             Self::ReservationExpired => ("reservation_expired", S::CONFLICT, "Reservation expired"),
             Self::InvalidState => ("invalid_state", S::CONFLICT, "Invalid state"),
             Self::RequestInFlight => ("request_in_flight", S::CONFLICT, "Request in flight"),
+            Self::PreconditionFailed => (
+                "precondition_failed",
+                S::PRECONDITION_FAILED,
+                "Precondition failed",
+            ),
+            Self::PreconditionRequired => (
+                "precondition_required",
+                S::PRECONDITION_REQUIRED,
+                "Precondition required",
+            ),
             Self::RateLimited => ("rate_limited", S::TOO_MANY_REQUESTS, "Rate limited"),
             Self::Overloaded => ("overloaded", S::SERVICE_UNAVAILABLE, "Overloaded"),
             Self::DatabaseUnavailable => (
@@ -123,6 +138,8 @@ pub struct Problem {
     /// With `purchase_limit`: the limit.
     pub limit: Option<i32>,
     pub retry_after: Option<Duration>,
+    /// With `precondition_failed`: the concert as it is now.
+    pub current: Option<Box<Current>>,
 }
 
 impl Problem {
@@ -134,6 +151,7 @@ impl Problem {
             available: None,
             limit: None,
             retry_after: None,
+            current: None,
         }
     }
 
@@ -166,6 +184,13 @@ impl Problem {
             errors,
             ..Self::new(Code::ValidationFailed, detail)
         }
+    }
+
+    /// A change that doesn't say which version it is of.
+    pub fn precondition_required() -> Self {
+        let detail = "Send the `ETag` that the concert had when you read it as `If-Match`, so that \
+                      nobody's change is lost.";
+        Self::new(Code::PreconditionRequired, detail)
     }
 
     /// `wait`: after how long one more request is taken.
@@ -331,6 +356,21 @@ impl From<TransitionError> for Problem {
                      until its `expires_at`."
                 ),
             ),
+            TransitionError::TicketsGone { available } => Self {
+                available: Some(available),
+                ..Self::new(
+                    Code::InvalidState,
+                    format!(
+                        "It has expired, and only {available} tickets are left, fewer than it had. \
+                         Raise the concert's capacity, or refund what was paid."
+                    ),
+                )
+            },
+            TransitionError::NotSwept => Self::new(
+                Code::InvalidState,
+                "Its hold has just run out, and its tickets aren't back yet. Try again in two \
+                 seconds.",
+            ),
             TransitionError::InvalidState { status } => Self::new(
                 Code::InvalidState,
                 format!("This isn't possible, because the reservation is {status}."),
@@ -419,6 +459,66 @@ impl From<EnrolError> for Problem {
                 },
             }]),
             EnrolError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NotFound => Self::new(Code::NotFound, "There is no such concert."),
+            ChangeError::Archived => Self::new(
+                Code::InvalidState,
+                "The concert is archived, which is final. Make a new one instead.",
+            ),
+            ChangeError::DayOver => Self::new(
+                Code::SaleClosed,
+                "The concert's day is over, so nothing of it can be sold. Change its date first.",
+            ),
+            ChangeError::BelowTaken { sold, held } => Self::validation(vec![FieldError {
+                field: "total_tickets".to_owned(),
+                reason: FieldReason::BelowTaken { sold, held },
+            }]),
+            ChangeError::HasReservations { reservations } => Self::new(
+                Code::InvalidState,
+                format!(
+                    "{reservations} reservations have tickets of this concert. Cancel them first, \
+                     or archive the concert."
+                ),
+            ),
+            ChangeError::Edited(current) => Self {
+                current: Some(current),
+                ..Self::new(
+                    Code::PreconditionFailed,
+                    "Somebody has edited the concert since you read it. Compare with `current`, \
+                     and send your change with `current_etag` as `If-Match`.",
+                )
+            },
+            ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ConfirmError> for Problem {
+    fn from(error: ConfirmError) -> Self {
+        match error {
+            ConfirmError::NotFound => Self::not_found(),
+            ConfirmError::ConcertDeleted => Self::new(
+                Code::InvalidState,
+                "Its concert was deleted, so there is nothing to confirm. Refund what was paid.",
+            ),
+            ConfirmError::Transition(error) => error.into(),
+            ConfirmError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeleteError> for Problem {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::NotFound => Self::not_found(),
+            DeleteError::Transition(error) => error.into(),
+            DeleteError::Store(error) => error.into(),
         }
     }
 }

@@ -12,10 +12,12 @@ use http::{HeaderMap, HeaderValue, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::etag;
 use super::page::{ErrorPage, Layout};
 use super::problem::{Code, Problem};
 use super::request::RequestId;
 use super::web::Web;
+use crate::api::model::ConcertBody;
 use crate::shop::visitor::Visitor;
 
 /// An error, as of RFC 9457.
@@ -45,6 +47,16 @@ pub struct ProblemBody {
     /// With `purchase_limit`: how many are allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<i32>,
+    /// With `precondition_failed`: the concert as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = ConcertBody, required = false)]
+    current: Option<ConcertBody>,
+    /// With `precondition_failed`: the `ETag` that `If-Match` needs now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_etag: Option<String>,
+    /// With `precondition_failed`: the `ETag`s that `If-Match` had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given_etags: Option<Vec<String>>,
 }
 
 /// One wrong field.
@@ -99,6 +111,7 @@ fn explains_itself(headers: &HeaderMap) -> bool {
 }
 
 fn as_json(problem: &Problem, uri: &Uri, request_id: String) -> Response {
+    let current = problem.current.as_deref();
     let body = ProblemBody {
         kind: "about:blank",
         title: problem.code.title(),
@@ -110,6 +123,9 @@ fn as_json(problem: &Problem, uri: &Uri, request_id: String) -> Response {
         errors: problem.errors.iter().map(FieldErrorBody::of).collect(),
         available: problem.available,
         limit: problem.limit,
+        current: current.map(|is| ConcertBody::new(is.concert.clone(), is.currency)),
+        current_etag: current.map(|is| etag::of_concert(&is.concert)),
+        given_etags: current.map(|is| etag::of_versions(&is.expected)),
     };
     let mut response = (problem.code.status(), Json(body)).into_response();
     let headers = response.headers_mut();

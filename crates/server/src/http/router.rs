@@ -91,6 +91,23 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(admin::users::list, admin::users::create))
         .routes(routes!(admin::users::change, admin::users::delete))
         .routes(routes!(admin::users::disable))
+        .routes(routes!(admin::concerts::list, admin::concerts::create))
+        .routes(routes!(
+            admin::concerts::show,
+            admin::concerts::change,
+            admin::concerts::delete
+        ))
+        .routes(routes!(admin::concerts::open))
+        .routes(routes!(admin::concerts::close))
+        .routes(routes!(admin::concerts::archive))
+        .routes(routes!(admin::reservations::list))
+        .routes(routes!(
+            admin::reservations::show,
+            admin::reservations::delete
+        ))
+        .routes(routes!(admin::reservations::confirm))
+        .routes(routes!(admin::reservations::cancel))
+        .routes(routes!(admin::audit_logs::list))
 }
 
 fn shop() -> Router<Web> {

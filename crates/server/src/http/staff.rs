@@ -1,7 +1,7 @@
 //! Who of the staff asks, and whether their role may: `Authorization: Bearer <token>`.
 //!
 //! INVARIANT: a handler gets an [`Acting`] for staff only by naming a permission in its signature,
-//! or by saying that every role may; guarded by `every_route_of_staff_refuses_whom_it_must`.
+//! or by saying that every role may; guarded by `every_route_answers_each_caller_as_the_table_says`.
 
 use std::marker::PhantomData;
 

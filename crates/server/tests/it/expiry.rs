@@ -208,7 +208,7 @@ async fn a_server_gives_back_what_is_not_paid_within_two_seconds_of_its_end() {
 
 /// Runs `work` while somebody else has the concert's row, and looks whether it has locked the
 /// reservation meanwhile: then the two could wait for each other.
-async fn behind_the_concert<T: Send + 'static>(
+pub(crate) async fn behind_the_concert<T: Send + 'static>(
     app: &TestApp,
     concert: i32,
     reservation: &Value,

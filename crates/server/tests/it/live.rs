@@ -107,6 +107,29 @@ async fn a_watcher_sees_at_once_how_it_stands_and_then_every_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_sees_what_staff_do_until_the_concert_is_archived() {
+    TestApp::run(async |app| {
+        let token = app.plant_signed_in("ada", "admin").await;
+        let concert = app.plant(NewConcert::default()).await;
+        let mut events = Events::new(watch(app, concert).await);
+        assert_eq!(events.next().await, Some(left(100, "open")));
+        let act = async |method: Method, rest: &str| {
+            let request = app.as_staff(&token, method, &format!("/concerts/{concert}{rest}"));
+            let request = request.header("if-match", "*");
+            let done = request.json(&json!({ "total_tickets": 120 })).send().await;
+            assert_eq!(done.unwrap().status(), 200, "{rest}");
+        };
+        act(Method::PATCH, "").await;
+        assert_eq!(events.next().await, Some(left(120, "open")));
+        act(Method::POST, "/close").await;
+        assert_eq!(events.next().await, Some(left(120, "closed")));
+        act(Method::POST, "/archive").await;
+        assert_eq!(events.next().await, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_watch_at_once_and_more_than_there_are_places_for_are_refused() {
     TestApp::run(async |app| {
         let concert = app.plant(NewConcert::default()).await;

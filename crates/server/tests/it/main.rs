@@ -27,4 +27,5 @@ mod rush;
 mod schema;
 mod simulation;
 mod staff;
+mod staff_api;
 mod support;

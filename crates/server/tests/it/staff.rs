@@ -3,7 +3,6 @@
 mod accounts;
 mod commands;
 mod lockout;
-mod permissions;
 mod second_factor;
 mod secrets;
 mod sessions;

@@ -1,7 +1,10 @@
 //! The API of staff, `/api/v1/admin`. Each handler names the permission that it needs in its
 //! signature, as [`crate::http::staff::Staff`].
 
+pub mod audit_logs;
+pub mod concerts;
 pub mod model;
+pub mod reservations;
 pub mod sessions;
 pub mod totp;
 pub mod users;

@@ -1,7 +1,11 @@
 //! The shapes of the staff API's requests and answers. They are stable, as those of `api::model`.
 
+use std::collections::BTreeMap;
+
+use app::audit::Entry;
 use app::staff::StaffMember;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A staff account.
@@ -167,4 +171,133 @@ pub struct StaffMemberChangeBody {
     is_active: Option<bool>,
     #[schema(min_length = 8, max_length = 72)]
     password: Option<String>,
+}
+
+/// A concert to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewConcert)]
+#[expect(
+    dead_code,
+    reason = "documents the fields that the handler reads one by one"
+)]
+pub struct NewConcertBody {
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    #[schema(min_length = 1, max_length = 255)]
+    artist: String,
+    #[schema(format = Date, example = "2026-12-12")]
+    date: String,
+    #[schema(min_length = 1, max_length = 255)]
+    venue: String,
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    total_tickets: i32,
+    #[schema(pattern = r"^\d{1,8}(\.\d{1,2})?$", example = "1250.00")]
+    price: String,
+    #[schema(max_length = 10_000)]
+    description: Option<String>,
+    /// A path of this site.
+    #[schema(max_length = 255, example = "/assets/posters/a.svg")]
+    image_url: Option<String>,
+}
+
+/// What shall be otherwise of a concert; what is missing stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ConcertChange)]
+#[expect(
+    dead_code,
+    reason = "documents the fields that the handler reads one by one"
+)]
+pub struct ConcertChangeBody {
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    #[schema(min_length = 1, max_length = 255)]
+    artist: Option<String>,
+    #[schema(format = Date)]
+    date: Option<String>,
+    #[schema(min_length = 1, max_length = 255)]
+    venue: Option<String>,
+    /// Not less than is sold and held.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    total_tickets: Option<i32>,
+    /// Of tickets that are reserved from then on.
+    #[schema(pattern = r"^\d{1,8}(\.\d{1,2})?$")]
+    price: Option<String>,
+    /// `null` takes it away.
+    #[schema(max_length = 10_000)]
+    description: Option<String>,
+    /// A path of this site; `null` takes it away.
+    #[schema(max_length = 255)]
+    image_url: Option<String>,
+}
+
+/// One change, as the database itself wrote it down.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
+pub struct AuditEntryBody {
+    id: i32,
+    /// The member of staff; `null` for everybody else.
+    #[schema(required)]
+    user_id: Option<i32>,
+    /// As that account is called today.
+    #[schema(required)]
+    username: Option<String>,
+    #[schema(pattern = "^(CREATE|UPDATE|DELETE|EXPORT)$")]
+    action: String,
+    table_name: String,
+    #[schema(required)]
+    record_id: Option<String>,
+    /// Columns with their values; of a change only what is different.
+    #[schema(required)]
+    old_values: Option<BTreeMap<String, Value>>,
+    #[schema(required)]
+    new_values: Option<BTreeMap<String, Value>>,
+    /// Of the client.
+    #[schema(required)]
+    ip_address: Option<String>,
+    /// `customer`, `holder`, `staff`, `system`, `job`, `cli`; `sql` for whoever came without the
+    /// product.
+    #[schema(required)]
+    actor_kind: Option<String>,
+    /// Which one of them, where `user_id` doesn't say it.
+    #[schema(required)]
+    actor: Option<String>,
+    /// The `x-request-id` of the answer to the request that asked for it.
+    #[schema(required)]
+    request_id: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl AuditEntryBody {
+    pub fn new(entry: Entry) -> Self {
+        // The column is JSON, and what the triggers write there are objects.
+        let values = |text: String| serde_json::from_str(&text).unwrap_or_default();
+        Self {
+            id: entry.id,
+            user_id: entry.user_id,
+            username: entry.username,
+            action: entry.action,
+            table_name: entry.table_name,
+            record_id: entry.record_id,
+            old_values: entry.old_values.map(values),
+            new_values: entry.new_values.map(values),
+            ip_address: entry.ip_address,
+            actor_kind: entry.actor_kind,
+            actor: entry.actor.filter(|actor| !actor.is_empty()),
+            request_id: entry.request_id.map(|id| id.to_string()),
+            created_at: entry.created_at.to_string(),
+        }
+    }
+}
+
+/// A page of the audit log, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditPage)]
+pub struct AuditPageBody {
+    pub items: Vec<AuditEntryBody>,
+    /// Give it as `cursor` to get the next page; `null` on the last one.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
 }

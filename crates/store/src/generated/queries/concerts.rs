@@ -21,6 +21,22 @@ pub struct ListAllParams {
     pub limit: i64,
 }
 #[derive(Debug)]
+pub struct ListForStaffParams<
+    T1: crate::generated::StringSql,
+    T2: crate::generated::StringSql,
+    T3: crate::generated::StringSql,
+> {
+    pub is_deleted: bool,
+    pub status: Option<T1>,
+    pub from: Option<jiff::civil::Date>,
+    pub until: Option<jiff::civil::Date>,
+    pub venue: Option<T2>,
+    pub pattern: Option<T3>,
+    pub after_date: jiff::civil::Date,
+    pub after_id: i32,
+    pub limit: i64,
+}
+#[derive(Debug)]
 pub struct ListVenuesParams<T1: crate::generated::StringSql> {
     pub status: T1,
     pub from: jiff::civil::Date,
@@ -31,6 +47,37 @@ pub struct ListMonthsParams<T1: crate::generated::StringSql> {
     pub status: T1,
     pub from: jiff::civil::Date,
     pub limit: i64,
+}
+#[derive(Debug)]
+pub struct UpdateDetailsParams<
+    T1: crate::generated::StringSql,
+    T2: crate::generated::StringSql,
+    T3: crate::generated::StringSql,
+    T4: crate::generated::StringSql,
+    T5: crate::generated::StringSql,
+> {
+    pub name: T1,
+    pub artist: T2,
+    pub date: jiff::civil::Date,
+    pub venue: T3,
+    pub total_tickets: i32,
+    pub available_tickets: i32,
+    pub price: rust_decimal::Decimal,
+    pub image_url: Option<T4>,
+    pub description: Option<T5>,
+    pub now: jiff::civil::DateTime,
+    pub id: i32,
+}
+#[derive(Debug)]
+pub struct UpdateStatusParams<T1: crate::generated::StringSql> {
+    pub status: T1,
+    pub now: jiff::civil::DateTime,
+    pub id: i32,
+}
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteParams {
+    pub now: jiff::civil::DateTime,
+    pub id: i32,
 }
 #[derive(Clone, Copy, Debug)]
 pub struct TakeTicketsParams {
@@ -714,6 +761,108 @@ impl<'c, 'a, 's, C: GenericClient>
         self.bind(client, &params.after_id, &params.limit)
     }
 }
+pub struct ListForStaffStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_for_staff() -> ListForStaffStmt {
+    ListForStaffStmt(
+        "/* concerts.list_for_staff */ SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url, description, created_at, updated_at FROM concerts WHERE (deleted_at IS NOT NULL) = $1 AND ($2::text IS NULL OR status = $2) AND date >= coalesce($3, '-infinity'::date) AND date <= coalesce($4, 'infinity'::date) AND ($5::text IS NULL OR venue = $5) AND ($6::text IS NULL OR name ILIKE $6 OR artist ILIKE $6 OR venue ILIKE $6) AND (date, id) > ($7::date, $8::int) ORDER BY date, id LIMIT $9",
+        None,
+    )
+}
+impl ListForStaffStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::StringSql,
+        T3: crate::generated::StringSql,
+    >(
+        &'s self,
+        client: &'c C,
+        is_deleted: &'a bool,
+        status: &'a Option<T1>,
+        from: &'a Option<jiff::civil::Date>,
+        until: &'a Option<jiff::civil::Date>,
+        venue: &'a Option<T2>,
+        pattern: &'a Option<T3>,
+        after_date: &'a jiff::civil::Date,
+        after_id: &'a i32,
+        limit: &'a i64,
+    ) -> ConcertQuery<'c, 'a, 's, C, Concert, 9> {
+        ConcertQuery {
+            client,
+            params: [
+                is_deleted, status, from, until, venue, pattern, after_date, after_id, limit,
+            ],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<ConcertBorrowed, tokio_postgres::Error> {
+                    Ok(ConcertBorrowed {
+                        id: row.try_get(0)?,
+                        name: row.try_get(1)?,
+                        artist: row.try_get(2)?,
+                        date: row.try_get(3)?,
+                        venue: row.try_get(4)?,
+                        total_tickets: row.try_get(5)?,
+                        available_tickets: row.try_get(6)?,
+                        price: row.try_get(7)?,
+                        status: row.try_get(8)?,
+                        image_url: row.try_get(9)?,
+                        description: row.try_get(10)?,
+                        created_at: row.try_get(11)?,
+                        updated_at: row.try_get(12)?,
+                    })
+                },
+            mapper: |it| Concert::from(it),
+        }
+    }
+}
+impl<
+    'c,
+    'a,
+    's,
+    C: GenericClient,
+    T1: crate::generated::StringSql,
+    T2: crate::generated::StringSql,
+    T3: crate::generated::StringSql,
+>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        ListForStaffParams<T1, T2, T3>,
+        ConcertQuery<'c, 'a, 's, C, Concert, 9>,
+        C,
+    > for ListForStaffStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListForStaffParams<T1, T2, T3>,
+    ) -> ConcertQuery<'c, 'a, 's, C, Concert, 9> {
+        self.bind(
+            client,
+            &params.is_deleted,
+            &params.status,
+            &params.from,
+            &params.until,
+            &params.venue,
+            &params.pattern,
+            &params.after_date,
+            &params.after_id,
+            &params.limit,
+        )
+    }
+}
 pub struct ListVenuesStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_venues() -> ListVenuesStmt {
     ListVenuesStmt(
@@ -879,6 +1028,249 @@ impl LockStockStmt {
             extractor: |row| Ok(row.try_get(0)?),
             mapper: |it| it,
         }
+    }
+}
+pub struct LockWholeStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn lock_whole() -> LockWholeStmt {
+    LockWholeStmt(
+        "/* concerts.lock_whole */ SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url, description, created_at, updated_at FROM concerts WHERE id = $1 AND deleted_at IS NULL FOR UPDATE",
+        None,
+    )
+}
+impl LockWholeStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        id: &'a i32,
+    ) -> ConcertQuery<'c, 'a, 's, C, Concert, 1> {
+        ConcertQuery {
+            client,
+            params: [id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<ConcertBorrowed, tokio_postgres::Error> {
+                    Ok(ConcertBorrowed {
+                        id: row.try_get(0)?,
+                        name: row.try_get(1)?,
+                        artist: row.try_get(2)?,
+                        date: row.try_get(3)?,
+                        venue: row.try_get(4)?,
+                        total_tickets: row.try_get(5)?,
+                        available_tickets: row.try_get(6)?,
+                        price: row.try_get(7)?,
+                        status: row.try_get(8)?,
+                        image_url: row.try_get(9)?,
+                        description: row.try_get(10)?,
+                        created_at: row.try_get(11)?,
+                        updated_at: row.try_get(12)?,
+                    })
+                },
+            mapper: |it| Concert::from(it),
+        }
+    }
+}
+pub struct UpdateDetailsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn update_details() -> UpdateDetailsStmt {
+    UpdateDetailsStmt(
+        "/* concerts.update_details */ UPDATE concerts SET name = $1, artist = $2, date = $3, venue = $4, total_tickets = $5, available_tickets = $6, price = $7, image_url = $8, description = $9, updated_at = $10 WHERE id = $11",
+        None,
+    )
+}
+impl UpdateDetailsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::StringSql,
+        T3: crate::generated::StringSql,
+        T4: crate::generated::StringSql,
+        T5: crate::generated::StringSql,
+    >(
+        &'s self,
+        client: &'c C,
+        name: &'a T1,
+        artist: &'a T2,
+        date: &'a jiff::civil::Date,
+        venue: &'a T3,
+        total_tickets: &'a i32,
+        available_tickets: &'a i32,
+        price: &'a rust_decimal::Decimal,
+        image_url: &'a Option<T4>,
+        description: &'a Option<T5>,
+        now: &'a jiff::civil::DateTime,
+        id: &'a i32,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client
+            .execute(
+                self.0,
+                &[
+                    name,
+                    artist,
+                    date,
+                    venue,
+                    total_tickets,
+                    available_tickets,
+                    price,
+                    image_url,
+                    description,
+                    now,
+                    id,
+                ],
+            )
+            .await
+    }
+}
+impl<
+    'a,
+    C: GenericClient + Send + Sync,
+    T1: crate::generated::StringSql,
+    T2: crate::generated::StringSql,
+    T3: crate::generated::StringSql,
+    T4: crate::generated::StringSql,
+    T5: crate::generated::StringSql,
+>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        UpdateDetailsParams<T1, T2, T3, T4, T5>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for UpdateDetailsStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a UpdateDetailsParams<T1, T2, T3, T4, T5>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(
+            client,
+            &params.name,
+            &params.artist,
+            &params.date,
+            &params.venue,
+            &params.total_tickets,
+            &params.available_tickets,
+            &params.price,
+            &params.image_url,
+            &params.description,
+            &params.now,
+            &params.id,
+        ))
+    }
+}
+pub struct UpdateStatusStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn update_status() -> UpdateStatusStmt {
+    UpdateStatusStmt(
+        "/* concerts.update_status */ UPDATE concerts SET status = $1, updated_at = $2 WHERE id = $3",
+        None,
+    )
+}
+impl UpdateStatusStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        status: &'a T1,
+        now: &'a jiff::civil::DateTime,
+        id: &'a i32,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[status, now, id]).await
+    }
+}
+impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        UpdateStatusParams<T1>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for UpdateStatusStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a UpdateStatusParams<T1>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.status, &params.now, &params.id))
+    }
+}
+pub struct DeleteStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn delete() -> DeleteStmt {
+    DeleteStmt(
+        "/* concerts.delete */ UPDATE concerts SET deleted_at = $1, updated_at = $1 WHERE id = $2",
+        None,
+    )
+}
+impl DeleteStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        now: &'a jiff::civil::DateTime,
+        id: &'a i32,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[now, id]).await
+    }
+}
+impl<'a, C: GenericClient + Send + Sync>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        DeleteParams,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for DeleteStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a DeleteParams,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.now, &params.id))
     }
 }
 pub struct TakeTicketsStmt(&'static str, Option<tokio_postgres::Statement>);

@@ -1,0 +1,93 @@
+//! `/admin/audit-logs`: who changed what, when and from where. Nothing here changes the log.
+
+use app::App;
+use app::audit::{self, Filter};
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use domain::id::AdminUserId;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::model::{AuditEntryBody, AuditPageBody};
+use crate::api::{cursor, query};
+use crate::http::fields::FieldReason;
+use crate::http::problem::Problem;
+use crate::http::problem_render::ProblemBody;
+use crate::http::staff::{ReadAuditLog, Staff};
+
+/// As every list's.
+const LIMIT_DEFAULT: u16 = 50;
+const LIMIT_MAX: u16 = 200;
+const ACTIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "EXPORT"];
+
+/// The audit log, newest first
+#[utoipa::path(
+    get, path = "/admin/audit-logs", tag = "staff", operation_id = "listAuditLogs",
+    params(
+        ("table_name" = Option<String>, Query, description = "`concerts`, `reservations` or `admin_users`", max_length = 100),
+        ("record_id" = Option<String>, Query, description = "The row's number or id", max_length = 100),
+        ("user_id" = Option<i32>, Query, description = "The number of a staff account", minimum = 1),
+        ("action" = Option<String>, Query, description = "`CREATE`, `UPDATE`, `DELETE` or `EXPORT`"),
+        ("from" = Option<String>, Query, description = "From then on: a day, `YYYY-MM-DD`, or an instant"),
+        ("to" = Option<String>, Query, description = "Until then: a day, which belongs to it, or an instant, which doesn't"),
+        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = AuditPageBody, description = "A page of the log"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: a parameter is wrong or unknown"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn list(
+    State(app): State<App>,
+    by: Staff<ReadAuditLog>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<AuditPageBody>, Problem> {
+    let zone = &app.settings().timezone;
+    let (filter, behind, limit) = read_query(query.as_deref().unwrap_or_default(), zone)?;
+    // One more than is shown tells whether there is a next page.
+    let page = (behind, i32::from(limit) + 1);
+    let mut entries = audit::list(&app, &by.acting, &filter, page).await?;
+    let has_more = entries.len() > usize::from(limit);
+    entries.truncate(usize::from(limit));
+    let last = entries.last().filter(|_| has_more);
+    Ok(Json(AuditPageBody {
+        next_cursor: last.map(|entry| cursor::write_moment(entry.created_at, entry.id)),
+        items: entries.into_iter().map(AuditEntryBody::new).collect(),
+    }))
+}
+
+type Behind = Option<(Timestamp, i32)>;
+
+fn read_query(query: &str, zone: &TimeZone) -> Result<(Filter, Behind, u16), Problem> {
+    let mut filter = Filter::default();
+    let (mut behind, mut limit) = (None, LIMIT_DEFAULT);
+    query::read(query, |name, value| {
+        match name {
+            "table_name" => filter.table_name = query::search_text(value)?,
+            "record_id" => filter.record_id = query::search_text(value)?,
+            "user_id" => {
+                let user = |text: &str| text.parse::<AdminUserId>().ok();
+                let user = query::choice(value, "the number of a staff account", user)?;
+                filter.user_id = Some(user.get());
+            }
+            "action" => {
+                let action = |text: &str| ACTIONS.contains(&text).then(|| text.to_owned());
+                let action = query::choice(value, "CREATE, UPDATE, DELETE or EXPORT", action)?;
+                filter.action = Some(action);
+            }
+            "from" => filter.from = Some(query::beginning(value, zone)?),
+            "to" => filter.to = Some(query::end(value, zone)?),
+            "limit" => limit = query::limit(value, LIMIT_MAX)?,
+            "cursor" => behind = Some(cursor::read_moment(value).ok_or(query::WRONG_CURSOR)?),
+            _ => return Err(FieldReason::Unknown),
+        }
+        Ok(())
+    })?;
+    Ok((filter, behind, limit))
+}

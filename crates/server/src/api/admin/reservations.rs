@@ -1,0 +1,224 @@
+//! `/admin/reservations`: what staff see and do for whoever has tickets.
+//!
+//! Refunding and sending tickets again are not here yet.
+
+use app::App;
+use app::cancel::cancel_by_staff;
+use app::confirm::confirm as confirm_by_hand;
+use app::reservations::{self, ListRequest, PAGE_MAX, Position};
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use domain::id::ReservationId;
+use domain::reservation::Reservation;
+use domain::text::EmailAddress;
+use http::StatusCode;
+use jiff::tz::TimeZone;
+
+use crate::api::model::{ReservationBody, ReservationPageBody};
+use crate::api::{cursor, query};
+use crate::http::fields::FieldReason;
+use crate::http::path::Segment;
+use crate::http::problem::Problem;
+use crate::http::problem_render::ProblemBody;
+use crate::http::staff::{
+    CancelReservation, ConfirmReservation, DeleteReservation, ReadReservations, Staff,
+};
+
+/// As every list's.
+const LIMIT_DEFAULT: u16 = 50;
+const CONCERT: &str = "a concert's number";
+const STATUSES: &str = "pending, confirmed, cancelled or expired";
+
+/// Reservations, newest first
+///
+/// With `q`, each page looks at 20,000 reservations: it may have few items, or none, and a
+/// `next_cursor` all the same. Narrow it by the other filters, or give a whole id.
+#[utoipa::path(
+    get, path = "/admin/reservations", tag = "staff", operation_id = "listReservations",
+    params(
+        ("concert_id" = Option<i32>, Query, description = "The concert's number", minimum = 1),
+        ("status" = Option<String>, Query, description = "`pending`, `confirmed`, `cancelled` or `expired`; a hold that ran out is expired"),
+        ("email" = Option<String>, Query, description = "The customer's whole e-mail address"),
+        ("q" = Option<String>, Query, description = "A part of the name or e-mail address, or the beginning of the id", max_length = 100),
+        ("from" = Option<String>, Query, description = "Made from then on: a day, `YYYY-MM-DD`, or an instant"),
+        ("to" = Option<String>, Query, description = "Made until then: a day, which belongs to it, or an instant, which doesn't"),
+        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = ReservationPageBody, description = "A page of reservations"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: staff alone"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: a parameter is wrong or unknown"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn list(
+    State(app): State<App>,
+    by: Staff<ReadReservations>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ReservationPageBody>, Problem> {
+    let zone = &app.settings().timezone;
+    let request = read_query(query.as_deref().unwrap_or_default(), zone)?;
+    let page = reservations::list(&app, request, &by.acting).await?;
+    let currency = app.settings().currency;
+    let items = page.items.into_iter();
+    Ok(Json(ReservationPageBody {
+        items: items
+            .map(|reservation| ReservationBody::new(reservation, currency))
+            .collect(),
+        next_cursor: page
+            .next
+            .map(|next| cursor::write_moment(next.created_at, next.id)),
+    }))
+}
+
+/// Any reservation
+#[utoipa::path(
+    get, path = "/admin/reservations/{id}", tag = "staff", operation_id = "getAnyReservation",
+    params(("id" = String, Path, description = "The reservation's id")),
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = ReservationBody, description = "The reservation"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: staff alone"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn show(
+    State(app): State<App>,
+    by: Staff<ReadReservations>,
+    Segment(id): Segment<ReservationId>,
+) -> Result<Json<ReservationBody>, Problem> {
+    let found = reservations::show_to_staff(&app, &id, &by.acting).await?;
+    Ok(shown(&app, found.ok_or_else(Problem::not_found)?))
+}
+
+/// Confirm a reservation by hand
+///
+/// For money that came another way: the payment counts as completed, by the method `manual`. An
+/// expired reservation is confirmed again if there are still tickets for it, whatever limits buyers
+/// have.
+#[utoipa::path(
+    post, path = "/admin/reservations/{id}/confirm", tag = "staff", operation_id = "confirmReservation",
+    params(("id" = String, Path, description = "The reservation's id")),
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = ReservationBody, description = "The confirmed reservation"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: confirmed or cancelled; or expired, and its tickets are gone, with `available`"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn confirm(
+    State(app): State<App>,
+    by: Staff<ConfirmReservation>,
+    Segment(id): Segment<ReservationId>,
+) -> Result<Json<ReservationBody>, Problem> {
+    let confirmed = confirm_by_hand(&app, id, by.acting).await?;
+    Ok(shown(&app, confirmed))
+}
+
+/// Cancel any reservation
+///
+/// Its tickets are on sale again when the answer leaves. What was paid isn't given back yet:
+/// `payment_status` stays as it is until refunds exist.
+#[utoipa::path(
+    post, path = "/admin/reservations/{id}/cancel", tag = "staff", operation_id = "cancelAnyReservation",
+    params(("id" = String, Path, description = "The reservation's id")),
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = ReservationBody, description = "The cancelled reservation"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: staff alone"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: cancelled; `reservation_expired`"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn cancel(
+    State(app): State<App>,
+    by: Staff<CancelReservation>,
+    Segment(id): Segment<ReservationId>,
+) -> Result<Json<ReservationBody>, Problem> {
+    let cancelled = cancel_by_staff(&app, id, by.acting).await?;
+    Ok(shown(&app, cancelled))
+}
+
+/// Delete a reservation
+///
+/// Softly, and only when it is cancelled or expired.
+#[utoipa::path(
+    delete, path = "/admin/reservations/{id}", tag = "staff", operation_id = "deleteReservation",
+    params(("id" = String, Path, description = "The reservation's id")),
+    security(("staff_session" = [])),
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: pending or confirmed"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn delete(
+    State(app): State<App>,
+    by: Staff<DeleteReservation>,
+    Segment(id): Segment<ReservationId>,
+) -> Result<StatusCode, Problem> {
+    reservations::delete(&app, id, by.acting).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn shown(app: &App, reservation: Reservation) -> Json<ReservationBody> {
+    Json(ReservationBody::new(reservation, app.settings().currency))
+}
+
+fn read_query(query: &str, zone: &TimeZone) -> Result<ListRequest, Problem> {
+    let mut request = ListRequest {
+        limit: LIMIT_DEFAULT,
+        ..ListRequest::default()
+    };
+    query::read(query, |name, value| {
+        let filter = &mut request.filter;
+        match name {
+            "concert_id" => {
+                let id = query::choice(value, CONCERT, |text| text.parse().ok());
+                filter.concert_id = Some(id?);
+            }
+            "status" => {
+                let status = query::choice(value, STATUSES, |text| text.parse().ok());
+                filter.status = Some(status?);
+            }
+            "email" => {
+                filter.email = Some(EmailAddress::parse(value).map_err(FieldReason::Text)?);
+            }
+            "q" => request.text = query::search_text(value)?,
+            "from" => filter.from = Some(query::beginning(value, zone)?),
+            "to" => filter.to = Some(query::end(value, zone)?),
+            "limit" => request.limit = query::limit(value, PAGE_MAX)?,
+            "cursor" => request.after = Some(position(value)?),
+            _ => return Err(FieldReason::Unknown),
+        }
+        Ok(())
+    })?;
+    Ok(request)
+}
+
+fn position(cursor: &str) -> Result<Position, FieldReason> {
+    let (created_at, id) =
+        cursor::read_moment::<ReservationId>(cursor).ok_or(query::WRONG_CURSOR)?;
+    Ok(Position {
+        created_at,
+        id: id.to_string(),
+    })
+}
