@@ -132,6 +132,8 @@ $$;
 CREATE FUNCTION public.audit_update() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_nestloop TO 'off'
+    SET jit TO 'off'
     AS $$
 DECLARE
     who record;
@@ -223,10 +225,11 @@ BEGIN
                 l.created_at, l.actor_kind::text, l.actor::text, l.request_id
          FROM public.audit_logs l LEFT JOIN public.admin_users u ON u.id = l.user_id
          WHERE true'
-        || CASE WHEN of_table IS NULL THEN '' ELSE ' AND l.table_name = $1' END
+        -- As literals, so that the indexes with conditions can be seen to hold the rows.
+        || CASE WHEN of_table IS NULL THEN '' ELSE format(' AND l.table_name = %L', of_table) END
         || CASE WHEN of_record IS NULL THEN '' ELSE ' AND l.record_id = $2' END
         || CASE WHEN of_user IS NULL THEN '' ELSE ' AND l.user_id = $3' END
-        || CASE WHEN of_action IS NULL THEN '' ELSE ' AND l.action = $4' END
+        || CASE WHEN of_action IS NULL THEN '' ELSE format(' AND l.action = %L', of_action) END
         || CASE WHEN from_at IS NULL THEN '' ELSE ' AND l.created_at >= $5' END
         || CASE WHEN to_at IS NULL THEN '' ELSE ' AND l.created_at < $6' END
         || CASE WHEN before_at IS NULL THEN '' ELSE ' AND (l.created_at, l.id) < ($7, $8)' END
@@ -253,18 +256,21 @@ BEGIN
         ORDER BY l.tx, l.id LIMIT rows_max;
     ELSIF last.cluster_id IS NULL THEN
         RETURN QUERY
-        SELECT l.id, coalesce(l.tx, '0'::xid8), public.audit_digest(l), l.created_at
-        FROM public.audit_logs l
-        WHERE l.tx IS NULL OR l.tx < over
-        ORDER BY coalesce(l.tx, '0'::xid8), l.id LIMIT rows_max;
+        SELECT l.id, l.tx, public.audit_digest(l), l.created_at FROM public.audit_logs l
+        WHERE l.tx < over ORDER BY l.tx, l.id LIMIT rows_max;
     ELSE
-        -- A restored copy: its rows count another cluster's transactions. All at once, up to now; a
-        -- row of a transaction beside this one may be covered twice, which does no harm.
+        -- A restored copy: its rows count another cluster's transactions. What that one had not
+        -- sealed yet and what came since, at once; ids that the last seals cover may be beyond their
+        -- last row. A row of a transaction beside this one may be covered twice, without harm.
         RETURN QUERY
         SELECT l.id, (over::text::bigint - 1)::text::xid8, public.audit_digest(l), l.created_at
         FROM public.audit_logs l
-        WHERE NOT EXISTS (SELECT FROM public.audit_seals s, unnest(s.row_ids) AS sealed (row_id)
-                          WHERE sealed.row_id = l.id)
+        WHERE ((l.tx, l.id) > (last.until_tx, last.until_id) OR l.id > last.until_id)
+          AND NOT EXISTS (
+              SELECT
+              FROM (SELECT s.row_ids FROM public.audit_seals s ORDER BY s.id DESC LIMIT 100) AS lately,
+                   unnest(lately.row_ids) AS sealed (row_id)
+              WHERE sealed.row_id = l.id)
         ORDER BY l.id;
     END IF;
 END
@@ -583,9 +589,15 @@ CREATE INDEX admin_sessions_created_at_idx ON public.admin_sessions USING btree 
 
 CREATE INDEX admission_receipts_created_at_idx ON public.admission_receipts USING btree (created_at);
 
+CREATE INDEX audit_logs_action_idx ON public.audit_logs USING btree (action, created_at, id) WHERE ((action)::text <> ALL ((ARRAY['CREATE'::character varying, 'UPDATE'::character varying])::text[]));
+
 CREATE INDEX audit_logs_record_id_idx ON public.audit_logs USING btree (record_id, id);
 
+CREATE INDEX audit_logs_table_name_idx ON public.audit_logs USING btree (table_name, created_at, id) WHERE ((table_name)::text <> ALL ((ARRAY['reservations'::character varying, 'concerts'::character varying])::text[]));
+
 CREATE INDEX audit_logs_tx_idx ON public.audit_logs USING btree (tx, id);
+
+CREATE INDEX audit_logs_user_id_idx ON public.audit_logs USING btree (user_id, created_at, id) WHERE (user_id IS NOT NULL);
 
 CREATE INDEX idx_admin_users_username ON public.admin_users USING btree (username);
 

@@ -34,15 +34,16 @@ ORDER BY id LIMIT :limit;
 
 --! lock_superadmins
 -- The numbers of those who can make accounts, until the transaction ends; always in the same order,
--- so that two who lock them wait for each other. A handful of rows.
+-- so that two who lock them wait for each other; not in the way of the audit log, which refers to
+-- them. A handful of rows.
 SELECT id FROM admin_users
 WHERE role = 'superadmin' AND is_active AND deleted_at IS NULL
-ORDER BY id FOR UPDATE;
+ORDER BY id FOR NO KEY UPDATE;
 
 --! lock : StaffMember
 -- Primary key.
 SELECT id, username, email, role, is_active, last_login, created_at, updated_at
-FROM admin_users WHERE id = :id AND deleted_at IS NULL FOR UPDATE;
+FROM admin_users WHERE id = :id AND deleted_at IS NULL FOR NO KEY UPDATE;
 
 --! update
 -- Primary key.

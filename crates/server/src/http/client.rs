@@ -33,9 +33,9 @@ impl ClientAddress {
         let hops = headers
             .get_all("x-forwarded-for")
             .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(|hop| hop.trim().parse().ok());
+            // By bytes: one that is no text must not hide the hops beside it.
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .map(read_hop);
         // Whose word counts for nothing isn't even read.
         let hops: Vec<Option<IpAddr>> = if trusted.is_empty() {
             Vec::new()
@@ -59,6 +59,14 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK_BITS).into(),
         address @ IpAddr::V4(_) => address,
     }
+}
+
+/// An address, with or without a port (RFC 7239, 6 writes them so); `None` for anything else.
+fn read_hop(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
+    let bare = hop.trim_start_matches('[').trim_end_matches(']');
+    let with_port = || hop.parse().ok().map(|address: SocketAddr| address.ip());
+    bare.parse().ok().or_else(with_port)
 }
 
 /// Where a request came from, for the audit log.

@@ -175,10 +175,7 @@ async fn converse(house: &House, socket: TcpStream, peer: SocketAddr) {
         let answering = router.call(request);
         async move {
             let answer: Response<_> = answering.await?;
-            Ok::<_, std::convert::Infallible>(answer.map(|body| WatchedBody {
-                body,
-                _under_way: under_way,
-            }))
+            Ok::<_, std::convert::Infallible>(answer.map(|body| WatchedBody::new(body, under_way)))
         }
     });
     let Some(tls) = &house.tls else {

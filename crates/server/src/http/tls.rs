@@ -129,11 +129,18 @@ impl Tls {
 
 /// Tells a changed pair of files; a link that points elsewhere changes it too.
 #[derive(Debug, PartialEq, Eq)]
-struct Stamp([Option<(SystemTime, u64, u64)>; 2]);
+struct Stamp([Option<FileStamp>; 2]);
+
+/// When it was written, which file it is, how long, and when its owner or mode changed.
+type FileStamp = (SystemTime, u64, u64, (i64, i64));
 
 impl Stamp {
     async fn of(files: &TlsFiles) -> Self {
-        let stamp = |file: Metadata| Some((file.modified().ok()?, file.ino(), file.len()));
+        let stamp = |file: Metadata| {
+            // That alone may be what makes it readable.
+            let changed = (file.ctime(), file.ctime_nsec());
+            Some((file.modified().ok()?, file.ino(), file.len(), changed))
+        };
         let cert = tokio::fs::metadata(&files.cert).await;
         let key = tokio::fs::metadata(&files.key).await;
         Self([cert.ok().and_then(stamp), key.ok().and_then(stamp)])

@@ -55,7 +55,15 @@ pub(super) struct Activity {
     has_written: AtomicBool,
     /// The client's side is full.
     is_stalled: AtomicBool,
+    /// Counts the [`EPOCH_LOOKS`] by which waiting bodies are told apart.
+    epoch: AtomicU32,
+    /// Bodies of which a part was handed over and no more asked for, by the epoch in which it was.
+    handed: [AtomicU32; 3],
 }
+
+/// In HTTP/2 a client that opens no window lets a body wait while the socket moves. One that waits
+/// from one epoch to the next but one is never taken.
+const EPOCH_LOOKS: u32 = 12;
 
 impl Activity {
     /// Notes a request until the returned guard is dropped.
@@ -69,6 +77,16 @@ impl Activity {
     /// What was read so far belongs to no request, such as the handshake of TLS.
     pub(super) fn forget_read(&self) {
         self.has_read.store(false, Ordering::Relaxed);
+    }
+
+    fn slot(&self, epoch: u32) -> &AtomicU32 {
+        &self.handed[(epoch % 3) as usize]
+    }
+
+    /// Begins an epoch; whether a body has waited since the last but one.
+    fn turn_epoch(&self) -> bool {
+        let next = self.epoch.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        self.slot(next.wrapping_add(1)).load(Ordering::Relaxed) > 0
     }
 
     fn note_read(&self) {
@@ -112,6 +130,7 @@ pub(super) struct Judge {
     patience: Patience,
     /// HTTP/2 has frames outside any request, so that bytes say nothing about a head there.
     has_heads: bool,
+    looks: u32,
     in_head: u32,
     idle: u32,
     stalled: u32,
@@ -122,6 +141,7 @@ impl Judge {
         Self {
             patience,
             has_heads,
+            looks: 0,
             in_head: 0,
             idle: 0,
             stalled: 0,
@@ -137,6 +157,10 @@ impl Judge {
         self.idle = if is_busy { 0 } else { self.idle + 1 };
         let in_head = self.has_heads && !is_busy && activity.has_read.load(Ordering::Relaxed);
         self.in_head = if in_head { self.in_head + 1 } else { 0 };
+        self.looks += 1;
+        if self.looks.is_multiple_of(EPOCH_LOOKS) && activity.turn_epoch() {
+            return Verdict::Cut;
+        }
         // The first look may come right after the state began, so that it counts for nothing.
         let is_over =
             |looks: u32, limit| self.patience.look_every * looks.saturating_sub(1) >= limit;
@@ -215,8 +239,40 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 /// An answer's body; its request is under way until the last of it was handed over.
 #[derive(Debug)]
 pub(super) struct WatchedBody {
-    pub(super) body: Body,
-    pub(super) _under_way: UnderWay,
+    body: Body,
+    under_way: UnderWay,
+    /// The epoch in which a part was handed over, until more is asked for.
+    handed: Option<u32>,
+}
+
+impl WatchedBody {
+    pub(super) const fn new(body: Body, under_way: UnderWay) -> Self {
+        Self {
+            body,
+            under_way,
+            handed: None,
+        }
+    }
+
+    fn note_asked(&mut self) {
+        if let Some(epoch) = self.handed.take() {
+            let slot = self.under_way.0.slot(epoch);
+            slot.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn note_handed(&mut self) {
+        let activity = &self.under_way.0;
+        let epoch = activity.epoch.load(Ordering::Relaxed);
+        activity.slot(epoch).fetch_add(1, Ordering::Relaxed);
+        self.handed = Some(epoch);
+    }
+}
+
+impl Drop for WatchedBody {
+    fn drop(&mut self) {
+        self.note_asked();
+    }
 }
 
 impl HttpBody for WatchedBody {
@@ -227,7 +283,12 @@ impl HttpBody for WatchedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        self.note_asked();
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            self.note_handed();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -284,6 +345,30 @@ mod tests {
         let _stream = activity.begin();
         let mut judge = judge();
         assert!((0..1_000).all(|_| judge.look(&activity) == Verdict::Keep));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_waits_for_its_client_is_cut_off_however_much_else_moves() {
+        let activity = Arc::new(Activity::default());
+        let mut body = WatchedBody::new(Body::from("page"), activity.begin());
+        let mut judge = Judge::new(Patience::default(), false);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
+        for looks in 1.. {
+            activity.note_write(&Poll::Ready(Ok(1)));
+            drop(activity.begin());
+            if judge.look(&activity) == Verdict::Cut {
+                assert!((24..=36).contains(&looks), "{looks}");
+                break;
+            }
+        }
+        // One that is taken is none of those, however long the connection lasts.
+        drop(body);
+        let mut body = WatchedBody::new(Body::from("page"), activity.begin());
+        for _ in 0..100 {
+            assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
+            assert_eq!(judge.look(&activity), Verdict::Keep);
+        }
     }
 
     #[test]

@@ -651,7 +651,7 @@ impl<'c, 'a, 's, C: GenericClient>
 pub struct LockSuperadminsStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn lock_superadmins() -> LockSuperadminsStmt {
     LockSuperadminsStmt(
-        "/* admin_users.lock_superadmins */ SELECT id FROM admin_users WHERE role = 'superadmin' AND is_active AND deleted_at IS NULL ORDER BY id FOR UPDATE",
+        "/* admin_users.lock_superadmins */ SELECT id FROM admin_users WHERE role = 'superadmin' AND is_active AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE",
         None,
     )
 }
@@ -680,7 +680,7 @@ impl LockSuperadminsStmt {
 pub struct LockStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn lock() -> LockStmt {
     LockStmt(
-        "/* admin_users.lock */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at FROM admin_users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE",
+        "/* admin_users.lock */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at FROM admin_users WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE",
         None,
     )
 }
