@@ -83,23 +83,20 @@ async fn a_school_in_a_rush_stays_below_every_budget_and_a_flood_does_not() {
     };
     TestApp::run_with(options, async |app| {
         let concert = app.plant(NewConcert::default()).await;
-        // A form with a wrong theme costs the server nothing but the request.
+        // A form with a wrong theme costs the server nothing but the request. Until one is refused:
+        // the budget grows meanwhile, and the next may be taken again.
         let flood = async || {
-            let mut refused = 0;
-            for _ in 0..1_500 {
+            for _ in 0..10_000 {
                 let answer = app.request(Method::POST, "/theme").send().await.unwrap();
-                refused += u32::from(answer.status() == 429);
+                if answer.status() == 429 {
+                    return Some(answer.text().await.unwrap());
+                }
             }
-            refused
+            None
         };
         let (a, b, c, d) = tokio::join!(flood(), flood(), flood(), flood());
-        assert!(
-            a + b + c + d > 0,
-            "six thousand changes at once are a flood"
-        );
-        let page = app.request(Method::POST, "/theme").send().await.unwrap();
-        assert_eq!(page.status(), 429);
-        let html = page.text().await.unwrap();
+        let html = a.or(b).or(c).or(d);
+        let html = html.expect("five thousand changes and some more at once are a flood");
         assert!(html.contains("A little slower, please"), "{html}");
         app.reserved(concert, 1, "som").await;
         assert_eq!(app.get("/en/").await.status(), 200);
