@@ -137,7 +137,8 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let door = Door {
-            connections_max: 2_000,
+            // An open loop of requests that wait a second each needs some thousand.
+            connections_max: 16_000,
             ..Door::default()
         };
         let (stop, stopped) = watch::channel(false);
