@@ -10,9 +10,9 @@ use crate::server::{Server, Way};
 const CONCURRENCY: usize = 256;
 /// How often so many buyers come: what the first need is kept for those after them.
 const CROWDS: usize = 12;
-/// A server that keeps nothing still differs by a tenth from look to look, by what its allocator has
-/// not given back; between the halves of all crowds, ten bytes kept of each buyer are more than that.
-const GROWTH_MAX: f64 = 1.10;
+/// A server that keeps nothing may still differ by what its allocator has not given back; the mean of
+/// half of all crowds evens that out from look to look.
+const GROWTH_MAX: f64 = 1.05;
 
 /// What a server held before the first buyer and after each crowd, in MB.
 #[derive(Clone, Debug)]
