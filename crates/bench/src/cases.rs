@@ -166,7 +166,8 @@ async fn once(case: Case, ground: &Ground, servers: &Servers, time: Duration) ->
     match case {
         Case::Engine(buyers) => {
             let concert = ground.plant(PLENTY).await?;
-            sell(engine, plan(engine, concert, buyers, time)).await
+            let figures = sell(engine, plan(engine, concert, buyers, time)).await?;
+            with_batches(figures, ground, concert).await
         }
         Case::Plain(buyers) => {
             let (concert, plain) = (ground.plant(PLENTY).await?, &servers.plain);
@@ -178,7 +179,8 @@ async fn once(case: Case, ground: &Ground, servers: &Servers, time: Duration) ->
         Case::Batches => batches::run(ground, ground.plant(PLENTY).await?, time).await,
         Case::TwoServers(buyers) => {
             let concert = ground.plant(PLENTY).await?;
-            two_servers(servers, concert, buyers, time).await
+            let figures = two_servers(servers, concert, buyers, time).await?;
+            with_batches(figures, ground, concert).await
         }
         Case::Hello => {
             let request = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", engine.address);
@@ -239,7 +241,16 @@ fn admissions(report: &Report, processor_us: f64) -> Figures {
         p99_ms: report.admitted.quantile_ms(0.99),
         server_us: processor_us / admitted,
         others: counts.refused + counts.overloaded + counts.broken_connections,
+        ..Figures::default()
     }
+}
+
+async fn with_batches(figures: Figures, ground: &Ground, concert: ConcertId) -> Result<Figures> {
+    let per_batch = ground.buyers_per_batch(concert).await?;
+    Ok(Figures {
+        per_batch,
+        ..figures
+    })
 }
 
 async fn two_servers(
@@ -259,6 +270,7 @@ async fn two_servers(
         p99_ms: one.p99_ms.max(two.p99_ms),
         server_us: f64::midpoint(one.server_us, two.server_us),
         others: one.others + two.others,
+        ..Figures::default()
     })
 }
 
@@ -283,6 +295,7 @@ async fn refuse(server: &Server, plan: Plan) -> Result<Figures> {
         p99_ms: report.refused.quantile_ms(0.99),
         server_us: used / number(sold_out),
         others: report.counts.refused - sold_out + report.counts.overloaded,
+        ..Figures::default()
     })
 }
 
@@ -298,6 +311,7 @@ async fn repeat(server: &Server, request: String, failing: u64, time: Duration) 
         p99_ms: hammered.times.quantile_ms(0.99),
         server_us: used / number(hammered.answers),
         others: hammered.failures.abs_diff(failing * hammered.answers),
+        ..Figures::default()
     })
 }
 

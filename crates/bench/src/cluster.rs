@@ -139,6 +139,17 @@ impl Ground {
         ConcertId::new(row.get(0)).context("a concert's number")
     }
 
+    /// How many of a concert's buyers one transaction admitted, on average.
+    pub(crate) async fn buyers_per_batch(&self, concert: ConcertId) -> Result<f64> {
+        let statement = "SELECT count(*)::float8 / greatest(count(DISTINCT xmin::text), 1)
+                         FROM reservations WHERE concert_id = $1";
+        Ok(self
+            .superuser
+            .query_one(statement, &[&concert.get()])
+            .await?
+            .get(0))
+    }
+
     /// What autovacuum would do at some time in the middle of a case is done now.
     pub(crate) async fn analyze(&self) -> Result<()> {
         Ok(self.superuser.batch_execute("ANALYZE").await?)

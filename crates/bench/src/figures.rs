@@ -10,6 +10,8 @@ pub(crate) struct Figures {
     pub(crate) p99_ms: f64,
     /// Processor time of the server, in microseconds for each answer; 0 where there is no server.
     pub(crate) server_us: f64,
+    /// Buyers that one transaction admitted, on average; 0 where none admits several.
+    pub(crate) per_batch: f64,
     /// Answers of another kind than the case is about, such as "overloaded".
     pub(crate) others: u64,
 }
@@ -20,6 +22,7 @@ impl fmt::Display for Figures {
             per_second,
             p50_ms,
             p99_ms,
+            per_batch,
             others,
             ..
         } = self;
@@ -27,6 +30,9 @@ impl fmt::Display for Figures {
             f,
             "{per_second:.0}/s, p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms"
         )?;
+        if *per_batch > 0.0 {
+            write!(f, ", {per_batch:.0} a batch")?;
+        }
         if *others > 0 {
             write!(f, ", {others} other answers")?;
         }
@@ -50,6 +56,7 @@ impl Rounds {
             p50_ms: of(|figures| figures.p50_ms),
             p99_ms: of(|figures| figures.p99_ms),
             server_us: of(|figures| figures.server_us),
+            per_batch: of(|figures| figures.per_batch),
             others: self.0.iter().map(|figures| figures.others).sum(),
         }
     }

@@ -45,6 +45,10 @@ struct Arguments {
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
 
+    /// Only the memory of a server through so many crowds of buyers; writes no document
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["long", "only", "output"])]
+    crowds: Option<usize>,
+
     /// Where the document goes; nowhere without it
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -105,6 +109,10 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     let (measured_at, load) = (Ctx::system().now(), machine::load());
     let ground = Ground::prepare().await?;
     println!("{}", ground.describe());
+    if let Some(crowds) = arguments.crowds {
+        memory::watch(&ground, extent.memory_buyers, crowds).await?;
+        return Ok(());
+    }
     let unlogged = ground.beside("stagedoor_unlogged").await?;
     unlogged.stop_audit().await?;
     let mut grounds = vec![
@@ -125,7 +133,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         }
         return Ok(());
     }
-    let memory = memory::watch(&ground, extent.memory_buyers).await?;
+    let memory = memory::watch(&ground, extent.memory_buyers, memory::CROWDS).await?;
     let document = Document {
         measured_at,
         load,
