@@ -119,6 +119,14 @@ pub enum Existing {
     Some,
 }
 
+impl Answers {
+    /// Takes the answers to more questions of the same transaction in.
+    pub fn add(&mut self, more: Self) {
+        self.receipts.extend(more.receipts);
+        self.held.extend(more.held);
+    }
+}
+
 impl Desk {
     /// Borrows a connection and prepares what it lacks.
     pub async fn open(pool: &Pool) -> Result<Self, StoreError> {
@@ -169,6 +177,19 @@ impl Desk {
         let locked = locked?;
         let (receipts, held) = (receipts?, held?);
         Ok((locked, Answers { receipts, held }))
+    }
+
+    /// Looks up keys and customers behind a lock that is held, in one round trip.
+    pub async fn look_up(&self, questions: &Questions) -> Result<Answers, StoreError> {
+        let (receipts, held) = tokio::join!(
+            biased;
+            find_receipts(&self.lease, &questions.key_digests),
+            self.sum_held(&questions.customers),
+        );
+        Ok(Answers {
+            receipts: receipts?,
+            held: held?,
+        })
     }
 
     /// INVARIANT: a plan that was made while a table was small or unknown reads no other buyer's

@@ -119,7 +119,10 @@ impl Lane {
             if part.waiting.is_empty() {
                 continue;
             }
-            let Err((waiting, failure)) = self.attempt(part.waiting, part.attempt).await else {
+            let tried = part.attempt;
+            // Behind a failed part others wait that came earlier than whoever might join.
+            let may_grow = failed == 0 && tried == Try::First;
+            let Err((waiting, failure)) = self.attempt(part, may_grow).await else {
                 continue;
             };
             failed += 1;
@@ -131,7 +134,7 @@ impl Lane {
                 answer_all(waiting, &failure);
                 continue;
             }
-            match next_step(waiting, part.attempt, failure) {
+            match next_step(waiting, tried, failure) {
                 Next::Try(batches) => parts.extend(batches),
                 Next::Park(id, waiting) => self.queue.park(id, waiting),
                 Next::Answered => {}
@@ -142,21 +145,33 @@ impl Lane {
     /// One transaction. On failure nothing happened, and the requests come back.
     async fn attempt(
         &mut self,
-        waiting: Vec<Waiting>,
-        attempt: Try,
+        batch: Batch,
+        may_grow: bool,
     ) -> Result<(), (Vec<Waiting>, StoreError)> {
         let desk = match self.desk.take().filter(Desk::is_sound) {
             Some(desk) => desk,
             None => match self.open_desk().await {
                 Ok(desk) => desk,
                 Err(error) => {
-                    self.close(waiting, &error);
+                    self.close(batch.waiting, &error);
                     return Ok(());
                 }
             },
         };
-        let (size, started) = (waiting.len(), Instant::now());
-        let outcome = self.transact(desk, waiting, attempt).await;
+        let (attempt, mut waiting) = (batch.attempt, batch.waiting);
+        let started = Instant::now();
+        let decide = self.decide(&desk, attempt, may_grow, &mut waiting);
+        let decided = timeout(ANSWER_WITHIN, decide).await;
+        measure(&waiting);
+        let size = waiting.len();
+        let outcome = match decided {
+            Ok(Ok((decided, returns))) => self.write(desk, waiting, decided, &returns).await,
+            Ok(Err(error)) => {
+                self.undo(desk).await;
+                Err((waiting, error))
+            }
+            Err(_) => Err((waiting, unanswered())),
+        };
         self.pace.learn(size, started.elapsed());
         outcome
     }
@@ -173,30 +188,59 @@ impl Lane {
         Desk::open(&self.shared.pool).await
     }
 
-    async fn transact(
+    /// Locks, looks up and decides; also how often tickets had come back before. Whoever came for
+    /// the same concerts while the lock was waited for joins `waiting` if it may grow.
+    async fn decide(
         &mut self,
-        desk: Desk,
-        waiting: Vec<Waiting>,
+        desk: &Desk,
         attempt: Try,
-    ) -> Result<(), (Vec<Waiting>, StoreError)> {
-        measure(&waiting);
+        may_grow: bool,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<(Decided, HashMap<ConcertId, u64>), StoreError> {
+        let mut concerts: Vec<ConcertId> = waiting
+            .iter()
+            .map(|waiting| waiting.request.concert_id)
+            .collect();
+        concerts.sort_unstable();
+        concerts.dedup();
+        let returns = concerts
+            .iter()
+            .map(|id| (*id, self.shared.notes.returns(*id)))
+            .collect();
         let lock_wait = if attempt == Try::Parked {
             LockWait::Short
         } else {
             LockWait::Full
         };
-        let decide = self.decide(&desk, lock_wait, &waiting);
-        let (decided, returns) = match timeout(ANSWER_WITHIN, decide).await {
-            Ok(Ok(decided)) => decided,
-            Ok(Err(error)) => {
-                self.undo(desk).await;
-                return Err((waiting, error));
-            }
-            Err(_) => return Err((waiting, unanswered())),
+        let questions = batch::questions(waiting);
+        let (locked, mut answers) = desk.lock(&concerts, lock_wait, &questions).await?;
+        let joining = if may_grow {
+            self.queue.take_joining(&concerts, waiting.len())
+        } else {
+            Vec::new()
         };
+        if !joining.is_empty() {
+            let questions = batch::questions(&joining);
+            // First, so that nobody is lost if there is no answer.
+            waiting.extend(joining);
+            answers.add(desk.look_up(&questions).await?);
+        }
+        Ok((
+            batch::decide(&self.shared, waiting, &locked, &answers),
+            returns,
+        ))
+    }
+
+    /// Writes what was decided, and answers.
+    async fn write(
+        &mut self,
+        desk: Desk,
+        waiting: Vec<Waiting>,
+        decided: Decided,
+        returns: &HashMap<ConcertId, u64>,
+    ) -> Result<(), (Vec<Waiting>, StoreError)> {
         if decided.admissions.is_empty() {
-            self.finish_unwritten(desk, waiting, decided, &returns)
-                .await;
+            self.finish_unwritten(desk, waiting, decided, returns).await;
             return Ok(());
         }
         let started = Instant::now();
@@ -204,7 +248,7 @@ impl Lane {
         metrics::histogram!("stagedoor_admission_commit_seconds").record(started.elapsed());
         match committed {
             Ok(Ok(())) => {
-                self.finish(waiting, decided, &returns);
+                self.finish(waiting, decided, returns);
                 self.desk = Some(desk);
             }
             Ok(Err(StoreError::OutcomeUnknown(_))) | Err(_) => {
@@ -259,31 +303,6 @@ impl Lane {
         if timeout(ANSWER_WITHIN, desk.rollback()).await.is_ok() && desk.is_sound() {
             self.desk = Some(desk);
         }
-    }
-
-    /// Locks, looks up and decides; also how often tickets had come back before.
-    async fn decide(
-        &self,
-        desk: &Desk,
-        lock_wait: LockWait,
-        waiting: &[Waiting],
-    ) -> Result<(Decided, HashMap<ConcertId, u64>), StoreError> {
-        let mut concerts: Vec<ConcertId> = waiting
-            .iter()
-            .map(|waiting| waiting.request.concert_id)
-            .collect();
-        concerts.sort_unstable();
-        concerts.dedup();
-        let returns = concerts
-            .iter()
-            .map(|id| (*id, self.shared.notes.returns(*id)))
-            .collect();
-        let questions = batch::questions(waiting);
-        let (locked, answers) = desk.lock(&concerts, lock_wait, &questions).await?;
-        Ok((
-            batch::decide(&self.shared, waiting, &locked, &answers),
-            returns,
-        ))
     }
 
     /// Notes what is left, and lets the answers leave.

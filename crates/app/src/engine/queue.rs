@@ -144,6 +144,47 @@ impl Queue {
         })
     }
 
+    /// Whoever came meanwhile for concerts that a batch of `size` has locked, in order, if they are
+    /// at least as many: looking them up apart costs a round trip, and saves a transaction.
+    ///
+    /// Two servers that sell one concert would otherwise decide batches of half the size, for each
+    /// waits for the lock with those who were there when it began to wait.
+    pub(super) fn take_joining(&mut self, locked: &[ConcertId], size: usize) -> Vec<Waiting> {
+        let room = BATCH_MAX.saturating_sub(size);
+        if room < size || self.gathered.len() + self.arriving.len() < size {
+            return Vec::new();
+        }
+        while self.gathered.len() < BATCH_MAX
+            && let Ok(waiting) = self.arriving.try_recv()
+        {
+            self.gathered.push_back(waiting);
+        }
+        let joins = |waiting: &Waiting| locked.contains(&waiting.request.concert_id);
+        if self
+            .gathered
+            .iter()
+            .filter(|waiting| joins(waiting))
+            .count()
+            < size
+        {
+            return Vec::new();
+        }
+        let mut joining = Vec::new();
+        let mut staying = VecDeque::new();
+        for waiting in self.gathered.drain(..) {
+            if waiting.since.elapsed() > WAIT_MAX {
+                waiting.answer(Err(ReserveError::Overloaded));
+            } else if joining.len() < room && joins(&waiting) {
+                joining.push(waiting);
+            } else {
+                staying.push_back(waiting);
+            }
+        }
+        self.gathered = staying;
+        joining.retain(|waiting| !waiting.is_abandoned());
+        joining
+    }
+
     /// Lets a concert rest; `waiting` came before whatever is parked of it already.
     pub(super) fn park(&mut self, id: ConcertId, waiting: Vec<Waiting>) {
         let (late, in_time): (Vec<_>, Vec<_>) = waiting
@@ -261,6 +302,46 @@ mod tests {
         // With the one that rested already, who came first keep their places.
         let (keep, lose) = answered.split_at_mut(PARKED_MAX - 1);
         assert_eq!((refused(keep), refused(lose)), (0, MORE + 1));
+    }
+
+    #[tokio::test]
+    async fn only_a_crowd_as_large_as_the_batch_joins_it_and_in_its_order() {
+        let (arrive, arriving) = mpsc::channel(BATCH_MAX);
+        let mut queue = Queue::new(arriving);
+        let mut crowds: Vec<_> = [(1, 2), (2, 3), (1, 2)]
+            .map(|(id, size)| crowd(id, size, Duration::ZERO))
+            .into();
+        crowds.push(crowd(1, 1, WAIT_MAX + Duration::from_millis(1)));
+        let (waiting, mut answered): (Vec<_>, Vec<_>) = crowds.into_iter().unzip();
+        for waiting in waiting.into_iter().flatten() {
+            arrive.try_send(waiting).unwrap();
+        }
+        let came = |joining: &[Waiting]| -> Vec<Instant> {
+            joining.iter().map(|waiting| waiting.since).collect()
+        };
+        assert!(queue.take_joining(&[concert(1)], 6).is_empty());
+        assert!(queue.take_joining(&[concert(3)], 1).is_empty());
+        let joining = queue.take_joining(&[concert(1)], 4);
+        assert_eq!(joining.len(), 4);
+        assert!(came(&joining).is_sorted());
+        assert_eq!(refused(&mut answered[3]), 1, "who waited too long is told");
+        let rest = queue.next_batch().unwrap().waiting;
+        assert_eq!(rest.len(), 3, "those for another concert stay");
+        assert!(queue.next_batch().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_batch_never_grows_beyond_its_limit() {
+        let (arrive, arriving) = mpsc::channel(BATCH_MAX);
+        let mut queue = Queue::new(arriving);
+        let (waiting, _answered) = crowd(1, BATCH_MAX, Duration::ZERO);
+        for waiting in waiting {
+            arrive.try_send(waiting).unwrap();
+        }
+        let size = BATCH_MAX / 2;
+        assert!(queue.take_joining(&[concert(1)], size + 1).is_empty());
+        assert_eq!(queue.take_joining(&[concert(1)], size).len(), size);
+        assert_eq!(queue.next_batch().unwrap().waiting.len(), size);
     }
 
     #[tokio::test]

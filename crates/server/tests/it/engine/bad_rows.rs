@@ -119,7 +119,7 @@ async fn assert_all_fail(app: &TestApp) -> Duration {
     begun.elapsed()
 }
 
-/// One request for each buyer, all in one batch but for the one that the lane waited with.
+/// One request for each buyer, all in one batch, with the one that the lane waited with.
 pub(super) async fn decided_together(
     app: &TestApp,
     concert: i32,

@@ -53,7 +53,7 @@ async fn a_batch_of_which_other_rows_were_written_than_must_be_is_never_confirme
         assert_eq!(problem.code, Code::DatabaseUnavailable);
         assert!(problem.retry_after.is_some());
     }
-    // One was sold before, to whom the lane waited with.
+    // The one that the lane waited with is in the same batch.
     assert_eq!(app.available(concert).await, 96, "written once");
     let written = "SELECT count(*) FROM reservations";
     assert_eq!(app.count(written).await, 3);
@@ -66,7 +66,7 @@ async fn a_batch_of_which_other_rows_were_written_than_must_be_is_never_confirme
     let line = log.lines().find(|line| line.contains("written wrongly"));
     let line = line.unwrap_or_else(|| panic!("{log}"));
     assert!(line.contains("ERROR"), "{line}");
-    assert!(line.contains("changed 2 rows instead of 3"), "{line}");
+    assert!(line.contains("changed 3 rows instead of 4"), "{line}");
     assert_eq!(reported.look_ups(), 0, "it is known what happened");
 
     let mend = "DROP TRIGGER lose ON reservations;

@@ -28,6 +28,25 @@ async fn the_first_to_come_get_the_tickets() {
     .await;
 }
 
+/// What two servers that sell one concert do all the time: one waits for the other's lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_the_lock_is_waited_for_shares_its_transaction() {
+    TestApp::run(async |app| {
+        let concert = tickets(app, 100).await;
+        let row = RowLock::take(&app.database, concert).await;
+        let first = occupy(app, concert).await;
+        let waiting: Vec<_> = (0..40)
+            .map(|n| queue(&app.app, wish(concert, 1, &format!("b{n}"))))
+            .collect();
+        row.release().await;
+        assert!(first.await.unwrap().is_ok());
+        assert!(answers(waiting).await.iter().all(Result::is_ok));
+        let transactions = "SELECT count(DISTINCT xmin::text) FROM reservations";
+        assert_eq!(app.count(transactions).await, 1);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_that_does_not_fit_does_not_block_a_smaller_one_behind_it() {
     TestApp::run(async |app| {
