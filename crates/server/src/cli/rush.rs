@@ -15,10 +15,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{CliError, print, print_json, serve as serve_command};
+use super::{CliError, login, print, print_json, serve as serve_command};
 use crate::config::Config;
 use crate::load::{Crowd, Plan, Progress, Report};
-use crate::serve;
 
 mod args;
 mod chart;
@@ -129,13 +128,12 @@ async fn open(config: &Config, args: &RushArgs) -> Result<(System, Place), CliEr
         };
         return Ok((system, place));
     };
-    let url = config.require_database_url().map_err(|error| {
+    config.require_database_url().map_err(|error| {
         CliError::Usage(format!(
             "{error}; with --url the verdict is read from that server's database"
         ))
     })?;
-    let app = serve::open_patient_app(config, url.reveal())
-        .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+    let app = login::open_patient_app(config).await?;
     let place = place(resolve(target).await?, target.authority());
     Ok((System { app, private: None }, place))
 }
