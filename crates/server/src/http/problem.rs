@@ -286,7 +286,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::SoldOut => Self::new(
                 Code::SoldOut,
-                "No tickets are left. Held tickets that aren't paid come back; try again later.",
+                "No tickets are left. Held ones come back when their time is over; try again later.",
             ),
             Refusal::NotEnoughTickets { available } => Self {
                 available: Some(available),
