@@ -332,6 +332,11 @@ impl From<ReserveError> for Problem {
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key was used for a request with other values. Use a new one.",
             ),
+            ReserveError::KeyOrphaned => Self::new(
+                Code::IdempotencyKeyReused,
+                "This Idempotency-Key was used for a reservation that is no longer there. Use a \
+                 new one to reserve anew.",
+            ),
             ReserveError::InFlight => Self::new(
                 Code::RequestInFlight,
                 "A request with this Idempotency-Key is still under way. Repeat this one soon.",
