@@ -87,21 +87,27 @@ pub(super) fn secrets_file() -> Option<PathBuf> {
 /// concerts, and its owner may not want any.
 fn set_aside_databases(config: &mut Config) -> Option<String> {
     let database = &mut config.database;
-    let names = [
-        ("DATABASE_URL", database.url.take().is_some()),
-        ("DATABASE_OWNER_URL", database.owner_url.take().is_some()),
+    let was_set = [
+        ("database_url", database.url.take().is_some()),
+        ("database_owner_url", database.owner_url.take().is_some()),
+        // Follows DATABASE_URL where nobody set it.
         (
-            "DATABASE_MONITOR_URL",
+            "database_monitor_url",
             database.monitor_url.take().is_some(),
         ),
         (
-            "DATABASE_REPLICA_URLS",
+            "database_replica_urls",
             !std::mem::take(&mut database.replica_urls).is_empty(),
         ),
     ];
-    let names: Vec<&str> = names
+    let is_chosen = |key| {
+        let setting = config.settings.get(key);
+        setting.is_some_and(|setting| setting.source != Source::Default)
+    };
+    let names: Vec<String> = was_set
         .into_iter()
-        .filter_map(|(name, is_set)| is_set.then_some(name))
+        .filter(|(key, was_set)| *was_set && is_chosen(key))
+        .map(|(key, _)| key.to_uppercase())
         .collect();
     if names.is_empty() {
         return None;
@@ -293,17 +299,14 @@ mod tests {
             folder: std::path::PathBuf::from("/nonexistent"),
         };
         let url = "postgresql://stagedoor_app:secret@db.example.com/stagedoor";
-        let set = [("DATABASE_URL", url), ("DATABASE_MONITOR_URL", url)];
+        let set = [("DATABASE_URL", url), ("DATABASE_OWNER_URL", url)];
         let mut config = Config::from_inputs(&inputs(&set)).unwrap();
         let line = set_aside_databases(&mut config).unwrap();
         assert!(
-            line.contains("DATABASE_URL, DATABASE_MONITOR_URL"),
+            line.contains(": DATABASE_URL, DATABASE_OWNER_URL."),
             "{line}"
         );
-        assert!(
-            !line.contains("OWNER") && !line.contains("secret"),
-            "{line}"
-        );
+        assert!(!line.contains("secret"), "{line}");
         assert_eq!(config.database.url, None);
         assert_eq!(config.database.monitor_url, None);
         let mut unset = Config::from_inputs(&inputs(&[])).unwrap();
