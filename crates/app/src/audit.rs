@@ -106,6 +106,14 @@ pub async fn list(
     entries
 }
 
+/// Whether anything was ever sealed; that is known without the key.
+pub async fn has_seals(app: &App) -> Result<bool, StoreError> {
+    let transaction = Transaction::begin(app.writer(), &Acting::system("audit")).await?;
+    let last = audit_seals::find_last_mac(&transaction).await;
+    transaction.rollback().await;
+    Ok(last?.is_some())
+}
+
 /// When the longest waiting of the rows without a seal was written.
 pub async fn unsealed_since(app: &App) -> Result<Option<Timestamp>, StoreError> {
     let transaction = Transaction::begin(app.writer(), &Acting::system("audit")).await?;

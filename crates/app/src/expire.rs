@@ -45,6 +45,8 @@ pub struct Swept {
     pub expired: usize,
     /// How many holds were lent the length of an outage.
     pub lent: u64,
+    /// How long nobody had been awake, where that was long enough to be lent.
+    pub silence: Option<SignedDuration>,
     /// How long the sweeper may rest now.
     pub rest: Duration,
 }
@@ -54,6 +56,7 @@ impl Swept {
         Self {
             expired: 0,
             lent: 0,
+            silence: None,
             rest,
         }
     }
@@ -71,10 +74,13 @@ pub async fn sweep(app: &App) -> Result<Swept, StoreError> {
         let mut awake_at = look.beat_at;
         if is_beat_due(look.beat_at, now) {
             match in_time(wake(&app)).await? {
-                Woken::Lent(lent) => {
+                Woken::Lent { lent, silence } => {
                     // Their ends have moved; whether there are more shows at the next look.
-                    let nothing = Swept::nothing(Duration::ZERO);
-                    return Ok(Swept { lent, ..nothing });
+                    return Ok(Swept {
+                        lent,
+                        silence: Some(silence),
+                        ..Swept::nothing(Duration::ZERO)
+                    });
                 }
                 Woken::At(at) => awake_at = Some(at),
             }
@@ -129,7 +135,7 @@ enum Woken {
     /// There was no outage, or another server has already lent its length.
     At(Timestamp),
     /// So many holds were lent the length of an outage.
-    Lent(u64),
+    Lent { lent: u64, silence: SignedDuration },
 }
 
 /// Writes down that the sweeper is awake, and first lends the length of an outage.
@@ -155,14 +161,13 @@ async fn wake(app: &App) -> Result<Woken, StoreError> {
         heartbeats::beat(&transaction, Task::Sweep, now).await?;
     }
     transaction.commit().await?;
-    match outage {
-        Some(since) => {
-            let silence = now.duration_since(since).as_secs();
-            tracing::warn!(silence, lent, "an outage is over; holds were lent its time");
-            Ok(Woken::Lent(lent))
-        }
-        None => Ok(Woken::At(now)),
-    }
+    Ok(match outage {
+        Some(since) => Woken::Lent {
+            lent,
+            silence: now.duration_since(since),
+        },
+        None => Woken::At(now),
+    })
 }
 
 async fn lend(

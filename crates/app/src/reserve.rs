@@ -19,6 +19,8 @@ use crate::idempotency::{self, Caller, IdempotencyKey};
 
 /// The name of this use case among those that take an `Idempotency-Key`.
 const ROUTE: &str = "reserve";
+/// What refuses a second receipt for one key.
+const RECEIPTS_KEY: &str = "admission_receipts_pkey";
 
 /// A buyer's wish, already parsed.
 #[derive(Clone, Debug)]
@@ -55,6 +57,8 @@ pub enum ReserveError {
     TotalTooLarge,
     #[error("the key was used for another request")]
     KeyReused,
+    #[error("the reservation that the key was used for was removed from the database")]
+    KeyOrphaned,
     #[error("a request with the same key is still under way")]
     InFlight,
     #[error("more requests are waiting than can be decided in time")]
@@ -113,7 +117,19 @@ async fn decide(app: &App, request: ReserveRequest) -> Result<Reserved, ReserveE
     // With a key the request may be a repeated one, made while the limit was higher or the
     // concert not sold out. Only behind the lock of the concert's row is known what became of it.
     let key = digests(&request, key);
-    engine.submit(request, Some(key)).await
+    engine.submit(request, Some(key)).await.map_err(name_orphan)
+}
+
+/// The engine tries a key twice that somebody else was faster with: the second time it finds their
+/// receipt with its reservation. A receipt that is in the way and isn't found has lost it, which
+/// nothing of ours does.
+fn name_orphan(error: ReserveError) -> ReserveError {
+    match error {
+        ReserveError::Store(StoreError::Constraint { name }) if name == RECEIPTS_KEY => {
+            ReserveError::KeyOrphaned
+        }
+        error => error,
+    }
 }
 
 /// What a key is kept under, and what it is bound to.
@@ -172,7 +188,7 @@ fn outcome_name(outcome: &Result<Reserved, ReserveError>) -> &'static str {
             Refusal::OverOrderLimit { .. } | Refusal::OverCustomerLimit { .. },
         )) => "purchase_limit",
         Err(ReserveError::SaleClosed) => "sale_closed",
-        Err(ReserveError::KeyReused) => "key_reused",
+        Err(ReserveError::KeyReused | ReserveError::KeyOrphaned) => "key_reused",
         Err(ReserveError::InFlight) => "in_flight",
         Err(ReserveError::Overloaded) => "overloaded",
         Err(ReserveError::UnknownConcert | ReserveError::TotalTooLarge) => "invalid",

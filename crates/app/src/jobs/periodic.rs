@@ -11,8 +11,11 @@
 //!
 //! "One at a time" is a lock that lives as long as the transaction; whoever doesn't get it rests.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use store::{Acting, StoreError, Transaction, jobs};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -49,12 +52,13 @@ const STAFF_LOCK: i64 = 0x73_7461_6666;
 /// Starts all of it but the measuring.
 pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     let (app, stopped) = (|| app.clone(), || stopped.clone());
+    let was_awake = Arc::new(AtomicBool::new(false));
     vec![
         tokio::spawn(repeat(
             Outage::of_urgent("sweeping holds", expire::LOOK_AGAIN),
             app(),
             stopped(),
-            sweep_holds,
+            move |app| sweep_holds(app, Arc::clone(&was_awake)),
         )),
         tokio::spawn(repeat(
             Outage::none("forgetting old keys"),
@@ -123,12 +127,32 @@ async fn repeat<F: Future<Output = Result<Duration, StoreError>> + Send>(
     }
 }
 
-async fn sweep_holds(app: App) -> Result<Duration, StoreError> {
+/// `was_awake`: whether this process has looked before and found no silence behind it.
+async fn sweep_holds(app: App, was_awake: Arc<AtomicBool>) -> Result<Duration, StoreError> {
     let swept = expire::sweep(&app).await?;
+    match swept.silence {
+        Some(silence) => tell_silence(silence, swept.lent, was_awake.load(Ordering::Relaxed)),
+        None => was_awake.store(true, Ordering::Relaxed),
+    }
     if swept.expired > 0 {
         tracing::info!(swept.expired, "holds ran out; their tickets are on sale");
     }
     Ok(swept.rest)
+}
+
+/// A silence that began while this process was awake is an outage. One that it finds at its start
+/// may be no more than the time between somebody's stop and start.
+fn tell_silence(silence: SignedDuration, lent: u64, was_awake: bool) {
+    let silence = silence.as_secs();
+    if was_awake {
+        tracing::warn!(silence, lent, "an outage is over; holds were lent its time");
+    } else {
+        tracing::info!(
+            silence,
+            lent,
+            "no server had given holds back before this one started; they were lent that time"
+        );
+    }
 }
 
 async fn forget_keys(app: App) -> Result<Duration, StoreError> {

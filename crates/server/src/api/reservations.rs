@@ -59,7 +59,7 @@ pub async fn create(
     JsonFields(fields): JsonFields,
 ) -> Result<Response, Problem> {
     let key = read_key(&headers)?;
-    let wish = read_wish(fields)?;
+    let wish = read_wish(fields, app.settings().limits.per_buyer())?;
     let request = ReserveRequest {
         key,
         client_ip,
@@ -238,9 +238,9 @@ fn invalid_key() -> Problem {
     )
 }
 
-fn read_wish(mut fields: Fields) -> Result<ReserveRequest, Problem> {
+fn read_wish(mut fields: Fields, per_buyer: i32) -> Result<ReserveRequest, Problem> {
     let concert_id = fields.concert_id("concert_id");
-    let quantity = fields.quantity("quantity");
+    let quantity = fields.quantity("quantity", per_buyer);
     let name = fields.text("customer_name", CustomerName::parse);
     let email = fields.text("customer_email", EmailAddress::parse);
     let errors = fields.finish();

@@ -14,10 +14,9 @@ use domain::text::{EmailAddress, TextError, Username};
 use serde_json::json;
 use store::Acting;
 
-use super::{CliError, ReportArgs, print, print_json};
+use super::{CliError, ReportArgs, login, print, print_json};
 use crate::api::admin::model::StaffMemberBody;
 use crate::config::{Config, FirstAdmin};
-use crate::serve;
 
 pub mod args;
 
@@ -29,9 +28,7 @@ const PAGE: i64 = 200;
 const LINE_BYTES_MAX: u64 = 1_024;
 
 pub async fn run(config: Config, command: AdminCommand) -> Result<(), CliError> {
-    let url = config.require_database_url()?.clone();
-    let app = serve::open_app(&config, url.reveal())
-        .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+    let app = login::open_app(&config).await?;
     match command {
         AdminCommand::Create(args) => create(&app, &args).await,
         AdminCommand::List(args) => list(&app, args).await,

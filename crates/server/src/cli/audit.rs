@@ -3,9 +3,8 @@
 use app::audit;
 use serde_json::json;
 
-use super::{AuditCommand, CliError, ReportArgs, print, print_json};
+use super::{AuditCommand, CliError, ReportArgs, demo, login, print, print_json};
 use crate::config::Config;
-use crate::serve;
 
 pub(super) async fn run(config: Config, command: AuditCommand) -> Result<(), CliError> {
     let AuditCommand::Verify(args) = command;
@@ -13,12 +12,12 @@ pub(super) async fn run(config: Config, command: AuditCommand) -> Result<(), Cli
 }
 
 async fn verify(config: Config, args: ReportArgs) -> Result<(), CliError> {
-    let url = config.require_database_url()?.clone();
-    let app = serve::open_patient_app(&config, url.reveal())
-        .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+    let app = login::open_patient_app(&config).await?;
     let key = app.seal_key().ok_or_else(|| {
-        let wanted = "set STAGEDOOR_SECRET_KEY to the key of the server: seals are made with it";
-        CliError::Usage(wanted.to_owned())
+        CliError::Usage(format!(
+            "seals can be checked with the key alone that they were made with: {}",
+            how_to_give_the_key()
+        ))
     })?;
     let report = audit::verify(&app, key)
         .await
@@ -49,4 +48,18 @@ async fn verify(config: Config, args: ReportArgs) -> Result<(), CliError> {
     } else {
         Err(CliError::CheckFailed)
     }
+}
+
+/// What to set, and where its value is found; never the value.
+pub(super) fn how_to_give_the_key() -> String {
+    let wanted = "set STAGEDOOR_SECRET_KEY to the key that the server runs with";
+    demo::secrets_file().map_or_else(
+        || wanted.to_owned(),
+        |file| {
+            format!(
+                "{wanted}; for the demonstration in this folder it is `secret_key` in {}",
+                file.display()
+            )
+        },
+    )
 }

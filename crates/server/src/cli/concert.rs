@@ -11,15 +11,12 @@ use store::Acting;
 
 use super::{
     CliError, ConcertCommand, ConcertExportArgs, ConcertImportArgs, ConcertListArgs,
-    ConcertStatusArg, FileFormat, print, print_json,
+    ConcertStatusArg, FileFormat, login, print, print_json,
 };
 use crate::config::Config;
-use crate::serve;
 
 pub async fn run(config: Config, command: ConcertCommand) -> Result<(), CliError> {
-    let url = config.require_database_url()?.clone();
-    let app = serve::open_app(&config, url.reveal())
-        .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+    let app = login::open_app(&config).await?;
     match command {
         ConcertCommand::List(args) => list(&app, &args).await,
         ConcertCommand::Import(args) => import(&app, &args).await,

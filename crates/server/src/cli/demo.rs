@@ -1,7 +1,9 @@
 //! `demo`: everything on one machine, a private PostgreSQL included, with sample concerts.
+//!
+//! Absent on purpose: using anybody else's database, whatever the environment names.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use app::staff::{self, Change, NewStaffMember};
 use app::{App, sample};
@@ -14,7 +16,7 @@ use store::Acting;
 use store::bootstrap;
 use store::migrate::{self, Login};
 
-use super::{CliError, DemoArgs, serve as serve_command};
+use super::{CliError, DemoArgs, print, serve as serve_command};
 use crate::config::{BaseUrl, Config, DatabaseUrl, Source};
 use crate::serve::{self, Jobs};
 
@@ -54,28 +56,67 @@ pub async fn run(mut config: Config, _args: DemoArgs) -> Result<(), CliError> {
     if config.secret_key.is_none() {
         config.secret_key = Some(secrets.secret_key());
     }
-    let private = match &config.database.url {
-        Some(_) => None,
-        None => Some(Private::start(&mut config, folder, &secrets).await?),
-    };
-    let has_password = prepare(&config, &secrets, private.is_some()).await?;
+    if let Some(line) = set_aside_databases(&mut config) {
+        eprintln!("{line}");
+    }
+    let mut private = Private::start(&mut config, folder, &secrets).await?;
+    prepare(&config, &secrets).await?;
     let url = config.require_database_url()?.reveal().to_owned();
     let app = open(&config, &url)?;
     serve_command::refuse_unfit(&app).await?;
     let running = serve::start(&config, app, listeners, Jobs::Here);
-    if let Some(private) = &private {
-        private.write_description(&config, &secrets, running.metrics_address)?;
-    }
-    greet(&config, private.is_some(), has_password.then_some(&secrets));
+    private.write_description(&config, &secrets, running.metrics_address)?;
+    print(greeting(&config.web.base_url, &secrets).as_bytes())?;
     serve_command::wait_for_stop().await?;
     running.stop().await;
-    if let Some(mut private) = private {
-        private
-            .cluster
-            .stop()
-            .map_err(|error| CliError::failed("can't stop PostgreSQL", &error))?;
+    private
+        .cluster
+        .stop()
+        .map_err(|error| CliError::failed("can't stop PostgreSQL", &error))
+}
+
+/// The file with the demonstration's `secret_key`, where the current folder has one.
+pub(super) fn secrets_file() -> Option<PathBuf> {
+    let file = files::secrets_file(Path::new(FOLDER));
+    file.is_file().then_some(file)
+}
+
+/// Takes every configured database out of the configuration; what to say when there was one.
+///
+/// Whoever exported `DATABASE_URL` for another command doesn't mean that one here: it has no sample
+/// concerts, and its owner may not want any.
+fn set_aside_databases(config: &mut Config) -> Option<String> {
+    let database = &mut config.database;
+    let was_set = [
+        ("database_url", database.url.take().is_some()),
+        ("database_owner_url", database.owner_url.take().is_some()),
+        // Follows DATABASE_URL where nobody set it.
+        (
+            "database_monitor_url",
+            database.monitor_url.take().is_some(),
+        ),
+        (
+            "database_replica_urls",
+            !std::mem::take(&mut database.replica_urls).is_empty(),
+        ),
+    ];
+    let is_chosen = |key| {
+        let setting = config.settings.get(key);
+        setting.is_some_and(|setting| setting.source != Source::Default)
+    };
+    let names: Vec<String> = was_set
+        .into_iter()
+        .filter(|(key, was_set)| *was_set && is_chosen(key))
+        .map(|(key, _)| key.to_uppercase())
+        .collect();
+    if names.is_empty() {
+        return None;
     }
-    Ok(())
+    Some(format!(
+        "Not used here: {}. The demonstration has a PostgreSQL of its own; `stagedoor serve` uses \
+         yours.",
+        names.join(", ")
+    ))
 }
 
 /// A private cluster with its addresses.
@@ -147,13 +188,9 @@ impl Private {
     }
 }
 
-/// Migrates, and loads samples and the first superadmin into a database that has neither; whether
-/// the superadmin has the password that is kept here.
-async fn prepare(config: &Config, secrets: &Secrets, is_private: bool) -> Result<bool, CliError> {
-    let Some(owner_url) = &config.database.owner_url else {
-        // Somebody else's database, without its owner: it is used as it is.
-        return Ok(false);
-    };
+/// Migrates, and loads samples and the first superadmin into a database that has neither.
+async fn prepare(config: &Config, secrets: &Secrets) -> Result<(), CliError> {
+    let owner_url = config.require_owner_url()?;
     migrate::migrate(owner_url.reveal(), &super::migrate::logins(config))
         .await
         .map_err(|error| CliError::failed("can't migrate the database", &error))?;
@@ -164,18 +201,14 @@ async fn prepare(config: &Config, secrets: &Secrets, is_private: bool) -> Result
     if loaded > 0 {
         tracing::info!(concerts = loaded, "sample concerts loaded");
     }
-    provide_admin(&owner, secrets, is_private)
+    provide_admin(&owner, secrets)
         .await
         .map_err(|error| CliError::failed("can't make the first superadmin", &error))
 }
 
-/// A private database may outlive the folder that keeps its passwords: its superadmin then gets the
+/// The superadmin with the password that is kept here. The database may outlive the folder that keeps its passwords: its superadmin then gets the
 /// new one.
-async fn provide_admin(
-    owner: &App,
-    secrets: &Secrets,
-    is_private: bool,
-) -> Result<bool, staff::StaffError> {
+async fn provide_admin(owner: &App, secrets: &Secrets) -> Result<(), staff::StaffError> {
     let parsed = (
         Username::parse(ADMIN_USERNAME),
         EmailAddress::parse(ADMIN_EMAIL),
@@ -192,23 +225,18 @@ async fn provide_admin(
         password: password.clone(),
     };
     let created = staff::create_first(owner, admin, by.clone()).await?;
-    if created.is_some() || (is_private && !secrets.is_new()) {
-        return Ok(true);
+    if created.is_some() || !secrets.is_new() {
+        return Ok(());
     }
     let known = staff::find_by_username(owner, &username).await;
-    let Some(known) = known
-        .map_err(staff::StaffError::Store)?
-        .filter(|_| is_private)
-    else {
-        return Ok(false);
+    let Some(known) = known.map_err(staff::StaffError::Store)? else {
+        return Ok(());
     };
     let change = Change {
         password: Some(password),
         ..Change::default()
     };
-    staff::change(owner, known.id, change, by)
-        .await
-        .map(|_| true)
+    staff::change(owner, known.id, change, by).await.map(drop)
 }
 
 fn open(config: &Config, url: &str) -> Result<App, CliError> {
@@ -234,19 +262,54 @@ fn name_base_url(config: &mut Config, address: SocketAddr) -> Result<(), CliErro
     Ok(())
 }
 
-fn greet(config: &Config, is_private: bool, secrets: Option<&Secrets>) {
-    let base_url = &config.web.base_url;
-    println!("\nstagedoor is open.\n");
-    println!("  Shop   {base_url}/");
-    println!("  API    {base_url}/api/v1/concerts");
-    if let Some(secrets) = secrets {
-        println!(
-            "  Staff  {ADMIN_USERNAME}, password {} (the staff area is being built)",
-            secrets.admin_password
+fn greeting(base_url: &BaseUrl, secrets: &Secrets) -> String {
+    let password = &secrets.admin_password;
+    format!(
+        "
+stagedoor is open.
+
+  Shop   {base_url}/
+  API    {base_url}/api/v1/concerts
+  Staff  {ADMIN_USERNAME}, password {password}
+         (signs in with POST {base_url}/api/v1/admin/sessions; `stagedoor admin` makes accounts;
+         there are no pages for staff yet)
+
+Addresses and passwords for other programs: {FOLDER}/demo.json
+Stop with Ctrl-C; the data stays in {FOLDER}.
+
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::{Inputs, Overrides};
+
+    #[test]
+    fn every_configured_database_is_set_aside_and_named() {
+        let inputs = |variables: &[(&str, &str)]| Inputs {
+            overrides: Overrides::default(),
+            environment: variables
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect::<BTreeMap<_, _>>(),
+            folder: std::path::PathBuf::from("/nonexistent"),
+        };
+        let url = "postgresql://stagedoor_app:secret@db.example.com/stagedoor";
+        let set = [("DATABASE_URL", url), ("DATABASE_OWNER_URL", url)];
+        let mut config = Config::from_inputs(&inputs(&set)).unwrap();
+        let line = set_aside_databases(&mut config).unwrap();
+        assert!(
+            line.contains(": DATABASE_URL, DATABASE_OWNER_URL."),
+            "{line}"
         );
-    }
-    if is_private {
-        println!("\nAddresses and passwords for other programs: {FOLDER}/demo.json");
-        println!("Stop with Ctrl-C; the data stays in {FOLDER}.\n");
+        assert!(!line.contains("secret"), "{line}");
+        assert_eq!(config.database.url, None);
+        assert_eq!(config.database.monitor_url, None);
+        let mut unset = Config::from_inputs(&inputs(&[])).unwrap();
+        assert_eq!(set_aside_databases(&mut unset), None);
     }
 }

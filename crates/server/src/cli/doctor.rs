@@ -1,19 +1,19 @@
 //! `doctor`: what is wrong with an installation, and what mends it.
 
-use app::{App, audit, health};
+use app::{App, health};
 use jiff::SignedDuration;
 use serde_json::json;
 use store::migrate::SchemaState;
 
+use super::login::{self, Refusal};
 use super::{CliError, ReportArgs, migrate as migrate_command, print, print_json};
 use crate::config::{self, Config};
 use crate::serve;
 
+mod audit;
+
 /// A clock further from the database's than this makes times on pages wrong.
 const CLOCK_MAX: SignedDuration = SignedDuration::from_secs(5);
-
-/// A row is sealed within seconds, unless a rush goes on or nobody does it.
-const UNSEALED_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Severity {
@@ -39,14 +39,21 @@ struct Finding {
     severity: Severity,
     detail: String,
     mend: String,
+    /// Whether it could be looked at.
+    is_checked: bool,
 }
 
 pub async fn run(config: Config, args: ReportArgs) -> Result<(), CliError> {
-    let url = config.require_database_url()?.clone();
+    let url = config.require_database_url()?;
     let app = serve::open_patient_app(&config, url.reveal())
         .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
     let mut findings = configuration(&config);
-    findings.extend(database(&app).await);
+    match login::find_refusal(&config, "DATABASE_URL", url).await {
+        Some(Refusal { detail, mend }) => {
+            findings.push(Finding::new("database", Severity::Error, detail, &mend));
+        }
+        None => findings.extend(database(&app).await),
+    }
     let is_ok = findings
         .iter()
         .all(|finding| finding.severity != Severity::Error);
@@ -55,17 +62,27 @@ pub async fn run(config: Config, args: ReportArgs) -> Result<(), CliError> {
         print_json(&json!({ "ok": is_ok, "findings": findings }))?;
     } else {
         let report: String = findings.iter().map(Finding::to_line).collect();
-        let verdict = if is_ok {
-            "all is well\n"
-        } else {
-            "there is something to mend\n"
-        };
-        print(format!("{report}{verdict}").as_bytes())?;
+        print(format!("{report}{}\n", verdict(&findings)).as_bytes())?;
     }
     if is_ok {
         Ok(())
     } else {
         Err(CliError::CheckFailed)
+    }
+}
+
+/// All findings in one line.
+fn verdict(findings: &[Finding]) -> &'static str {
+    let has = |severity| findings.iter().any(|finding| finding.severity == severity);
+    let is_complete = findings.iter().all(|finding| finding.is_checked);
+    if has(Severity::Error) {
+        "there is something to mend"
+    } else if has(Severity::Warning) {
+        "nothing is broken; the warnings say what to mend"
+    } else if is_complete {
+        "all is well"
+    } else {
+        "nothing wrong was found, but not everything could be checked"
     }
 }
 
@@ -76,6 +93,15 @@ impl Finding {
             severity,
             detail: detail.into(),
             mend: mend.to_owned(),
+            is_checked: true,
+        }
+    }
+
+    /// What this process can't look at, which is neither good nor bad.
+    fn unchecked(id: &'static str, detail: impl Into<String>, mend: &str) -> Self {
+        Self {
+            is_checked: false,
+            ..Self::new(id, Severity::Info, detail, mend)
         }
     }
 
@@ -116,6 +142,7 @@ fn configuration(config: &Config) -> Vec<Finding> {
         },
         detail: finding.detail,
         mend: finding.mend,
+        is_checked: true,
     };
     let mut findings: Vec<Finding> = config::findings(config).into_iter().map(read).collect();
     if !config.environment.is_production() {
@@ -157,7 +184,7 @@ async fn database(app: &App) -> Vec<Finding> {
     findings.push(inventory(app).await);
     findings.push(clock(app).await);
     findings.push(jobs(app).await);
-    findings.extend(audit_findings(app).await);
+    findings.extend(audit::findings(app).await);
     findings
 }
 
@@ -223,74 +250,24 @@ async fn jobs(app: &App) -> Finding {
     }
 }
 
-/// The audit log: whole, sealed in time, agreeing with the tables, and with room left.
-async fn audit_findings(app: &App) -> Vec<Finding> {
-    vec![
-        chain(app).await,
-        unsealed(app).await,
-        double_entry(app).await,
-    ]
-}
-
-async fn chain(app: &App) -> Finding {
-    let Some(key) = app.seal_key() else {
-        let mend = "set STAGEDOOR_SECRET_KEY, so that seals outlive the server";
-        let detail = "nothing is sealed: there is no secret key that lasts";
-        return Finding::new("audit", Severity::Warning, detail, mend);
-    };
-    match audit::verify(app, key).await {
-        Ok(report) => match (report.wrong, report.last_id) {
-            (Some(wrong), _) => {
-                let mend = "compare the row with a backup (stagedoor backup restore), and find out \
-                            who had a superuser's password";
-                Finding::new("audit", Severity::Error, wrong.to_string(), mend)
-            }
-            (None, Some(last)) if last > i32::MAX / 2 => {
-                let detail = format!("{last} of {} ids of audit_logs are used", i32::MAX);
-                let mend = "plan to archive old rows into a table of their own before they end";
-                Finding::new("audit", Severity::Warning, detail, mend)
-            }
-            (None, _) => Finding::good("audit", "every sealed row is as it was"),
-        },
-        Err(error) => unreadable("audit", &error),
-    }
-}
-
-async fn unsealed(app: &App) -> Finding {
-    let now = app.ctx().now();
-    match audit::unsealed_since(app).await {
-        Ok(Some(since)) if now.duration_since(since) > UNSEALED_MAX => {
-            let detail = format!("audit rows wait for their seal since {since:.0}");
-            let mend = "run `stagedoor serve` or `stagedoor worker` with STAGEDOOR_SECRET_KEY set";
-            Finding::new("audit_unsealed", Severity::Warning, detail, mend)
-        }
-        Ok(_) => Finding::good("audit_unsealed", "audit rows are sealed in time"),
-        Err(error) => unreadable("audit_unsealed", &error),
-    }
-}
-
-async fn double_entry(app: &App) -> Finding {
-    match audit::differences(app).await {
-        Ok(all) if all.is_empty() => {
-            Finding::good("audit_entries", "the audit log and the tables agree")
-        }
-        Ok(all) => {
-            let each = all.iter().map(|one| {
-                let (table, record) = (&one.table_name, &one.record_id);
-                format!(
-                    "{table} {record}: {} by the log, {} by the table",
-                    one.by_log, one.by_table
-                )
-            });
-            let detail = each.collect::<Vec<_>>().join("; ");
-            let mend = "somebody changed rows with triggers off: compare with a backup";
-            Finding::new("audit_entries", Severity::Error, detail, mend)
-        }
-        Err(error) => unreadable("audit_entries", &error),
-    }
-}
-
 fn unreadable(id: &'static str, error: &store::StoreError) -> Finding {
     let mend = "grant what is missing with `stagedoor migrate`";
     Finding::new(id, Severity::Error, error.to_string(), mend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_well_only_when_everything_was_looked_at() {
+        let good = || Finding::good("inventory", "adds up");
+        let unchecked = || Finding::unchecked("audit", "no key", "set it");
+        let of = |severity| Finding::new("clock", severity, "off", "mend it");
+        assert_eq!(verdict(&[good(), of(Severity::Info)]), "all is well");
+        let verdict_of = |last| verdict(&[good(), unchecked(), last]);
+        assert!(verdict_of(good()).contains("not everything could be checked"));
+        assert!(verdict_of(of(Severity::Warning)).contains("warnings"));
+        assert!(verdict_of(of(Severity::Error)).contains("something to mend"));
+    }
 }

@@ -3,11 +3,12 @@
 use serde_json::json;
 use store::migrate::{self, Login, SchemaState};
 
-use super::{CliError, MigrateArgs, print, print_json};
+use super::{CliError, MigrateArgs, login, print, print_json};
 use crate::config::{Config, DatabaseUrl};
 
 pub async fn run(config: Config, args: MigrateArgs) -> Result<(), CliError> {
     let url = config.require_owner_url()?;
+    login::refuse_refused(&config, "DATABASE_OWNER_URL", url).await?;
     if args.check {
         check(url, args.report.json).await
     } else {

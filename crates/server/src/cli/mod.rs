@@ -21,6 +21,7 @@ pub mod concert;
 mod config;
 pub mod demo;
 pub mod doctor;
+mod login;
 mod man;
 pub mod migrate;
 pub mod openapi;
@@ -82,8 +83,8 @@ pub enum Command {
 
     #[command(
         about = "Try everything: private PostgreSQL, sample concerts, shop and API",
-        long_about = "Try everything: starts a private PostgreSQL unless DATABASE_URL is set, \
-            migrates it, loads sample concerts, then serves and prints the addresses.\n\n\
+        long_about = "Try everything: starts a private PostgreSQL, migrates it, loads sample \
+            concerts, then serves and prints the addresses. A DATABASE_URL that is set isn't used.\n\n\
             Its data stays in .stagedoor in the current folder, so a second start finds it again. \
             The same folder's demo.json holds addresses and passwords for other programs.",
         after_long_help = "Example:\n  stagedoor demo --listen 127.0.0.1:8081"

@@ -4,27 +4,25 @@
 //! The crowd itself is in `crate::load`.
 
 use std::convert::Infallible;
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
 use app::{App, Ctx, rush as rushing};
 use domain::concert::Capacity;
 use domain::id::ConcertId;
-use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{CliError, print, print_json, serve as serve_command};
+use super::{CliError, login, print, print_json, serve as serve_command};
 use crate::config::Config;
-use crate::load::{Crowd, Plan, Progress, Report};
-use crate::serve;
+use crate::load::{Crowd, Plan, Report};
 
 mod args;
 mod chart;
+mod knock;
 mod observer;
 mod page;
 mod private;
+mod progress;
 mod proof;
 mod server;
 mod summary;
@@ -70,6 +68,12 @@ async fn rush(config: &Config, args: &RushArgs) -> Result<(), CliError> {
     }
     let (system, place) = open(config, args).await?;
     let run = format!("{:08x}", Ctx::system().random_u64() & 0xFFFF_FFFF);
+    if let Some(concert) = args.concert {
+        require_concert(&system.app, concert).await?;
+    }
+    if system.private.is_none() {
+        knock::knock(&place).await?;
+    }
     let place = with_concerts(&system.app, args, place, &run).await?;
     let plan = args.plan(place, run);
     if !args.output.json {
@@ -129,13 +133,12 @@ async fn open(config: &Config, args: &RushArgs) -> Result<(System, Place), CliEr
         };
         return Ok((system, place));
     };
-    let url = config.require_database_url().map_err(|error| {
+    config.require_database_url().map_err(|error| {
         CliError::Usage(format!(
             "{error}; with --url the verdict is read from that server's database"
         ))
     })?;
-    let app = serve::open_patient_app(config, url.reveal())
-        .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+    let app = login::open_patient_app(config).await?;
     let place = place(resolve(target).await?, target.authority());
     Ok((System { app, private: None }, place))
 }
@@ -151,6 +154,19 @@ async fn resolve(target: &Target) -> Result<SocketAddr, CliError> {
         .ok_or_else(|| CliError::Failed(format!("the host {host} of --url has no address")))
 }
 
+async fn require_concert(app: &App, concert: i32) -> Result<(), CliError> {
+    let stock = rushing::stock(app, concert).await.map_err(|error| {
+        CliError::failed("can't read the database that DATABASE_URL names", &error)
+    })?;
+    match stock {
+        Some(_) => Ok(()),
+        None => Err(CliError::Usage(format!(
+            "there is no concert {concert} in the database that DATABASE_URL names; \
+             `stagedoor concert list` shows those that are"
+        ))),
+    }
+}
+
 /// Names the concert of `--concert`, or opens concerts for the run.
 async fn with_concerts(
     app: &App,
@@ -159,15 +175,6 @@ async fn with_concerts(
     run: &str,
 ) -> Result<Place, CliError> {
     let concerts = if let Some(concert) = args.concert {
-        let stock = rushing::stock(app, concert).await.map_err(|error| {
-            CliError::failed("can't read the database that DATABASE_URL names", &error)
-        })?;
-        if stock.is_none() {
-            return Err(CliError::Usage(format!(
-                "there is no concert {concert} in the database that DATABASE_URL names; \
-                 `stagedoor concert list` shows those that are"
-            )));
-        }
         vec![concert]
     } else {
         let tickets = Capacity::new(args.tickets())
@@ -199,56 +206,13 @@ async fn crowd(plan: &Plan, system: &System) -> Result<(Report, Observed), CliEr
     let report = tokio::select! {
         report = crowd.report() => report.map_err(failed)?,
         never = watching => match never {},
-        never = show(plan, progress) => match never {},
+        never = progress::show(plan, progress) => match never {},
     };
     if let Some(private) = &system.private {
         let (server, metrics) = (&private.server, private.metrics_address);
         observer::look(server, metrics, started, &mut observed).await;
     }
     Ok((report, observed))
-}
-
-/// A line that moves, for people who look on; nothing in a log file.
-async fn show(plan: &Plan, mut progress: watch::Receiver<Progress>) -> Infallible {
-    if !std::io::stderr().is_terminal() {
-        return std::future::pending().await;
-    }
-    let bar = ProgressBar::new(u64::from(plan.buyers));
-    let style = "{elapsed_precise} {wide_bar} {msg}";
-    bar.set_style(
-        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    while progress.changed().await.is_ok() {
-        let Progress {
-            buyers,
-            elapsed,
-            latest,
-        } = *progress.borrow();
-        let share = plan.duration.map_or_else(
-            || u64::from(buyers),
-            |duration| {
-                let time = elapsed.as_secs_f64() / duration.as_secs_f64();
-                part_of(plan.buyers, time).max(u64::from(buyers))
-            },
-        );
-        bar.set_position(share.min(u64::from(plan.buyers)));
-        bar.set_message(format!(
-            "{} admitted, {} refused, p99 {:.1} ms",
-            latest.admitted, latest.refused, latest.p99_ms
-        ));
-    }
-    bar.finish_and_clear();
-    std::future::pending().await
-}
-
-/// A share of all buyers, for a crowd that ends with its time.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a share from 0 to 1 of ten million"
-)]
-fn part_of(buyers: u32, share: f64) -> u64 {
-    (f64::from(buyers) * share.clamp(0.0, 1.0)) as u64
 }
 
 /// Lets this process, and the server that it starts, open as many files as the system allows.

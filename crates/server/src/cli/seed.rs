@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use store::migrate::SchemaState;
 
-use super::{CliError, SeedArgs, migrate as migrate_command, print, print_json};
+use super::{CliError, SeedArgs, login, migrate as migrate_command, print, print_json};
 use crate::config::Config;
 use crate::serve;
 
@@ -24,6 +24,7 @@ pub async fn run(config: Config, args: SeedArgs) -> Result<(), CliError> {
     let amounts = Amounts::new(args.concerts, args.reservations)
         .map_err(|error| CliError::Usage(format!("can't make up so much: {error}")))?;
     let url = config.require_owner_url()?;
+    login::refuse_refused(&config, "DATABASE_OWNER_URL", url).await?;
     let app = serve::open_patient_app(&config, url.reveal())
         .map_err(|error| CliError::Usage(format!("DATABASE_OWNER_URL is {error}")))?;
     refuse_unfit(&app).await?;

@@ -5,7 +5,7 @@ use store::migrate::{self, SchemaState};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::demo::SAMPLES;
-use super::{CliError, ServeArgs, admin, migrate as migrate_command};
+use super::{CliError, ServeArgs, admin, login, migrate as migrate_command};
 use crate::config::{self, Config, Severity};
 use crate::serve::{self, Jobs, Listeners, StartError};
 
@@ -30,16 +30,16 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<(), CliError> {
 /// and refuses an unfit database.
 pub(crate) async fn open_fit(config: &Config) -> Result<App, CliError> {
     refuse_unsafe(config)?;
-    let url = config.require_database_url()?.clone();
+    config.require_database_url()?;
     if config.database.run_migrations
         && let Some(owner) = &config.database.owner_url
     {
+        login::refuse_refused(config, "DATABASE_OWNER_URL", owner).await?;
         migrate::migrate(owner.reveal(), &migrate_command::logins(config))
             .await
             .map_err(|error| CliError::failed("can't migrate the database", &error))?;
     }
-    let app = serve::open_app(config, url.reveal())
-        .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+    let app = login::open_app(config).await?;
     refuse_unfit(&app).await?;
     if config.environment.is_production() {
         refuse_samples(&app).await?;

@@ -22,6 +22,8 @@ pub enum FieldReason {
         min: i64,
         max: i64,
     },
+    /// A number that can't be the id of anything.
+    NotAnId,
     Text(TextError),
     Unknown,
     /// It stands there twice, and nobody knows which one is meant.
@@ -45,7 +47,7 @@ impl FieldReason {
         match self {
             Self::Required | Self::Text(TextError::Empty) => "required",
             Self::WrongType { .. } => "wrong_type",
-            Self::OutOfRange { .. } | Self::BelowTaken { .. } => "out_of_range",
+            Self::OutOfRange { .. } | Self::NotAnId | Self::BelowTaken { .. } => "out_of_range",
             Self::Text(TextError::TooLong { .. } | TextError::TooManyBytes { .. }) => "too_long",
             Self::Text(TextError::TooShort { .. }) => "too_short",
             Self::Text(TextError::ControlCharacter) => "control_character",
@@ -64,6 +66,7 @@ impl FieldReason {
             Self::Required => "is required".to_owned(),
             Self::WrongType { wanted } | Self::Invalid { wanted } => format!("must be {wanted}"),
             Self::OutOfRange { min, max } => format!("must be from {min} to {max}"),
+            Self::NotAnId => "must be an id that the API has given; they begin at 1".to_owned(),
             Self::BelowTaken { sold, held } => {
                 let least = sold + held;
                 format!("must be at least {least}: {sold} are sold and {held} held")
@@ -221,17 +224,27 @@ impl Fields {
         is_absent
     }
 
-    pub fn quantity(&mut self, field: &str) -> Option<Quantity> {
-        self.positive(field).and_then(Quantity::new)
+    /// How many tickets. More than `per_buyer` are taken here, for a request may repeat one from
+    /// before the limit was lowered; it is told where a number can't be any order's.
+    pub fn quantity(&mut self, field: &str, per_buyer: i32) -> Option<Quantity> {
+        let (min, max) = (1, i64::from(per_buyer));
+        self.integer(field, (1, i32::MAX), FieldReason::OutOfRange { min, max })
+            .and_then(Quantity::new)
     }
 
     pub fn concert_id(&mut self, field: &str) -> Option<ConcertId> {
-        self.positive(field).and_then(ConcertId::new)
+        self.integer(field, (1, i32::MAX), FieldReason::NotAnId)
+            .and_then(ConcertId::new)
     }
 
     pub fn capacity(&mut self, field: &str) -> Option<Capacity> {
-        self.integer(field, (0, Capacity::MAX))
-            .and_then(Capacity::new)
+        let (min, max) = (0, i64::from(Capacity::MAX));
+        self.integer(
+            field,
+            (0, Capacity::MAX),
+            FieldReason::OutOfRange { min, max },
+        )
+        .and_then(Capacity::new)
     }
 
     /// The same where it may be missing or `null`.
@@ -253,13 +266,8 @@ impl Fields {
         self.errors
     }
 
-    /// A required whole number from 1 to 2,147,483,647, the range of the columns.
-    fn positive(&mut self, field: &str) -> Option<i32> {
-        self.integer(field, (1, i32::MAX))
-    }
-
-    /// A required whole number.
-    fn integer(&mut self, field: &str, (min, max): (i32, i32)) -> Option<i32> {
+    /// A required whole number; `beyond` tells what is wrong with one out of the range.
+    fn integer(&mut self, field: &str, (min, max): (i32, i32), beyond: FieldReason) -> Option<i32> {
         const WANTED: FieldReason = FieldReason::WrongType {
             wanted: "an integer",
         };
@@ -286,10 +294,7 @@ impl Fields {
             .and_then(|number| i32::try_from(number).ok());
         match fits {
             Some(number) if (min..=max).contains(&number) => Some(number),
-            _ => {
-                let (min, max) = (i64::from(min), i64::from(max));
-                self.refuse(field, FieldReason::OutOfRange { min, max })
-            }
+            _ => self.refuse(field, beyond),
         }
     }
 
@@ -311,7 +316,7 @@ mod tests {
 
     fn quantity_code(value: Value) -> Option<&'static str> {
         let mut fields = Fields::from_json([("quantity".to_owned(), value)]);
-        fields.quantity("quantity");
+        fields.quantity("quantity", 10);
         fields.finish().first().map(|error| error.reason.code())
     }
 
@@ -337,6 +342,19 @@ mod tests {
             assert_eq!(quantity_code(value.clone()), Some("wrong_type"), "{value}");
         }
         assert_eq!(quantity_code(Value::Null), Some("required"));
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_told_the_rule_of_the_sale() {
+        let members = [("quantity", json!(0)), ("concert_id", json!(-1))];
+        let members = members.map(|(name, value)| (name.to_owned(), value));
+        let mut fields = Fields::from_json(members);
+        fields.quantity("quantity", 6);
+        fields.concert_id("concert_id");
+        let details = fields.finish().into_iter();
+        let details: Vec<String> = details.map(|error| error.reason.detail()).collect();
+        assert_eq!(details[0], "must be from 1 to 6");
+        assert!(details[1].contains("begin at 1"), "{details:?}");
     }
 
     #[test]
@@ -366,7 +384,7 @@ mod tests {
         ];
         let members = members.map(|(name, value)| (name.to_owned(), value));
         let mut fields = Fields::from_json(members);
-        fields.quantity("quantity");
+        fields.quantity("quantity", 10);
         fields.text("customer_name", CustomerName::parse);
         let errors = fields.finish();
         let named: Vec<_> = errors
@@ -387,7 +405,7 @@ mod tests {
         let pairs = [("quantity", " 2 "), ("quantity", "9")];
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut fields = Fields::from_form(pairs);
-        assert_eq!(fields.quantity("quantity").map(Quantity::get), Some(2));
+        assert_eq!(fields.quantity("quantity", 10).map(Quantity::get), Some(2));
         assert!(fields.finish().is_empty());
     }
 }

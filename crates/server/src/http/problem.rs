@@ -286,7 +286,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::SoldOut => Self::new(
                 Code::SoldOut,
-                "No tickets are left. Held tickets that aren't paid come back; try again later.",
+                "No tickets are left. Held ones come back when their time is over; try again later.",
             ),
             Refusal::NotEnoughTickets { available } => Self {
                 available: Some(available),
@@ -331,6 +331,11 @@ impl From<ReserveError> for Problem {
             ReserveError::KeyReused => Self::new(
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key was used for a request with other values. Use a new one.",
+            ),
+            ReserveError::KeyOrphaned => Self::new(
+                Code::IdempotencyKeyReused,
+                "This Idempotency-Key was used for a reservation that is no longer there. Use a \
+                 new one to reserve anew.",
             ),
             ReserveError::InFlight => Self::new(
                 Code::RequestInFlight,

@@ -29,6 +29,8 @@ const SAMPLES_FINE: usize = 1_500;
 pub struct Progress {
     pub buyers: u32,
     pub elapsed: Duration,
+    /// For how long there was no answer to anybody, while somebody waited for one.
+    pub silence: Duration,
     pub latest: Sample,
 }
 
@@ -42,13 +44,14 @@ pub struct Report {
     pub elapsed: Duration,
     /// When the last buyer was admitted.
     pub last_admitted_at: Duration,
-    /// From a request's leaving to its answer 201, replays included.
+    /// From a buyer's first click to the answer 201, retries included; of who asks twice on purpose
+    /// both answers.
     pub admitted: Times,
     /// The same for final refusals.
     pub refused: Times,
-    /// From a buyer's first request to the first final answer, retries included.
+    /// From a buyer's first click until that buyer knows, retries included: once for each buyer.
     pub waits: Times,
-    /// Visits to the page.
+    /// Visits to the page that were answered.
     pub pages: Times,
     pub page_failures: u64,
     pub samples: Vec<Sample>,
@@ -184,6 +187,7 @@ async fn sample(world: &World, tell: &channel::Sender<Progress>) {
         let _ = tell.send(Progress {
             buyers: world.started_buyers(),
             elapsed,
+            silence: world.silence(),
             latest,
         });
         if tally.samples.len() >= coarser_at {
@@ -242,19 +246,19 @@ impl Seat {
         let count_repeat = || world.tally.borrow_mut().counts.repeated += 1;
         match wish.manner {
             Manner::Plain | Manner::RepeatsAfter => {
-                story.hear(line.ask(world, wish, request, due).await, false);
+                story.hear(line.ask(world, wish, request, began).await, false);
             }
             Manner::RepeatsAtOnce => {
                 count_repeat();
                 let (first, other) = tokio::join!(
-                    line.ask(world, wish, request, due),
-                    second.ask(world, wish, request, due)
+                    line.ask(world, wish, request, began),
+                    second.ask(world, wish, request, began)
                 );
                 story.hear(first, false);
                 story.hear(other, false);
             }
             Manner::Abandons(after) | Manner::HangsUp(after) => {
-                let asking = line.ask(world, wish, request, due);
+                let asking = line.ask(world, wish, request, began);
                 if let Ok(heard) = tokio::time::timeout(after, asking).await {
                     story.hear(heard, false);
                 } else {
@@ -262,7 +266,7 @@ impl Seat {
                     if !matches!(wish.manner, Manner::Abandons(_)) {
                         count_repeat();
                         story.was_unknown = true;
-                        story.hear(line.ask(world, wish, request, None).await, false);
+                        story.hear(line.ask(world, wish, request, began).await, false);
                     }
                 }
             }
@@ -272,7 +276,8 @@ impl Seat {
         }
         if wish.manner == Manner::RepeatsAfter && !story.unanswered {
             count_repeat();
-            story.hear(line.ask(world, wish, request, None).await, true);
+            let again_at = Instant::now();
+            story.hear(line.ask(world, wish, request, again_at).await, true);
         }
         world.close(wish.buyer, wish.quantity, story);
     }

@@ -66,23 +66,27 @@ impl Line {
         self.connection = None;
     }
 
-    /// Asks until the answer is final or patience is over. `due` is when the first request should
-    /// have left, if that was earlier than now.
+    /// Asks until the answer is final or patience is over. The answer is timed from `clicked_at`,
+    /// when the buyer first wanted it, however often it is asked for.
     pub(super) async fn ask(
         &mut self,
         world: &World,
         wish: &Wish,
         request: &[u8],
-        due: Option<Instant>,
+        clicked_at: Instant,
     ) -> Heard {
         let began = Instant::now();
-        let mut left_at = due.unwrap_or(began);
         let mut pause = PAUSE_MIN;
         let mut was_unknown = false;
+        let mut waiting = Some(world.wait_for_answer());
         loop {
-            let wait = match self.send(world, wish, request, left_at).await {
+            let wait = match self.send(world, wish, request, clicked_at).await {
                 Reply::Final(end) => return Heard { end, was_unknown },
-                Reply::Later(after) => after.mul_f64(1.0 + wish.spread / 2.0),
+                Reply::Later(after) => {
+                    // Told when to come back, a buyer waits for no answer until then.
+                    waiting = None;
+                    after.mul_f64(1.0 + wish.spread / 2.0)
+                }
                 reply => {
                     if matches!(reply, Reply::Unknown) {
                         was_unknown = true;
@@ -101,17 +105,17 @@ impl Line {
                 return Heard { end, was_unknown };
             }
             tokio::time::sleep(wait).await;
-            left_at = Instant::now();
+            waiting.get_or_insert_with(|| world.wait_for_answer());
         }
     }
 
-    /// One request and its answer, timed from `left_at`.
+    /// One request and its answer, timed from `clicked_at`.
     async fn send(
         &mut self,
         world: &World,
         wish: &Wish,
         request: &[u8],
-        left_at: Instant,
+        clicked_at: Instant,
     ) -> Reply {
         // Taken out, so that it is closed if this future is dropped in the middle.
         let opened = match self.connection.take() {
@@ -128,7 +132,8 @@ impl Line {
             world.tally.borrow_mut().counts.broken_connections += 1;
             return Reply::Unknown;
         };
-        let reply = read(world, wish, &answer, left_at);
+        world.heard();
+        let reply = read(world, wish, &answer, clicked_at);
         if !answer.closes {
             self.connection = Some(connection);
         }
@@ -137,13 +142,13 @@ impl Line {
 }
 
 /// What an answer means for the buyer.
-fn read(world: &World, wish: &Wish, answer: &Answer<'_>, left_at: Instant) -> Reply {
+fn read(world: &World, wish: &Wish, answer: &Answer<'_>, clicked_at: Instant) -> Reply {
     let mut tally = world.tally.borrow_mut();
     if answer.status == 201 {
         let Ok(reserved) = serde_json::from_slice::<Reserved<'_>>(answer.body) else {
             return Reply::Unknown;
         };
-        tally.time_admitted(left_at.elapsed());
+        tally.time_admitted(clicked_at.elapsed());
         tally.counts.replayed += u64::from(answer.replayed);
         let fits = reserved.concert_id == wish.concert
             && reserved.quantity == wish.quantity
@@ -170,7 +175,7 @@ fn read(world: &World, wish: &Wish, answer: &Answer<'_>, left_at: Instant) -> Re
         408 | 425 => Reply::Unknown,
         409 if code == "request_in_flight" => Reply::Unknown,
         400..=499 => {
-            tally.time_refused(left_at.elapsed());
+            tally.time_refused(clicked_at.elapsed());
             Reply::Final(End::Refused(code.into()))
         }
         _ => Reply::Unknown,

@@ -116,11 +116,12 @@ pub(super) struct Tally {
     pub(super) counts: Counts,
     /// Tickets of all admitted buyers.
     pub(super) tickets: u64,
-    /// From a request's leaving to its final answer, for each request.
+    /// From a buyer's first click to the final answer, for each request and its retries together.
     pub(super) admitted: Times,
     pub(super) refused: Times,
-    /// From a buyer's first request to the final answer, retries included.
+    /// From a buyer's first click until the buyer knows.
     pub(super) waits: Times,
+    /// Of visits that were answered; others are counted alone.
     pub(super) pages: Times,
     pub(super) page_failures: u64,
     pub(super) last_admitted_at: Duration,

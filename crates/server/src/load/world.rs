@@ -1,6 +1,7 @@
 //! What all buyers of a crowd share. They live on one thread, so nothing here is locked.
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -21,6 +22,21 @@ pub(super) struct World {
     /// At most three a buyer.
     pub(super) contradictions: RefCell<Vec<Contradiction>>,
     next: Cell<u32>,
+    /// Buyers who have asked and weren't answered yet.
+    waiting: Cell<usize>,
+    /// The last answer to anybody; before the first, and after a time when nobody waited, the
+    /// moment when somebody began to.
+    heard_at: Cell<Instant>,
+}
+
+/// A buyer who waits for an answer, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Waiting<'a>(&'a World);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.update(|waiting| waiting - 1);
+    }
 }
 
 impl World {
@@ -33,6 +49,8 @@ impl World {
             fates: RefCell::default(),
             contradictions: RefCell::default(),
             next: Cell::new(0),
+            waiting: Cell::new(0),
+            heard_at: Cell::new(Instant::now()),
         }
     }
 
@@ -40,7 +58,7 @@ impl World {
     pub(super) fn next_buyer(&self) -> Option<(u32, Option<Instant>)> {
         let (buyer, started) = (self.next.get(), self.started.get());
         let come_at = self.plan.rate.map(|rate| {
-            let after = std::time::Duration::from_secs_f64(f64::from(buyer) / rate);
+            let after = Duration::from_secs_f64(f64::from(buyer) / rate);
             started + after
         });
         let at = come_at.unwrap_or_else(Instant::now);
@@ -58,6 +76,29 @@ impl World {
 
     pub(super) fn started_buyers(&self) -> u32 {
         self.next.get()
+    }
+
+    /// Begins to wait for an answer of the server.
+    pub(super) fn wait_for_answer(&self) -> Waiting<'_> {
+        if self.waiting.get() == 0 {
+            self.heard();
+        }
+        self.waiting.update(|waiting| waiting + 1);
+        Waiting(self)
+    }
+
+    /// There was an answer, whatever it said.
+    pub(super) fn heard(&self) {
+        self.heard_at.set(Instant::now());
+    }
+
+    /// For how long nobody was answered, while somebody waited.
+    pub(super) fn silence(&self) -> Duration {
+        if self.waiting.get() == 0 {
+            Duration::ZERO
+        } else {
+            self.heard_at.get().elapsed()
+        }
     }
 
     /// Writes down what became of a buyer.

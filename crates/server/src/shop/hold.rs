@@ -40,7 +40,7 @@ pub async fn hold(
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
     let typed = Typed::read(pairs);
-    let wish = match typed.parse() {
+    let wish = match typed.parse(app.settings().limits.per_buyer()) {
         Ok(wish) => wish,
         Err(errors) => return refused(&app, sender, &typed, Refused::Fields(errors)).await,
     };
@@ -132,9 +132,9 @@ impl Typed {
     }
 
     /// Fields that nobody asked for don't matter in a form.
-    fn parse(&self) -> Result<Wish, Vec<FieldError>> {
+    fn parse(&self, per_buyer: i32) -> Result<Wish, Vec<FieldError>> {
         let mut fields = Fields::from_form(self.pairs.iter().cloned());
-        let quantity = fields.quantity("quantity");
+        let quantity = fields.quantity("quantity", per_buyer);
         let customer_name = fields.text("customer_name", CustomerName::parse);
         let customer_email = fields.text("customer_email", EmailAddress::parse);
         match (quantity, customer_name, customer_email) {

@@ -116,7 +116,7 @@ pub fn booking_text(lang: Lang, error: &ReserveError) -> String {
         }
         ReserveError::SaleClosed | ReserveError::UnknownConcert => lang.text("error-sale-closed"),
         ReserveError::TotalTooLarge => lang.text("error-total"),
-        ReserveError::KeyReused => lang.text("error-form-stale"),
+        ReserveError::KeyReused | ReserveError::KeyOrphaned => lang.text("error-form-stale"),
         ReserveError::InFlight => lang.text("error-in-flight"),
         // Whether it was booked can't be known, but sending it again with its key is safe.
         ReserveError::Store(StoreError::OutcomeUnknown(_)) => lang.text("error-unknown"),

@@ -337,3 +337,30 @@ async fn a_replay_passes_a_limit_that_was_lowered_since() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_reservation_was_removed_by_hand_is_used_up() {
+    TestApp::run(async |app| {
+        let concert = app.plant(NewConcert::default()).await;
+        let ask = |key: &'static str| {
+            let request = app.reserve(concert, 1, "som");
+            request.header("idempotency-key", key)
+        };
+        assert_eq!(ask("first").send().await.unwrap().status(), 201);
+        let remove = "DELETE FROM reservations;
+                      UPDATE concerts SET available_tickets = total_tickets";
+        app.postgres.batch_execute(remove).await.unwrap();
+        for _ in 0..2 {
+            let again = ask("first").send().await.unwrap();
+            assert_eq!(again.status(), 422);
+            let problem: Value = again.json().await.unwrap();
+            assert_eq!(problem["code"], "idempotency_key_reused");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains("no longer there"), "{detail}");
+        }
+        assert_eq!(app.available(concert).await, 100);
+        assert_eq!(ask("second").send().await.unwrap().status(), 201);
+        assert_eq!(app.available(concert).await, 99);
+    })
+    .await;
+}

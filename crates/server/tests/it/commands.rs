@@ -17,6 +17,8 @@ use crate::support::{APP, OWNER, PASSWORD, TestDatabase, cluster, connect};
 
 mod concert;
 mod demo;
+mod logins;
+mod seals;
 mod seed;
 
 /// `serve` finishes what is under way within ten seconds of a signal.
@@ -140,7 +142,7 @@ async fn a_server_that_cannot_start_says_why() {
     let cases = [
         (good.as_str(), Some(taken.as_str()), 1, "can't listen on"),
         (&away, None, 1, "can't reach the database"),
-        (&wrong_password, None, 1, "can't reach the database"),
+        (&wrong_password, None, 1, "refuses the user or the password"),
         ("mysql://localhost/shop", None, 2, "DATABASE_URL"),
         ("", None, 2, "DATABASE_URL"),
     ];

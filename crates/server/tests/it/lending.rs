@@ -20,7 +20,7 @@ use crate::support::fault_proxy::{FaultProxy, Hold};
 use crate::support::own_cluster::OwnCluster;
 use crate::support::program::Program;
 use crate::support::wait::{LIMIT, eventually, within_limit};
-use crate::support::{NewConcert, Options, TestApp};
+use crate::support::{NewConcert, Options, TestApp, TestDatabase, plant_ten_tickets};
 
 async fn sweep(app: &TestApp) -> Swept {
     expire::sweep(&app.app).await.unwrap()
@@ -274,6 +274,42 @@ async fn a_server_gives_holds_back_their_time_soon_after_its_database_was_away()
         begun.elapsed()
     );
     assert!(window < Duration::from_secs(1), "{window:?}");
+    assert!(
+        served.said().contains("an outage is over"),
+        "{}",
+        served.said()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordinary_restart_lends_its_time_and_warns_of_no_outage() {
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    let concert = plant_ten_tickets(&postgres).await;
+    let mut served = Program::serve(&database).await;
+    let wish = serde_json::json!({
+        "concert_id": concert, "quantity": 1,
+        "customer_name": "Som", "customer_email": "som@example.com",
+    });
+    let url = format!("{}/api/v1/reservations", served.site());
+    let held = reqwest::Client::new().post(&url).json(&wish).send().await;
+    assert_eq!(held.unwrap().status(), 201);
+    served.signal("TERM");
+    served.end(LIMIT).await;
+    // Twenty seconds pass, and nobody has to wait for them.
+    let past = "UPDATE heartbeats SET beat_at = beat_at - interval '20 seconds';
+                UPDATE reservations SET reserved_at = reserved_at - interval '20 seconds',
+                    created_at = created_at - interval '20 seconds',
+                    updated_at = updated_at - interval '20 seconds',
+                    expires_at = expires_at - interval '20 seconds'";
+    postgres.batch_execute(past).await.unwrap();
+    let mut again = Program::serve(&database).await;
+    again.wait_for("they were lent that time").await;
+    let lent = "SELECT (expires_at - reserved_at)::text FROM reservations";
+    let lasts: String = postgres.query_one(lent, &[]).await.unwrap().get(0);
+    let lasts = lasts.as_str();
+    assert!(("00:10:20".."00:11:00").contains(&lasts), "{lasts}");
+    assert!(!again.said().contains("an outage"), "{}", again.said());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,10 @@
 //! `rush`: the load test sells, and its verdict names what the database doesn't bear out.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -106,6 +107,17 @@ async fn a_falsified_stock_is_named_and_exits_1() {
         plain.stdout.contains("says available_tickets = 0"),
         "{plain:?}"
     );
+    assert!(plain.stdout.contains("buyers' wait  p50 "), "{plain:?}");
+    assert!(!plain.stdout.contains("for 0.0 s"), "{plain:?}");
+    assert_eq!(columns(&plain.stdout), 1, "{plain:?}");
+}
+
+/// In how many different places the verdict's explanations begin.
+fn columns(text: &str) -> usize {
+    let (_, verdict) = text.split_once("by plain SQL:\n").unwrap();
+    let checks = verdict.lines().take(7);
+    let places = checks.map(|line| line.rfind("  ").unwrap());
+    places.collect::<BTreeSet<_>>().len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,6 +165,35 @@ async fn wrong_usage_exits_2_and_says_what_to_do() {
     let done = Program::on(&taken, &absent).run().await;
     assert_eq!(done.code, 2, "{done:?}");
     assert!(done.stderr.contains("no concert 7"), "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_gives_no_answer_is_told_at_once_and_nothing_is_put_on_sale() {
+    let database = TestDatabase::migrated().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let rush = async || {
+        let url = format!("http://{address}");
+        let began = Instant::now();
+        let done = Program::on(&database, &["rush", "--url", &url]).run().await;
+        (done, began.elapsed())
+    };
+    let (silent, took) = rush().await;
+    assert_eq!(silent.code, 1, "{silent:?}");
+    let said = format!("no answer from {address}");
+    assert!(silent.stderr.contains(&said), "{silent:?}");
+    // Three seconds, and what a busy machine adds.
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    drop(listener);
+    let (closed, took) = rush().await;
+    assert_eq!(closed.code, 1, "{closed:?}");
+    let said = format!("nothing listens on {address}");
+    assert!(closed.stderr.contains(&said), "{closed:?}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    let postgres = database.superuser().await;
+    let concerts = "SELECT count(*) FROM concerts";
+    let concerts: i64 = postgres.query_one(concerts, &[]).await.unwrap().get(0);
+    assert_eq!(concerts, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

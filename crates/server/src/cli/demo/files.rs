@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use app::Ctx;
 use base64::Engine as _;
@@ -13,6 +13,11 @@ use store::migrate::Login;
 
 use super::CliError;
 use crate::config::Secret;
+
+/// Where they are kept.
+pub(super) fn secrets_file(folder: &Path) -> PathBuf {
+    folder.join("secrets.json")
+}
 
 /// Passwords and keys, made once.
 #[derive(Deserialize, Serialize)]
@@ -29,7 +34,7 @@ pub(super) struct Secrets {
 impl Secrets {
     /// Those of an earlier start, or new ones.
     pub(super) fn load_or_make(folder: &Path) -> Result<Self, CliError> {
-        let path = folder.join("secrets.json");
+        let path = secrets_file(folder);
         match fs::read_to_string(&path) {
             Ok(text) => {
                 return serde_json::from_str(&text).map_err(|error| {

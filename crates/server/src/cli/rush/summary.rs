@@ -1,12 +1,13 @@
 //! What a run has come to, in words and as JSON.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::args::RushArgs;
 use super::observer::Observed;
-use super::verdict::Verdict;
+use super::verdict::{Check, Verdict};
 use crate::load::{Plan, Report, Times};
 
 /// A finished run.
@@ -58,6 +59,36 @@ pub(super) fn figure(number: u64) -> String {
     grouped
 }
 
+/// A number that was measured, whole.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates and times are positive and far below 2^52"
+)]
+fn whole(number: f64) -> String {
+    figure(number.round() as u64)
+}
+
+/// The same to a tenth.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "times are positive and far below 2^52"
+)]
+fn decimal(number: f64) -> String {
+    let tenths = (number * 10.0).round() as u64;
+    format!("{}.{}", figure(tenths / 10), tenths % 10)
+}
+
+/// A run's length, also of one that was over at once.
+fn length(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{} ms", whole((time.as_secs_f64() * 1000.0).max(1.0)))
+    } else {
+        format!("{} s", decimal(time.as_secs_f64()))
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 fn rate(count: u64, seconds: f64) -> f64 {
     count as f64 / seconds.max(0.001)
@@ -86,7 +117,7 @@ impl Summary<'_> {
         rate(self.report.counts.admitted, seconds)
     }
 
-    /// From a request's leaving to its final answer, whatever that was.
+    /// From a buyer's first click to the final answer, whatever that was.
     pub(super) fn answers(&self) -> Times {
         let mut times = self.report.admitted.clone();
         times.add(&self.report.refused);
@@ -150,8 +181,14 @@ impl Summary<'_> {
             let _ = writeln!(text, "{name:13} {value}");
         }
         text.push_str("\nCompared with the database, by plain SQL:\n");
-        for check in self.verdict.checks() {
-            let _ = writeln!(text, "  {:25} {:8} {}", check.name, check.found, check.how);
+        let checks = self.verdict.checks();
+        let width = checks.iter().map(|check| check.name.len()).max();
+        let width = width.unwrap_or_default();
+        for Check {
+            name, found, how, ..
+        } in checks
+        {
+            let _ = writeln!(text, "  {name:width$}  {found:8}  {how}");
         }
         for fault in &self.verdict.faults {
             let _ = writeln!(text, "  - {fault}");
@@ -178,11 +215,11 @@ impl Summary<'_> {
         let counts = &report.counts;
         let latency = |times: &Times| {
             format!(
-                "p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms, longest {:.1} ms",
-                times.quantile_ms(0.5),
-                times.quantile_ms(0.99),
-                times.quantile_ms(0.999),
-                times.max_ms()
+                "p50 {} ms, p99 {} ms, p99.9 {} ms, longest {} ms",
+                decimal(times.quantile_ms(0.5)),
+                decimal(times.quantile_ms(0.99)),
+                decimal(times.quantile_ms(0.999)),
+                decimal(times.max_ms())
             )
         };
         let reasons: Vec<String> = counts
@@ -199,15 +236,15 @@ impl Summary<'_> {
             (
                 "throughput",
                 format!(
-                    "{:.0} buyers answered each second for {:.1} s; {:.0} admitted each second \
-                     until the last",
-                    self.per_second(),
-                    report.elapsed.as_secs_f64(),
-                    self.admitted_per_second()
+                    "{} buyers answered each second for {}; {} admitted each second until the last",
+                    whole(self.per_second()),
+                    length(report.elapsed),
+                    whole(self.admitted_per_second())
                 ),
             ),
             ("latency", latency(&answers)),
             ("admissions", latency(&report.admitted)),
+            ("buyers' wait", latency(&report.waits)),
             (
                 "buyers",
                 format!(
@@ -220,10 +257,10 @@ impl Summary<'_> {
             (
                 "list page",
                 format!(
-                    "p99 {:.1} ms of {} visits, {} failed",
-                    report.pages.quantile_ms(0.99),
+                    "p99 {} ms of {} visits; {} more failed",
+                    decimal(report.pages.quantile_ms(0.99)),
                     figure(report.pages.count()),
-                    report.page_failures
+                    figure(report.page_failures)
                 ),
             ),
         ];
@@ -289,13 +326,16 @@ impl Summary<'_> {
                 "server memory",
                 format!(
                     "{} MiB before, {} MiB after",
-                    mebibytes(start),
-                    mebibytes(end)
+                    figure(mebibytes(start)),
+                    figure(mebibytes(end))
                 ),
             ));
         }
         if let Some(mean) = observed.batch_size_mean() {
-            lines.push(("batches", format!("{mean:.1} requests each, on average")));
+            lines.push((
+                "batches",
+                format!("{} requests each, on average", decimal(mean)),
+            ));
         }
         lines
     }
@@ -304,6 +344,21 @@ impl Summary<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn measured_numbers_are_grouped_and_a_short_run_has_a_length() {
+        assert_eq!(whole(12_345.6), "12,346");
+        assert_eq!(decimal(12_345.67), "12,345.7");
+        assert_eq!(decimal(0.04), "0.0");
+        for (millis, text) in [
+            (0, "1 ms"),
+            (42, "42 ms"),
+            (999, "999 ms"),
+            (61_250, "61.3 s"),
+        ] {
+            assert_eq!(length(Duration::from_millis(millis)), text);
+        }
+    }
 
     #[test]
     fn figures_are_grouped_by_thousands() {

@@ -77,13 +77,16 @@ impl Verdict {
             let patience = plan.patience.as_secs();
             self.tell(format!(
                 "{} buyers got no final answer within {patience} s",
-                counts.unanswered
+                figure(counts.unanswered)
             ));
         }
         for (code, count) in &counts.refused_by {
             if !EXPECTED_REFUSALS.contains(&code.as_str()) {
                 self.unexpected += count;
-                self.tell(format!("{count} buyers were refused with {code}"));
+                self.tell(format!(
+                    "{} buyers were refused with {code}",
+                    figure(*count)
+                ));
             }
         }
         for Contradiction {

@@ -17,6 +17,8 @@ struct Faults {
     hangs_up: Option<u64>,
     /// Every so many requests it answers that it is overloaded.
     overloaded: Option<u64>,
+    /// After so many seconds, it says then, there is room.
+    room_after: u64,
     /// It forgets what a key was used for.
     forgetful: bool,
 }
@@ -77,7 +79,8 @@ impl Shop {
         }
         if strikes(faults.overloaded) {
             let problem = r#"{"code":"overloaded"}"#;
-            return Deed::Answer(answer("503 Busy", "retry-after: 0\r\n", problem));
+            let after = format!("retry-after: {}\r\n", faults.room_after);
+            return Deed::Answer(answer("503 Busy", &after, problem));
         }
         let hangs_up = strikes(faults.hangs_up);
         let key = head.split_once("idempotency-key: ").unwrap().1.to_owned();
@@ -149,7 +152,7 @@ async fn buyers_come_back_with_the_same_key_until_they_know() {
     let faults = Faults {
         hangs_up: Some(7),
         overloaded: Some(5),
-        forgetful: false,
+        ..Faults::default()
     };
     let address = open_shop(1_000, faults).await;
     let report = rush(Plan {
@@ -198,6 +201,48 @@ async fn nobody_waits_for_a_dead_server_longer_than_patience_lasts() {
     assert_eq!(report.counts.unanswered, 5);
     assert_eq!(report.counts.requests, 0);
     assert_eq!(report.fates, vec![Fate::Unknown; 5]);
+    // A visit that failed is no visit that took no time.
+    assert_eq!(report.pages.count(), 0);
+    assert!(report.page_failures > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_timed_from_the_first_click_however_often_it_was_asked_for() {
+    let faults = Faults {
+        overloaded: Some(2),
+        room_after: 1,
+        ..Faults::default()
+    };
+    let address = open_shop(10, faults).await;
+    let report = rush(Plan {
+        concurrency: 1,
+        page: None,
+        ..plan(address, 2)
+    })
+    .await;
+    // The second buyer was told once to come back a second later.
+    assert_eq!((report.counts.admitted, report.counts.overloaded), (2, 1));
+    for times in [&report.admitted, &report.waits] {
+        assert_eq!(times.count(), 2);
+        assert!(times.max_ms() > 990.0, "{} ms", times.max_ms());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_requests_and_never_answers_is_noticed_as_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let crowd = Crowd::send(plan(listener.local_addr().unwrap(), 5)).unwrap();
+    let mut progress = crowd.progress();
+    let silent = progress.wait_for(|now| now.silence > Duration::from_millis(500));
+    let noticed = tokio::time::timeout(Duration::from_secs(10), silent).await;
+    assert!(noticed.is_ok_and(|found| found.is_ok()));
+
+    let talking = open_shop(1_000_000, Faults::default()).await;
+    let crowd = Crowd::send(plan(talking, 1_000_000)).unwrap();
+    let mut progress = crowd.progress();
+    let later = progress.wait_for(|now| now.elapsed > Duration::from_secs(1));
+    let now = *later.await.unwrap();
+    assert!(now.silence < Duration::from_millis(500), "{now:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

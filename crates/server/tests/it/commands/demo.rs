@@ -67,15 +67,39 @@ async fn a_demonstration_survives_a_kill_and_leaves_nothing_running() {
     eventually("all processes end", STOPS_WITHIN, nothing_runs).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demonstration_brings_its_own_postgresql_whatever_the_environment_names() {
+    let folder = TempDir::new().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let elsewhere = "postgresql://stagedoor_app:secret@127.0.0.1:1/elsewhere";
+    let mut demo = Program::within(folder.path(), &DEMO)
+        .env("DATABASE_URL", elsewhere)
+        .env("DATABASE_OWNER_URL", elsewhere)
+        .start("Stop with Ctrl-C")
+        .await;
+    check_description(folder.path()).await;
+    let said = demo.said();
+    let lines = said.lines().filter(|line| line.contains("DATABASE_URL"));
+    let lines: Vec<&str> = lines.collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    assert!(lines[0].contains("a PostgreSQL of its own"), "{said}");
+    assert!(!said.contains("secret@"), "{said}");
+    assert!(said.contains("/api/v1/admin/sessions"), "{said}");
+    demo.signal("INT");
+    let ended = demo.end(POSTGRES_STOPS_WITHIN).await;
+    assert_eq!(ended.code(), Some(0), "{}", demo.said());
+}
+
+const DEMO: [&str; 5] = [
+    "demo",
+    "--listen",
+    "127.0.0.1:0",
+    "--metrics-listen",
+    "127.0.0.1:0",
+];
+
 async fn start_demo(folder: &Path) -> Started {
-    let listen = [
-        "demo",
-        "--listen",
-        "127.0.0.1:0",
-        "--metrics-listen",
-        "127.0.0.1:0",
-    ];
-    Program::within(folder, &listen)
+    Program::within(folder, &DEMO)
         .start("Stop with Ctrl-C")
         .await
 }

@@ -1,0 +1,101 @@
+//! What `doctor` finds at the audit log: whole, sealed in time, agreeing with the tables, and with
+//! room left.
+
+use app::audit::{self, Report};
+use app::{App, SealKey};
+use jiff::SignedDuration;
+use store::StoreError;
+
+use super::super::audit::how_to_give_the_key;
+use super::{Finding, Severity, unreadable};
+
+/// A row is sealed within seconds, unless a rush goes on or nobody does it.
+const UNSEALED_MAX: SignedDuration = SignedDuration::from_secs(30);
+
+pub(super) async fn findings(app: &App) -> Vec<Finding> {
+    let chain = match app.seal_key() {
+        Some(key) => chain(app, key).await,
+        None => chain_without_key(app).await,
+    };
+    vec![
+        chain.unwrap_or_else(|error| unreadable("audit", &error)),
+        unsealed(app).await,
+        double_entry(app).await,
+    ]
+}
+
+async fn chain(app: &App, key: &SealKey) -> Result<Finding, StoreError> {
+    let report = audit::verify(app, key).await?;
+    let Report {
+        sealed_to, last_id, ..
+    } = report;
+    Ok(match (report.wrong, last_id, sealed_to) {
+        (Some(wrong), ..) => {
+            let mend = "compare the row with a backup (stagedoor backup restore), and find out who \
+                        had a superuser's password";
+            Finding::new("audit", Severity::Error, wrong.to_string(), mend)
+        }
+        (None, Some(last), _) if last > i32::MAX / 2 => {
+            let detail = format!("{last} of {} ids of audit_logs are used", i32::MAX);
+            let mend = "plan to archive old rows into a table of their own before they end";
+            Finding::new("audit", Severity::Warning, detail, mend)
+        }
+        (None, _, Some(sealed_to)) => Finding::good(
+            "audit",
+            format!("every row that is sealed, up to row {sealed_to}, is as it was"),
+        ),
+        (None, ..) => Finding::good(
+            "audit",
+            "no row is sealed yet, so that there is none to check",
+        ),
+    })
+}
+
+/// Seals outlive the server that made them, so that they tell whether there is a key elsewhere.
+async fn chain_without_key(app: &App) -> Result<Finding, StoreError> {
+    Ok(if audit::has_seals(app).await? {
+        let detail = "rows are sealed, but their seals can't be checked here: STAGEDOOR_SECRET_KEY \
+                      isn't set for this command";
+        Finding::unchecked("audit", detail, &how_to_give_the_key())
+    } else {
+        let mend = "run `stagedoor serve` or `stagedoor worker` with STAGEDOOR_SECRET_KEY set, so \
+                    that rows are sealed";
+        let detail = "no row was ever sealed: a change to the audit log itself would not show";
+        Finding::new("audit", Severity::Warning, detail, mend)
+    })
+}
+
+async fn unsealed(app: &App) -> Finding {
+    let now = app.ctx().now();
+    match audit::unsealed_since(app).await {
+        Ok(Some(since)) if now.duration_since(since) > UNSEALED_MAX => {
+            let detail = format!("audit rows wait for their seal since {since:.0}");
+            let mend = "run `stagedoor serve` or `stagedoor worker` with STAGEDOOR_SECRET_KEY set";
+            Finding::new("audit_unsealed", Severity::Warning, detail, mend)
+        }
+        Ok(Some(_)) => Finding::good("audit_unsealed", "new audit rows wait for their seal"),
+        Ok(None) => Finding::good("audit_unsealed", "no audit row waits for its seal"),
+        Err(error) => unreadable("audit_unsealed", &error),
+    }
+}
+
+async fn double_entry(app: &App) -> Finding {
+    match audit::differences(app).await {
+        Ok(all) if all.is_empty() => {
+            Finding::good("audit_entries", "the audit log and the tables agree")
+        }
+        Ok(all) => {
+            let each = all.iter().map(|one| {
+                let (table, record) = (&one.table_name, &one.record_id);
+                format!(
+                    "{table} {record}: {} by the log, {} by the table",
+                    one.by_log, one.by_table
+                )
+            });
+            let detail = each.collect::<Vec<_>>().join("; ");
+            let mend = "somebody changed rows with triggers off: compare with a backup";
+            Finding::new("audit_entries", Severity::Error, detail, mend)
+        }
+        Err(error) => unreadable("audit_entries", &error),
+    }
+}
