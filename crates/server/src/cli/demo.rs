@@ -1,6 +1,4 @@
 //! `demo`: everything on one machine, a private PostgreSQL included, with sample concerts.
-//!
-//! Absent on purpose: using anybody else's database, whatever the environment names.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,7 +14,7 @@ use store::Acting;
 use store::bootstrap;
 use store::migrate::{self, Login};
 
-use super::{CliError, DemoArgs, print, serve as serve_command};
+use super::{CliError, DemoArgs, login, print, serve as serve_command};
 use crate::config::{BaseUrl, Config, DatabaseUrl, Source};
 use crate::serve::{self, Jobs};
 
@@ -29,6 +27,10 @@ const FOLDER: &str = ".stagedoor";
 const DATABASE: &str = "stagedoor";
 pub(super) const SAMPLES: &str = include_str!("../../sample/concerts.json");
 const ADMIN_USERNAME: &str = "admin";
+/// Whoever exported it for another command must learn that this one follows it, too.
+const NOT_PRIVATE: &str = "DATABASE_URL is set: this uses that database, as it is unless \
+                           DATABASE_OWNER_URL is set, too. Unset DATABASE_URL, and the \
+                           demonstration brings a PostgreSQL of its own.";
 const ADMIN_EMAIL: &str = "admin@example.com";
 
 /// What a private PostgreSQL runs with beside the defaults: slow statements and waits are logged,
@@ -56,67 +58,39 @@ pub async fn run(mut config: Config, _args: DemoArgs) -> Result<(), CliError> {
     if config.secret_key.is_none() {
         config.secret_key = Some(secrets.secret_key());
     }
-    if let Some(line) = set_aside_databases(&mut config) {
-        eprintln!("{line}");
-    }
-    let mut private = Private::start(&mut config, folder, &secrets).await?;
-    prepare(&config, &secrets).await?;
+    let private = match &config.database.url {
+        Some(url) => {
+            eprintln!("{NOT_PRIVATE}");
+            login::refuse_refused(&config, "DATABASE_URL", url).await?;
+            None
+        }
+        None => Some(Private::start(&mut config, folder, &secrets).await?),
+    };
+    let has_password = prepare(&config, &secrets, private.is_some()).await?;
     let url = config.require_database_url()?.reveal().to_owned();
     let app = open(&config, &url)?;
     serve_command::refuse_unfit(&app).await?;
     let running = serve::start(&config, app, listeners, Jobs::Here);
-    private.write_description(&config, &secrets, running.metrics_address)?;
-    print(greeting(&config.web.base_url, &secrets).as_bytes())?;
+    if let Some(private) = &private {
+        private.write_description(&config, &secrets, running.metrics_address)?;
+    }
+    let secrets = has_password.then_some(&secrets);
+    print(greeting(&config.web.base_url, private.is_some(), secrets).as_bytes())?;
     serve_command::wait_for_stop().await?;
     running.stop().await;
-    private
-        .cluster
-        .stop()
-        .map_err(|error| CliError::failed("can't stop PostgreSQL", &error))
+    if let Some(mut private) = private {
+        private
+            .cluster
+            .stop()
+            .map_err(|error| CliError::failed("can't stop PostgreSQL", &error))?;
+    }
+    Ok(())
 }
 
 /// The file with the demonstration's `secret_key`, where the current folder has one.
 pub(super) fn secrets_file() -> Option<PathBuf> {
     let file = files::secrets_file(Path::new(FOLDER));
     file.is_file().then_some(file)
-}
-
-/// Takes every configured database out of the configuration; what to say when there was one.
-///
-/// Whoever exported `DATABASE_URL` for another command doesn't mean that one here: it has no sample
-/// concerts, and its owner may not want any.
-fn set_aside_databases(config: &mut Config) -> Option<String> {
-    let database = &mut config.database;
-    let was_set = [
-        ("database_url", database.url.take().is_some()),
-        ("database_owner_url", database.owner_url.take().is_some()),
-        // Follows DATABASE_URL where nobody set it.
-        (
-            "database_monitor_url",
-            database.monitor_url.take().is_some(),
-        ),
-        (
-            "database_replica_urls",
-            !std::mem::take(&mut database.replica_urls).is_empty(),
-        ),
-    ];
-    let is_chosen = |key| {
-        let setting = config.settings.get(key);
-        setting.is_some_and(|setting| setting.source != Source::Default)
-    };
-    let names: Vec<String> = was_set
-        .into_iter()
-        .filter(|(key, was_set)| *was_set && is_chosen(key))
-        .map(|(key, _)| key.to_uppercase())
-        .collect();
-    if names.is_empty() {
-        return None;
-    }
-    Some(format!(
-        "Not used here: {}. The demonstration has a PostgreSQL of its own; `stagedoor serve` uses \
-         yours.",
-        names.join(", ")
-    ))
 }
 
 /// A private cluster with its addresses.
@@ -188,9 +162,13 @@ impl Private {
     }
 }
 
-/// Migrates, and loads samples and the first superadmin into a database that has neither.
-async fn prepare(config: &Config, secrets: &Secrets) -> Result<(), CliError> {
-    let owner_url = config.require_owner_url()?;
+/// Migrates, and loads samples and the first superadmin into a database that has neither; whether
+/// the superadmin has the password that is kept here.
+async fn prepare(config: &Config, secrets: &Secrets, is_private: bool) -> Result<bool, CliError> {
+    let Some(owner_url) = &config.database.owner_url else {
+        // Somebody else's database, without its owner: it is used as it is.
+        return Ok(false);
+    };
     migrate::migrate(owner_url.reveal(), &super::migrate::logins(config))
         .await
         .map_err(|error| CliError::failed("can't migrate the database", &error))?;
@@ -201,14 +179,18 @@ async fn prepare(config: &Config, secrets: &Secrets) -> Result<(), CliError> {
     if loaded > 0 {
         tracing::info!(concerts = loaded, "sample concerts loaded");
     }
-    provide_admin(&owner, secrets)
+    provide_admin(&owner, secrets, is_private)
         .await
         .map_err(|error| CliError::failed("can't make the first superadmin", &error))
 }
 
-/// The superadmin with the password that is kept here. The database may outlive the folder that keeps its passwords: its superadmin then gets the
+/// A private database may outlive the folder that keeps its passwords: its superadmin then gets the
 /// new one.
-async fn provide_admin(owner: &App, secrets: &Secrets) -> Result<(), staff::StaffError> {
+async fn provide_admin(
+    owner: &App,
+    secrets: &Secrets,
+    is_private: bool,
+) -> Result<bool, staff::StaffError> {
     let parsed = (
         Username::parse(ADMIN_USERNAME),
         EmailAddress::parse(ADMIN_EMAIL),
@@ -225,18 +207,23 @@ async fn provide_admin(owner: &App, secrets: &Secrets) -> Result<(), staff::Staf
         password: password.clone(),
     };
     let created = staff::create_first(owner, admin, by.clone()).await?;
-    if created.is_some() || !secrets.is_new() {
-        return Ok(());
+    if created.is_some() || (is_private && !secrets.is_new()) {
+        return Ok(true);
     }
     let known = staff::find_by_username(owner, &username).await;
-    let Some(known) = known.map_err(staff::StaffError::Store)? else {
-        return Ok(());
+    let Some(known) = known
+        .map_err(staff::StaffError::Store)?
+        .filter(|_| is_private)
+    else {
+        return Ok(false);
     };
     let change = Change {
         password: Some(password),
         ..Change::default()
     };
-    staff::change(owner, known.id, change, by).await.map(drop)
+    staff::change(owner, known.id, change, by)
+        .await
+        .map(|_| true)
 }
 
 fn open(config: &Config, url: &str) -> Result<App, CliError> {
@@ -262,54 +249,25 @@ fn name_base_url(config: &mut Config, address: SocketAddr) -> Result<(), CliErro
     Ok(())
 }
 
-fn greeting(base_url: &BaseUrl, secrets: &Secrets) -> String {
-    let password = &secrets.admin_password;
-    format!(
-        "
-stagedoor is open.
-
-  Shop   {base_url}/
-  API    {base_url}/api/v1/concerts
-  Staff  {ADMIN_USERNAME}, password {password}
+fn greeting(base_url: &BaseUrl, is_private: bool, secrets: Option<&Secrets>) -> String {
+    let mut text = format!(
+        "\nstagedoor is open.\n\n  Shop   {base_url}/\n  API    {base_url}/api/v1/concerts\n"
+    );
+    if let Some(Secrets { admin_password, .. }) = secrets {
+        text += &format!(
+            "  Staff  {ADMIN_USERNAME}, password {admin_password}
          (signs in with POST {base_url}/api/v1/admin/sessions; `stagedoor admin` makes accounts;
-         there are no pages for staff yet)
-
-Addresses and passwords for other programs: {FOLDER}/demo.json
-Stop with Ctrl-C; the data stays in {FOLDER}.
-
-"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::config::{Inputs, Overrides};
-
-    #[test]
-    fn every_configured_database_is_set_aside_and_named() {
-        let inputs = |variables: &[(&str, &str)]| Inputs {
-            overrides: Overrides::default(),
-            environment: variables
-                .iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect::<BTreeMap<_, _>>(),
-            folder: std::path::PathBuf::from("/nonexistent"),
-        };
-        let url = "postgresql://stagedoor_app:secret@db.example.com/stagedoor";
-        let set = [("DATABASE_URL", url), ("DATABASE_OWNER_URL", url)];
-        let mut config = Config::from_inputs(&inputs(&set)).unwrap();
-        let line = set_aside_databases(&mut config).unwrap();
-        assert!(
-            line.contains(": DATABASE_URL, DATABASE_OWNER_URL."),
-            "{line}"
+         there are no pages for staff yet)\n"
         );
-        assert!(!line.contains("secret"), "{line}");
-        assert_eq!(config.database.url, None);
-        assert_eq!(config.database.monitor_url, None);
-        let mut unset = Config::from_inputs(&inputs(&[])).unwrap();
-        assert_eq!(set_aside_databases(&mut unset), None);
     }
+    text += "\n";
+    if is_private {
+        text += &format!(
+            "Addresses and passwords for other programs: {FOLDER}/demo.json
+Stop with Ctrl-C; the data stays in {FOLDER}.\n\n"
+        );
+    } else {
+        text += "Stop with Ctrl-C.\n\n";
+    }
+    text
 }

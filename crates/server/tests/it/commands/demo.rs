@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::{STOPS_WITHIN, status};
 use crate::support::program::{Program, Started};
 use crate::support::wait::eventually;
-use crate::support::{APP, OWNER, connect};
+use crate::support::{APP, OWNER, TestDatabase, connect};
 
 /// The watchdog gives PostgreSQL thirty seconds for a clean end.
 const POSTGRES_STOPS_WITHIN: Duration = Duration::from_secs(45);
@@ -68,23 +68,29 @@ async fn a_demonstration_survives_a_kill_and_leaves_nothing_running() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_demonstration_brings_its_own_postgresql_whatever_the_environment_names() {
+async fn a_demonstration_follows_an_exported_database_and_says_so() {
     let folder = TempDir::new().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let elsewhere = "postgresql://stagedoor_app:secret@127.0.0.1:1/elsewhere";
+    let nobody = "postgresql://stagedoor_app:secret@127.0.0.1:1/elsewhere";
+    let failed = Program::within(folder.path(), &DEMO)
+        .env("DATABASE_URL", nobody)
+        .run()
+        .await;
+    let said = &failed.stderr;
+    assert_ne!(failed.code, 0, "{said}");
+    assert!(said.contains("Unset DATABASE_URL"), "{said}");
+    assert!(!said.contains("secret@"), "{said}");
+
+    let database = TestDatabase::migrated().await;
     let mut demo = Program::within(folder.path(), &DEMO)
-        .env("DATABASE_URL", elsewhere)
-        .env("DATABASE_OWNER_URL", elsewhere)
+        .env("DATABASE_URL", &database.url(APP))
         .start("Stop with Ctrl-C")
         .await;
-    check_description(folder.path()).await;
-    let said = demo.said();
-    let lines = said.lines().filter(|line| line.contains("DATABASE_URL"));
-    let lines: Vec<&str> = lines.collect();
-    assert_eq!(lines.len(), 1, "{said}");
-    assert!(lines[0].contains("a PostgreSQL of its own"), "{said}");
-    assert!(!said.contains("secret@"), "{said}");
-    assert!(said.contains("/api/v1/admin/sessions"), "{said}");
+    assert!(
+        demo.said().contains("Unset DATABASE_URL"),
+        "{}",
+        demo.said()
+    );
+    assert!(!folder.path().join(".stagedoor/postgres").exists());
     demo.signal("INT");
     let ended = demo.end(POSTGRES_STOPS_WITHIN).await;
     assert_eq!(ended.code(), Some(0), "{}", demo.said());
