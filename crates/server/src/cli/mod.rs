@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+#[cfg(target_os = "linux")]
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::config::{Config, ConfigError, ConfigErrors, Overrides};
 use crate::telemetry::{self, Verbosity};
@@ -430,6 +432,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
 
 /// Runs one command to its end.
 pub async fn run(cli: Cli) -> ExitCode {
+    keep_memory_to_itself();
     match dispatch(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -438,6 +441,15 @@ pub async fn run(cli: Cli) -> ExitCode {
             }
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// A core file would have every secret in it, and so has what a debugger of the same user reads;
+/// `PR_SET_DUMPABLE` of prctl(2). PostgreSQL and the like, which are started from here, are as ever.
+fn keep_memory_to_itself() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        eprintln!("stagedoor: a crash may leave a core file with secrets in it: {error}");
     }
 }
 

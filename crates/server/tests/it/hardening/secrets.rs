@@ -1,12 +1,15 @@
 //! What must not be readable anywhere: tokens, keys, addresses and passwords that came in.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::support::TestDatabase;
 use crate::support::program::{Program, Started};
+use crate::support::{APP, TestDatabase};
 
 const SECRET_KEY: &str = "qqSECRETKEYqq-0123456789-abcdefgh";
 const EMAIL: &str = "qqemailqq@example.com";
@@ -171,6 +174,30 @@ async fn no_secret_is_in_the_log_in_an_error_or_in_the_list_of_processes() {
         let arguments = String::from_utf8_lossy(&arguments);
         assert!(!arguments.contains(secret), "{secret} is in {arguments}");
     }
+}
+
+/// Where core files are allowed: a crash leaves none, and nobody of the same user reads the memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_leaves_no_core_file() {
+    let database = TestDatabase::migrated().await;
+    let folder = TempDir::new().unwrap();
+    let limit = getrlimit(Resource::Core);
+    let allowed = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Core, allowed).unwrap();
+    let mut server = Program::within(folder.path(), &["serve"])
+        .env("DATABASE_URL", &database.url(APP))
+        .env("STAGEDOOR_SECRET_KEY", SECRET_KEY)
+        .serving()
+        .await;
+    server.signal("ABRT");
+    let ended = server.end(Duration::from_secs(15)).await;
+    setrlimit(Resource::Core, limit).unwrap();
+    assert_eq!(ended.signal(), Some(6));
+    assert!(!ended.core_dumped());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 fn around<'a>(log: &'a str, secret: &str) -> &'a str {
