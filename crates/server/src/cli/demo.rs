@@ -250,24 +250,31 @@ fn name_base_url(config: &mut Config, address: SocketAddr) -> Result<(), CliErro
 }
 
 fn greeting(base_url: &BaseUrl, is_private: bool, secrets: Option<&Secrets>) -> String {
-    let mut text = format!(
-        "\nstagedoor is open.\n\n  Shop   {base_url}/\n  API    {base_url}/api/v1/concerts\n"
-    );
-    if let Some(Secrets { admin_password, .. }) = secrets {
-        text += &format!(
-            "  Staff  {ADMIN_USERNAME}, password {admin_password}
+    let staff = secrets.map_or_else(String::new, |secrets| {
+        format!(
+            "  Staff  {ADMIN_USERNAME}, password {}
          (signs in with POST {base_url}/api/v1/admin/sessions; `stagedoor admin` makes accounts;
-         there are no pages for staff yet)\n"
-        );
-    }
-    text += "\n";
-    if is_private {
-        text += &format!(
+         there are no pages for staff yet)\n",
+            secrets.admin_password
+        )
+    });
+    let end = if is_private {
+        format!(
             "Addresses and passwords for other programs: {FOLDER}/demo.json
-Stop with Ctrl-C; the data stays in {FOLDER}.\n\n"
-        );
+Stop with Ctrl-C; the data stays in {FOLDER}."
+        )
     } else {
-        text += "Stop with Ctrl-C.\n\n";
-    }
-    text
+        "Stop with Ctrl-C.".to_owned()
+    };
+    format!(
+        "
+stagedoor is open.
+
+  Shop   {base_url}/
+  API    {base_url}/api/v1/concerts
+{staff}
+{end}
+
+"
+    )
 }
