@@ -1,5 +1,7 @@
 //! `doctor`: what is wrong with an installation, and what mends it.
 
+mod certificate;
+
 use std::time::Duration;
 
 use app::{App, audit, health};
@@ -49,6 +51,7 @@ pub async fn run(config: Config, args: ReportArgs) -> Result<(), CliError> {
         .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
     let mut findings = configuration(&config);
     findings.extend(database(&app).await);
+    findings.extend(certificate::finding(&config, app.ctx().now()));
     let is_ok = findings
         .iter()
         .all(|finding| finding.severity != Severity::Error);
