@@ -15,9 +15,9 @@ use crate::App;
 
 /// Differences that are told; somebody who switched the triggers off made thousands.
 const DIFFERENCES_MAX: usize = 100;
-/// Rows in one page: read in about a tenth of a second, so that no snapshot is held for long, and a
-/// few megabytes.
-pub const PAGE_ROWS: i32 = 10_000;
+/// Rows in one page: read in half the time that a statement counts as slow from, so that no snapshot
+/// is held for long, and about a megabyte.
+pub const PAGE_ROWS: i32 = 4_000;
 
 /// Where the log and the tables, or the log and itself, disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]

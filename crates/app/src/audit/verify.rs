@@ -14,8 +14,9 @@ use crate::App;
 
 /// Seals in one page: up to a few megabytes.
 const SEALS_MAX: i64 = 20;
-/// Rows in one page: digested in well under a second, so that no snapshot is held for long.
-const ROWS_MAX: i32 = 10_000;
+/// Rows in one page: digested in less than a statement counts as slow from, so that no snapshot is
+/// held for long.
+const ROWS_MAX: i32 = 5_000;
 
 /// What following the seals showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
