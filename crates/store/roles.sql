@@ -32,7 +32,10 @@ GRANT SELECT, INSERT ON audit_seals TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_unsealed_audit_logs(integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_audit_digests(integer, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION log_export(text, jsonb) TO stagedoor_app;
-GRANT EXECUTE ON FUNCTION list_audit_differences(integer) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION find_unsealed_audit_log() TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_audit_changes(text, integer, integer) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_concert_entries(integer, integer) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_reservation_entries(text, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_audit_logs(text, text, integer, text, timestamp, timestamp,
                                           timestamp, integer, integer) TO stagedoor_app;
 GRANT SELECT ON refinery_schema_history TO stagedoor_app, stagedoor_report, stagedoor_monitor;

@@ -55,15 +55,7 @@ CREATE TABLE public.audit_logs (
 
 CREATE FUNCTION public.audit_digest(row_of public.audit_logs) RETURNS bytea
     LANGUAGE sql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-    SELECT substr(sha256(convert_to(jsonb_build_array(
-        row_of.id, row_of.user_id, row_of.action, row_of.table_name, row_of.record_id,
-        encode(sha256(convert_to(row_of.old_values::text, 'UTF8')), 'hex'),
-        encode(sha256(convert_to(row_of.new_values::text, 'UTF8')), 'hex'),
-        row_of.ip_address, row_of.created_at, row_of.actor_kind, row_of.actor, row_of.request_id,
-        row_of.tx::text)::text, 'UTF8')), 1, 16)
-$$;
+    RETURN substr(sha256(convert_to((jsonb_build_array((row_of).id, (row_of).user_id, (row_of).action, (row_of).table_name, (row_of).record_id, encode(sha256(convert_to(((row_of).old_values)::text, 'UTF8'::name)), 'hex'::text), encode(sha256(convert_to(((row_of).new_values)::text, 'UTF8'::name)), 'hex'::text), (row_of).ip_address, (row_of).created_at, (row_of).actor_kind, (row_of).actor, (row_of).request_id, ((row_of).tx)::text))::text, 'UTF8'::name)), 1, 16);
 
 CREATE FUNCTION public.audit_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -173,29 +165,43 @@ CREATE FUNCTION public.find_admin_credentials(wanted_username text) RETURNS TABL
     WHERE u.username = wanted_username
 $$;
 
-CREATE FUNCTION public.list_audit_differences(rows_max integer) RETURNS TABLE(table_name text, record_id text, by_log text, by_table text)
-    LANGUAGE sql STABLE SECURITY DEFINER
+CREATE FUNCTION public.find_unsealed_audit_log() RETURNS timestamp without time zone
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    SELECT 'concerts', c.id::text, logged.tickets, c.available_tickets::text
-    FROM public.concerts c
-    CROSS JOIN LATERAL (
-        SELECT l.new_values ->> 'available_tickets' AS tickets FROM public.audit_logs l
-        WHERE l.record_id = c.id::text AND l.table_name = 'concerts'
-          AND l.new_values ? 'available_tickets'
-        ORDER BY l.id DESC LIMIT 1
-    ) AS logged
-    WHERE logged.tickets <> c.available_tickets::text
-    UNION ALL
-    SELECT 'reservations', r.id, logged.status, r.status
-    FROM public.reservations r
-    CROSS JOIN LATERAL (
-        SELECT l.new_values ->> 'status' AS status FROM public.audit_logs l
-        WHERE l.record_id = r.id AND l.table_name = 'reservations' AND l.new_values ? 'status'
-        ORDER BY l.id DESC LIMIT 1
-    ) AS logged
-    WHERE logged.status <> r.status
-    LIMIT rows_max
+DECLARE
+    last record;
+BEGIN
+    SELECT s.cluster_id, s.until_tx, s.until_id INTO last
+    FROM public.audit_seals s ORDER BY s.id DESC LIMIT 1;
+    IF last.cluster_id IS NULL THEN
+        RETURN (SELECT l.created_at FROM public.audit_logs l ORDER BY l.tx, l.id LIMIT 1);
+    ELSIF last.cluster_id = (SELECT system_identifier FROM pg_control_system()) THEN
+        RETURN (SELECT l.created_at FROM public.audit_logs l
+                WHERE (l.tx, l.id) > (last.until_tx, last.until_id)
+                ORDER BY l.tx, l.id LIMIT 1);
+    END IF;
+    -- A restored copy that nobody has sealed yet: near enough.
+    RETURN (SELECT l.created_at FROM public.audit_logs l WHERE l.id > last.until_id
+            ORDER BY l.id LIMIT 1);
+END
+$$;
+
+CREATE FUNCTION public.list_audit_changes(after_record text, after_id integer, rows_max integer) RETURNS TABLE(id integer, table_name text, record_id text, is_new boolean, old_columns text[], old_hashes bigint[], new_columns text[], new_hashes bigint[])
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT l.id, l.table_name, l.record_id, l.action = 'CREATE',
+           ARRAY(SELECT o.key FROM jsonb_each(l.old_values) AS o),
+           ARRAY(SELECT hashtextextended(o.value::text, 0) FROM jsonb_each(l.old_values) AS o),
+           ARRAY(SELECT n.key FROM jsonb_each(l.new_values) AS n),
+           ARRAY(SELECT hashtextextended(n.value::text, 0) FROM jsonb_each(l.new_values) AS n)
+    FROM public.audit_logs l
+    WHERE (l.record_id, l.id) > (after_record, after_id)
+    ORDER BY l.record_id, l.id LIMIT rows_max
 $$;
 
 CREATE FUNCTION public.list_audit_digests(after_id integer, rows_max integer) RETURNS TABLE(id integer, tx xid8, digest bytea)
@@ -237,6 +243,43 @@ BEGIN
     USING of_table, of_record, of_user, of_action, from_at, to_at, before_at, before_id, rows_max;
 END
 $_$;
+
+CREATE FUNCTION public.list_concert_entries(after_id integer, rows_max integer) RETURNS TABLE(id integer, by_log text, by_table text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT c.id, logged.tickets, c.available_tickets::text
+    FROM (SELECT t.id, t.available_tickets FROM public.concerts t
+          WHERE t.id > after_id ORDER BY t.id LIMIT rows_max) AS c
+    LEFT JOIN LATERAL (
+        SELECT l.new_values ->> 'available_tickets' AS tickets FROM public.audit_logs l
+        WHERE l.record_id = c.id::text AND l.table_name = 'concerts'
+          AND l.new_values ? 'available_tickets'
+        ORDER BY l.id DESC LIMIT 1
+    ) AS logged ON true
+    ORDER BY c.id
+$$;
+
+CREATE FUNCTION public.list_reservation_entries(after_id text, rows_max integer) RETURNS TABLE(id text, by_log text, by_table text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT r.id, logged.status, r.status
+    FROM (SELECT t.id, t.status FROM public.reservations t
+          WHERE t.id > after_id ORDER BY t.id LIMIT rows_max) AS r
+    LEFT JOIN LATERAL (
+        SELECT l.new_values ->> 'status' AS status FROM public.audit_logs l
+        WHERE l.record_id = r.id AND l.table_name = 'reservations' AND l.new_values ? 'status'
+        ORDER BY l.id DESC LIMIT 1
+    ) AS logged ON true
+    ORDER BY r.id
+$$;
 
 CREATE FUNCTION public.list_unsealed_audit_logs(rows_max integer) RETURNS TABLE(id integer, tx xid8, digest bytea, written_at timestamp without time zone)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -402,9 +445,12 @@ CREATE TABLE public.audit_seals (
     digests bytea NOT NULL,
     mac bytea NOT NULL,
     sealed_at timestamp without time zone NOT NULL,
+    key_id bytea,
     CONSTRAINT audit_seals_digests_check CHECK (((octet_length(digests) = (16 * cardinality(row_ids))) AND (cardinality(row_ids) > 0))),
+    CONSTRAINT audit_seals_key_id_check CHECK ((octet_length(key_id) = 8)),
     CONSTRAINT audit_seals_mac_check CHECK ((octet_length(mac) = 32))
 );
+ALTER TABLE ONLY public.audit_seals ALTER COLUMN digests SET STORAGE EXTERNAL;
 
 ALTER TABLE public.audit_seals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.audit_seals_id_seq

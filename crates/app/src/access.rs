@@ -18,9 +18,12 @@ const TOKEN_BYTES: usize = 16;
 /// Keeps this use of the secret key apart from every other.
 const PURPOSE: &[u8] = b"stagedoor access token v1\0";
 
-/// The key that makes and checks access tokens (HMAC-SHA-256, RFC 2104).
+/// The key that makes access tokens, and all that may have made them (HMAC-SHA-256, RFC 2104).
 #[derive(Clone)]
-pub struct AccessKey(Vec<u8>);
+pub struct AccessKey {
+    current: Vec<u8>,
+    previous: Vec<Vec<u8>>,
+}
 
 impl fmt::Debug for AccessKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,39 +67,60 @@ impl Holder {
 
 impl AccessKey {
     pub fn new(secret: &[u8]) -> Self {
-        Self(secret.to_vec())
+        Self {
+            current: secret.to_vec(),
+            previous: Vec::new(),
+        }
+    }
+
+    /// The same, which also takes what these keys made.
+    #[must_use]
+    pub fn with_previous<'a>(self, secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self {
+            previous: secrets.into_iter().map(<[u8]>::to_vec).collect(),
+            ..self
+        }
     }
 
     /// A key of its own for another purpose, from which nobody gets back to this one.
     pub(crate) fn derive(&self, purpose: &[u8]) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any length");
-        mac.update(purpose);
-        mac.finalize().into_bytes().into()
+        digest(&self.current, purpose, &[])
+    }
+
+    /// The same of each previous key, for what these made.
+    pub(crate) fn derive_previous(&self, purpose: &[u8]) -> impl Iterator<Item = [u8; 32]> {
+        self.previous.iter().map(|key| digest(key, purpose, &[]))
     }
 
     /// The token of a reservation, in base64url without padding.
     pub fn token(&self, id: &ReservationId) -> String {
-        URL_SAFE_NO_PAD.encode(self.digest(id))
+        URL_SAFE_NO_PAD.encode(token_bytes(&self.current, id))
     }
 
-    /// Compares in constant time.
+    /// Compares in constant time. A token of the present key costs one comparison, any other one for
+    /// each key.
     pub fn check(&self, id: &ReservationId, token: &str) -> Option<Holder> {
         let shown = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let same = bool::from(self.digest(id).as_slice().ct_eq(&shown));
-        same.then(|| Holder {
+        let is_of = |key: &Vec<u8>| bool::from(token_bytes(key, id).as_slice().ct_eq(&shown));
+        let is_good = is_of(&self.current) || self.previous.iter().any(is_of);
+        is_good.then(|| Holder {
             reservation_id: id.clone(),
             origin: Origin::default(),
         })
     }
+}
 
-    fn digest(&self, id: &ReservationId) -> [u8; TOKEN_BYTES] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any length");
-        mac.update(PURPOSE);
-        mac.update(id.as_str().as_bytes());
-        let mut digest = [0; TOKEN_BYTES];
-        digest.copy_from_slice(&mac.finalize().into_bytes()[..TOKEN_BYTES]);
-        digest
-    }
+fn token_bytes(key: &[u8], id: &ReservationId) -> [u8; TOKEN_BYTES] {
+    let mut bytes = [0; TOKEN_BYTES];
+    bytes.copy_from_slice(&digest(key, PURPOSE, id.as_str().as_bytes())[..TOKEN_BYTES]);
+    bytes
+}
+
+fn digest(key: &[u8], purpose: &[u8], of: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes any length");
+    mac.update(purpose);
+    mac.update(of);
+    mac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
@@ -116,5 +140,16 @@ mod tests {
         for wrong in ["", "x", &token[1..], &format!("{token}A"), "ก"] {
             assert!(key.check(&id, wrong).is_none(), "{wrong}");
         }
+    }
+    #[test]
+    fn a_token_of_a_previous_key_opens_and_new_ones_are_of_the_present_key() {
+        let old = AccessKey::new(b"old");
+        let id: ReservationId = "RES1764000000123-0A1B2C3D".parse().unwrap();
+        let new = AccessKey::new(b"new").with_previous([&b"older"[..], b"old"]);
+        assert!(new.check(&id, &old.token(&id)).is_some());
+        assert_eq!(new.token(&id), AccessKey::new(b"new").token(&id));
+        assert!(old.check(&id, &new.token(&id)).is_none());
+        let derived: Vec<_> = new.derive_previous(b"p").collect();
+        assert_eq!(derived[1], old.derive(b"p"));
     }
 }

@@ -112,8 +112,10 @@ async fn confirm_in(
         return Err(EnrolError::AlreadyOn);
     }
     let now = app.ctx().now();
-    let step = matching_step(app, id, &stored, code, now).ok_or(EnrolError::WrongCode)?;
+    let secret = decrypt_or_tell(app, id, &stored.secret).ok_or(EnrolError::WrongCode)?;
+    let step = matching_step(&secret.plain, &stored, code, now).ok_or(EnrolError::WrongCode)?;
     admin_totp::update_confirmed(transaction, id, step, now).await?;
+    renew(app, transaction, id, &secret).await?;
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code(app)).collect();
     let digests: Vec<Digest> = codes.iter().filter_map(|code| code_digest(code)).collect();
     admin_totp::delete_recovery_codes(transaction, id).await?;
@@ -154,9 +156,13 @@ pub(crate) async fn check(
             Verdict::Wrong
         });
     }
-    match matching_step(app, id, &stored, code, now) {
+    let Some(secret) = decrypt_or_tell(app, id, &stored.secret) else {
+        return Ok(Verdict::Wrong);
+    };
+    match matching_step(&secret.plain, &stored, code, now) {
         Some(step) => {
             admin_totp::update_last_step(transaction, id, step).await?;
+            renew(app, transaction, id, &secret).await?;
             Ok(Verdict::Passed)
         }
         None => Ok(Verdict::Wrong),
@@ -165,22 +171,8 @@ pub(crate) async fn check(
 
 /// The step whose code this is: the present one, or one before or after for clocks that are off.
 /// A step counts once, and none before it any more (RFC 6238, section 5.2).
-fn matching_step(
-    app: &App,
-    id: AdminUserId,
-    stored: &Stored,
-    code: &str,
-    now: Timestamp,
-) -> Option<i64> {
-    let Some(secret) = decrypt(app, id, &stored.secret) else {
-        tracing::error!(
-            account = id.get(),
-            "a second factor can't be read: STAGEDOOR_SECRET_KEY has changed; \
-             `stagedoor admin reset-password --forget-totp` lets its owner begin anew"
-        );
-        return None;
-    };
-    let totp = totp(&secret)?;
+fn matching_step(secret: &[u8], stored: &Stored, code: &str, now: Timestamp) -> Option<i64> {
+    let totp = totp(secret)?;
     let seconds = u64::try_from(now.as_second()).ok()?;
     let digits: String = code.chars().filter(|character| *character != ' ').collect();
     let step = i64::try_from(totp.check(&digits, seconds)?).ok()?;
@@ -202,8 +194,8 @@ fn totp(secret: &[u8]) -> Option<Totp> {
         .ok()
 }
 
-fn cipher(app: &App) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(&Key::from(app.access_key().derive(PURPOSE)))
+fn cipher(key: [u8; 32]) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&Key::from(key))
 }
 
 /// Nonce, encrypted secret and tag. The account's number is bound to it, so that nobody can give
@@ -214,19 +206,66 @@ fn encrypt(app: &App, id: AdminUserId, secret: &[u8]) -> Vec<u8> {
         msg: secret,
         aad: &id.get().to_be_bytes(),
     };
-    let encrypted = cipher(app)
+    let encrypted = cipher(app.access_key().derive(PURPOSE))
         .encrypt(&XNonce::from(nonce), payload)
         .expect("twenty bytes are no more than the cipher takes");
     [nonce.as_slice(), &encrypted].concat()
 }
 
-fn decrypt(app: &App, id: AdminUserId, stored: &[u8]) -> Option<Vec<u8>> {
+/// A secret as it is in an authenticator.
+struct Decrypted {
+    plain: Vec<u8>,
+    /// It is kept under a key that goes out of use.
+    is_of_previous_key: bool,
+}
+
+fn decrypt_or_tell(app: &App, id: AdminUserId, stored: &[u8]) -> Option<Decrypted> {
+    let secret = decrypt(app, id, stored);
+    if secret.is_none() {
+        tracing::error!(
+            account = id.get(),
+            "a second factor can't be read: its key is neither STAGEDOOR_SECRET_KEY nor in \
+             STAGEDOOR_SECRET_KEY_PREVIOUS; add it there, or let its owner begin anew by \
+             `stagedoor admin reset-password --forget-totp`"
+        );
+    }
+    secret
+}
+
+fn decrypt(app: &App, id: AdminUserId, stored: &[u8]) -> Option<Decrypted> {
     let (nonce, encrypted) = stored.split_first_chunk::<NONCE_BYTES>()?;
-    let payload = Payload {
-        msg: encrypted,
-        aad: &id.get().to_be_bytes(),
+    let aad = id.get().to_be_bytes();
+    let open = |key| {
+        let payload = Payload {
+            msg: encrypted,
+            aad: &aad,
+        };
+        cipher(key).decrypt(&XNonce::from(*nonce), payload).ok()
     };
-    cipher(app).decrypt(&XNonce::from(*nonce), payload).ok()
+    let keys = app.access_key();
+    let of_present = open(keys.derive(PURPOSE)).map(|plain| (plain, false));
+    let (plain, is_of_previous_key) = of_present.or_else(|| {
+        let plain = keys.derive_previous(PURPOSE).find_map(open)?;
+        Some((plain, true))
+    })?;
+    Some(Decrypted {
+        plain,
+        is_of_previous_key,
+    })
+}
+
+/// Keeps a secret under the present key that was kept under a previous one.
+async fn renew(
+    app: &App,
+    transaction: &Transaction,
+    id: AdminUserId,
+    secret: &Decrypted,
+) -> Result<(), StoreError> {
+    if !secret.is_of_previous_key {
+        return Ok(());
+    }
+    let encrypted = encrypt(app, id, &secret.plain);
+    admin_totp::update_encrypted(transaction, id, &encrypted).await
 }
 
 /// Four groups of four characters.

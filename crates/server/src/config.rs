@@ -46,6 +46,8 @@ pub struct Config {
     pub web: Web,
     /// Signs links, access tokens and tickets; at least 32 bytes in production.
     pub secret_key: Option<Secret>,
+    /// What `secret_key` was before, or will be: what these made is still taken.
+    pub secret_key_previous: Vec<Secret>,
     pub sales: Sales,
     pub sign_in: SignIn,
     pub payment: Payment,

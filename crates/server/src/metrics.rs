@@ -171,6 +171,10 @@ fn describe() {
         "Attempts of staff to sign in, by outcome"
     );
     describe_gauge!(
+        "stagedoor_audit_unsealed",
+        "Seconds since the oldest audit row without a seal was written"
+    );
+    describe_gauge!(
         "stagedoor_jobs_oldest_seconds",
         "How long the longest waiting due job has been due, by task"
     );

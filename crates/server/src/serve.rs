@@ -76,10 +76,13 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
         || ctx.random_bytes::<32>().to_vec(),
         |secret| secret.reveal().as_bytes().to_vec(),
     );
-    let app = App::new(ctx, settings(config), pool, AccessKey::new(&secret));
+    let previous = config.secret_key_previous.iter();
+    let previous = previous.map(|secret| secret.reveal().as_bytes());
+    let access_key = AccessKey::new(&secret).with_previous(previous.clone());
+    let app = App::new(ctx, settings(config), pool, access_key);
     // Rows under a seal of a key that is gone could never be proven.
     Ok(match config.secret_key {
-        Some(_) => app.sealing_with(SealKey::new(&secret)),
+        Some(_) => app.sealing_with(SealKey::new(&secret).with_previous(previous)),
         None => app,
     })
 }
@@ -289,10 +292,12 @@ impl Work {
         let (stop, stopped) = watch::channel(false);
         let router = metrics::router(app.clone(), handle.clone());
         let measure = jobs::measure_oldest(app.clone(), Tasks::of_product(), stopped.clone());
+        let measure_audit = jobs::measure_unsealed(app.clone(), stopped.clone());
         let endless = vec![
             listener::answer(listener, router, Door::default(), stopped),
             tokio::spawn(metrics::keep_up(handle)),
             tokio::spawn(measure),
+            tokio::spawn(measure_audit),
         ];
         Self {
             stop,

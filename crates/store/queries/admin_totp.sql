@@ -20,6 +20,10 @@ UPDATE admin_totp SET confirmed_at = :now, last_step = :step WHERE admin_user_id
 -- Primary key.
 UPDATE admin_totp SET last_step = :step WHERE admin_user_id = :admin_user_id;
 
+--! update_encrypted
+-- Primary key.
+UPDATE admin_totp SET secret = :secret WHERE admin_user_id = :admin_user_id;
+
 --! delete
 -- Primary key.
 DELETE FROM admin_totp WHERE admin_user_id = :admin_user_id;

@@ -20,6 +20,23 @@ SELECT id, tx::text AS tx, digest, written_at FROM list_unsealed_audit_logs(:row
 -- A page of the log's digests. Primary key.
 SELECT id, tx::text AS tx, digest FROM list_audit_digests(:after_id, :rows_max);
 
---! list_differences : Difference()
--- Concerts and reservations that stand otherwise than the log says.
-SELECT table_name, record_id, by_log, by_table FROM list_audit_differences(:rows_max);
+--! find_unsealed : (written_at?, age_seconds?)
+-- The oldest row that no seal covers, and its age by the database's clock. audit_logs_tx_idx.
+SELECT written_at,
+       CAST(extract(epoch FROM (now() AT TIME ZONE 'utc') - written_at) AS double precision)
+           AS age_seconds
+FROM find_unsealed_audit_log() AS written_at;
+
+--! list_changes : Change()
+-- A page of the changes by record, as numbers that stand for values. audit_logs_record_id_idx.
+SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes
+FROM list_audit_changes(:after_record, :after_id, :rows_max);
+
+--! list_concert_entries : ConcertEntry(by_log?)
+-- A page of concerts with their tickets by the log and by the table. Primary key,
+-- audit_logs_record_id_idx.
+SELECT id, by_log, by_table FROM list_concert_entries(:after_id, :rows_max);
+
+--! list_reservation_entries : ReservationEntry(by_log?)
+-- The same of reservations and how they stand.
+SELECT id, by_log, by_table FROM list_reservation_entries(:after_id, :rows_max);

@@ -6,16 +6,16 @@ SELECT pg_try_advisory_xact_lock(7164908) AS is_locked;
 -- What the next seal is chained to. Primary key.
 SELECT id, mac FROM audit_seals ORDER BY id DESC LIMIT 1;
 
---! insert
-INSERT INTO audit_seals (cluster_id, until_tx, until_id, row_ids, digests, mac, sealed_at)
-VALUES (:cluster_id, :until_tx::text::xid8, :until_id, :row_ids, :digests, :mac, :sealed_at)
+--! insert (key_id?)
+INSERT INTO audit_seals (cluster_id, until_tx, until_id, row_ids, digests, mac, sealed_at, key_id)
+VALUES (:cluster_id, :until_tx::text::xid8, :until_id, :row_ids, :digests, :mac, :sealed_at, :key_id)
 RETURNING id;
 
 --! cluster
 -- Whose transactions are counted.
 SELECT system_identifier AS cluster_id FROM pg_control_system();
 
---! list
+--! list : Sealed(key_id?)
 -- The seals in order, behind one. Primary key.
-SELECT id, cluster_id, until_tx::text AS until_tx, until_id, row_ids, digests, mac, sealed_at
+SELECT id, cluster_id, until_tx::text AS until_tx, until_id, row_ids, digests, mac, key_id
 FROM audit_seals WHERE id > :after_id ORDER BY id LIMIT :rows_max;

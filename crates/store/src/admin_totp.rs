@@ -66,6 +66,18 @@ pub async fn update_last_step(
     expect_rows("admin_totp.update_last_step", changed, 1)
 }
 
+/// Keeps the same secret, encrypted anew.
+pub async fn update_encrypted(
+    connection: &Connection,
+    id: AdminUserId,
+    secret: &[u8],
+) -> Result<(), StoreError> {
+    let changed = statements::update_encrypted()
+        .bind(connection, &secret, &id.get())
+        .await?;
+    expect_rows("admin_totp.update_encrypted", changed, 1)
+}
+
 /// Takes an account's second factor away, with its recovery codes.
 pub async fn delete(connection: &Connection, id: AdminUserId) -> Result<(), StoreError> {
     statements::delete().bind(connection, &id.get()).await?;

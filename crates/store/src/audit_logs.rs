@@ -1,6 +1,8 @@
 //! The audit log: what triggers wrote. It is read by staff through a function that looks their role
 //! up, and by its digests alone for everything else.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -107,23 +109,36 @@ pub struct Proof {
     pub digest: Digest,
 }
 
-/// The next rows that no seal covers, in the order of their positions.
+/// The next rows that no seal covers, in the order of their positions, with when each was written.
 pub async fn list_unsealed(
     connection: &Connection,
     rows_max: i32,
-) -> Result<Vec<Proof>, StoreError> {
+) -> Result<Vec<(Proof, Timestamp)>, StoreError> {
     let list_unsealed = statements::list_unsealed();
     let rows = list_unsealed.bind(connection, &rows_max).all().await?;
     rows.into_iter()
-        .map(|row| proof(row.id, Some(&row.tx), &row.digest))
+        .map(|row| {
+            let proof = proof(row.id, Some(&row.tx), &row.digest)?;
+            Ok((proof, from_column(row.written_at)))
+        })
         .collect()
 }
 
-/// When the longest waiting of the rows that no seal covers was written; `None` if all are sealed.
-pub async fn find_unsealed_since(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let next = statements::list_unsealed();
-    let next = next.bind(connection, &1).opt().await?;
-    Ok(next.map(|row| from_column(row.written_at)))
+/// The longest waiting of the rows that no seal covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsealed {
+    pub written_at: Timestamp,
+    /// By the database's clock, which wrote it.
+    pub age: Duration,
+}
+
+/// `None` if all are sealed.
+pub async fn find_unsealed(connection: &Connection) -> Result<Option<Unsealed>, StoreError> {
+    let found = statements::find_unsealed().bind(connection).one().await?;
+    Ok(found.written_at.map(|written_at| Unsealed {
+        written_at: from_column(written_at),
+        age: Duration::try_from_secs_f64(found.age_seconds.unwrap_or_default()).unwrap_or_default(),
+    }))
 }
 
 /// A page of the log by id, behind one of them.
@@ -154,28 +169,76 @@ fn proof(id: i32, tx: Option<&str>, digest: &[u8]) -> Result<Proof, StoreError> 
     })
 }
 
-/// A record that stands otherwise than the log says.
+/// One row of the log by what it changed: columns with numbers that are the same for the same value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub struct Change {
+    pub id: i32,
     pub table_name: String,
     pub record_id: String,
-    /// Tickets left, or the status.
-    pub by_log: String,
+    /// The record came with it.
+    pub is_new: bool,
+    pub old_values: Vec<(String, i64)>,
+    /// None where the record went for good.
+    pub new_values: Vec<(String, i64)>,
+}
+
+/// A page of the changes, by record and in each record's order, behind a row of a record.
+pub async fn list_changes(
+    connection: &Connection,
+    (after_record, after_id): (&str, i32),
+    rows_max: i32,
+) -> Result<Vec<Change>, StoreError> {
+    let list_changes = statements::list_changes();
+    let rows = list_changes.bind(connection, &after_record, &after_id, &rows_max);
+    let pairs = |columns: Vec<String>, hashes| columns.into_iter().zip(hashes).collect();
+    let changes = rows.all().await?.into_iter().map(|row| Change {
+        id: row.id,
+        table_name: row.table_name,
+        record_id: row.record_id,
+        is_new: row.is_new,
+        old_values: pairs(row.old_columns, row.old_hashes),
+        new_values: pairs(row.new_columns, row.new_hashes),
+    });
+    Ok(changes.collect())
+}
+
+/// What the log and a table say of the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair<Id> {
+    pub id: Id,
+    /// Tickets left, or the status; `None` where the log doesn't know.
+    pub by_log: Option<String>,
     pub by_table: String,
 }
 
-/// Double entry: up to so many records whose last change in the log isn't how they stand.
-pub async fn list_differences(
+/// A page of concerts, with the tickets that are left of them.
+pub async fn list_concert_entries(
     connection: &Connection,
+    after_id: i32,
     rows_max: i32,
-) -> Result<Vec<Difference>, StoreError> {
-    let list_differences = statements::list_differences();
-    let rows = list_differences.bind(connection, &rows_max).all().await?;
-    let differences = rows.into_iter().map(|row| Difference {
-        table_name: row.table_name,
-        record_id: row.record_id,
+) -> Result<Vec<Pair<i32>>, StoreError> {
+    let list = statements::list_concert_entries();
+    let rows = list.bind(connection, &after_id, &rows_max).all().await?;
+    let pairs = rows.into_iter().map(|row| Pair {
+        id: row.id,
         by_log: row.by_log,
         by_table: row.by_table,
     });
-    Ok(differences.collect())
+    Ok(pairs.collect())
+}
+
+/// A page of reservations, with how they stand.
+pub async fn list_reservation_entries(
+    connection: &Connection,
+    after_id: &str,
+    rows_max: i32,
+) -> Result<Vec<Pair<String>>, StoreError> {
+    let list = statements::list_reservation_entries();
+    let rows = list.bind(connection, &after_id, &rows_max).all().await?;
+    let pairs = rows.into_iter().map(|row| Pair {
+        id: row.id,
+        by_log: row.by_log,
+        by_table: row.by_table,
+    });
+    Ok(pairs.collect())
 }

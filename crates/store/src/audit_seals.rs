@@ -12,7 +12,18 @@ use crate::time::to_column;
 /// HMAC-SHA-256.
 pub type Mac = [u8; 32];
 
-/// What a seal covers: everything of it but its MAC.
+/// Tells keys apart without telling anything of them.
+pub type KeyId = [u8; 8];
+
+/// What makes a seal of what it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// `None` in seals from before keys were told apart.
+    pub key_id: Option<KeyId>,
+    pub mac: Mac,
+}
+
+/// What a seal covers: everything of it but its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Covered {
     /// The PostgreSQL cluster whose transactions are counted.
@@ -29,18 +40,18 @@ pub struct Covered {
 pub struct Seal {
     pub id: i64,
     pub covered: Covered,
-    pub mac: Mac,
+    pub signature: Signature,
 }
 
 impl Covered {
     /// What covers these rows; `None` of nothing.
-    pub fn of(cluster_id: i64, rows: &[Proof]) -> Option<Self> {
-        let until = rows.last()?.position;
+    pub fn of(cluster_id: i64, rows: &[(Proof, Timestamp)]) -> Option<Self> {
+        let (last, _) = rows.last()?;
         Some(Self {
             cluster_id,
-            until,
-            row_ids: rows.iter().map(|row| row.position.id).collect(),
-            digests: rows.iter().flat_map(|row| row.digest).collect(),
+            until: last.position,
+            row_ids: rows.iter().map(|(row, _)| row.position.id).collect(),
+            digests: rows.iter().flat_map(|(row, _)| row.digest).collect(),
         })
     }
 
@@ -70,7 +81,7 @@ pub async fn find_last_mac(connection: &Connection) -> Result<Option<Mac>, Store
 pub async fn insert(
     connection: &Connection,
     covered: &Covered,
-    mac: &Mac,
+    signature: &Signature,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let id = statements::insert()
@@ -81,8 +92,9 @@ pub async fn insert(
             &covered.until.id,
             &covered.row_ids,
             &covered.digests,
-            &mac.as_slice(),
+            &signature.mac.as_slice(),
             &to_column(now),
+            &signature.key_id.as_ref().map(KeyId::as_slice),
         )
         .one()
         .await?;
@@ -104,9 +116,13 @@ pub async fn list(
                 tx,
                 id: row.until_id,
             };
+            let key_id = row.key_id.map(|id| KeyId::try_from(id.as_slice()));
             Ok(Seal {
                 id: row.id,
-                mac: read_mac(row.id, &row.mac)?,
+                signature: Signature {
+                    key_id: key_id.transpose().map_err(|_| unreadable(row.id))?,
+                    mac: read_mac(row.id, &row.mac)?,
+                },
                 covered: Covered {
                     cluster_id: row.cluster_id,
                     until,

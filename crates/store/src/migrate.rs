@@ -41,6 +41,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V6__add_staff_sign_in",
         include_str!("../migrations/0006_add_staff_sign_in.sql"),
     ),
+    (
+        "V7__follow_audit_changes",
+        include_str!("../migrations/0007_follow_audit_changes.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

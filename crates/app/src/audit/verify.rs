@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use store::StoreError;
 use store::audit_logs::{self, Position};
-use store::audit_seals::{self, Mac, Seal};
+use store::audit_seals::{self, Covered, KeyId, Mac, Seal};
 use store::receipts::Digest;
-use store::{Acting, StoreError, Transaction};
 
-use super::SealKey;
+use super::key::Misfit;
+use super::{SealKey, read};
 use crate::App;
 
 /// Seals in one page: up to a few megabytes.
 const SEALS_MAX: i64 = 20;
-/// Rows in one page: digested in well under a second, so that no snapshot is held for long.
-const ROWS_MAX: i32 = 10_000;
+/// Rows in one page: digested in less than a statement counts as slow from, so that no snapshot is
+/// held for long.
+const ROWS_MAX: i32 = 5_000;
 
 /// What following the seals showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +34,14 @@ pub struct Report {
 /// Why a row doesn't fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// The seal over it, or one before, was made with another key or changed.
+    /// The seal over it, or one before, was changed.
     Seal { seal: i64, first_id: i32 },
+    /// The seal over it says that it was made with a key that we don't have.
+    UnknownKey {
+        seal: i64,
+        first_id: i32,
+        key_id: KeyId,
+    },
     /// It says something else than when it was sealed.
     Changed(i32),
     /// It is gone.
@@ -47,6 +55,7 @@ impl Wrong {
     pub const fn id(self) -> i32 {
         match self {
             Self::Seal { first_id: id, .. }
+            | Self::UnknownKey { first_id: id, .. }
             | Self::Changed(id)
             | Self::Removed(id)
             | Self::Inserted(id) => id,
@@ -59,8 +68,19 @@ impl fmt::Display for Wrong {
         match self {
             Self::Seal { seal, first_id } => write!(
                 f,
-                "seal {seal}, over row {first_id} and others, doesn't fit: it was changed, one before \
-                 it is gone, or STAGEDOOR_SECRET_KEY is not the key it was made with"
+                "seal {seal}, over row {first_id} and others, doesn't fit: it was changed, or one \
+                 before it is gone"
+            ),
+            Self::UnknownKey {
+                seal,
+                first_id,
+                key_id,
+            } => write!(
+                f,
+                "seal {seal}, over row {first_id} and others, was sealed with a key this process \
+                 doesn't have: {:016x}; if it is a former key of yours, add it to \
+                 STAGEDOOR_SECRET_KEY_PREVIOUS, and if not, somebody else made the seal",
+                u64::from_be_bytes(*key_id)
             ),
             Self::Changed(id) => write!(f, "row {id} was changed after it was sealed"),
             Self::Removed(id) => write!(f, "row {id} was sealed and is gone"),
@@ -90,10 +110,10 @@ pub async fn verify(app: &App, key: &SealKey) -> Result<Report, StoreError> {
     };
     let mut after = i32::MIN;
     loop {
-        let transaction = Transaction::begin(app.writer(), &Acting::system("audit")).await?;
-        let page = audit_logs::list_proofs(&transaction, after, ROWS_MAX).await;
-        transaction.rollback().await;
-        let page = page?;
+        let page = read(app, async |transaction| {
+            audit_logs::list_proofs(transaction, after, ROWS_MAX).await
+        });
+        let page = page.await?;
         let Some(last) = page.last() else {
             break;
         };
@@ -128,17 +148,22 @@ async fn follow_seals(app: &App, key: &SealKey) -> Result<Sealed, StoreError> {
     let mut sealed = Sealed::default();
     let (mut before, mut after): (Option<Mac>, i64) = (None, 0);
     loop {
-        let transaction = Transaction::begin(app.writer(), &Acting::system("audit")).await?;
-        let page = audit_seals::list(&transaction, after, SEALS_MAX).await;
-        transaction.rollback().await;
-        let page = page?;
+        let page = read(app, async |transaction| {
+            audit_seals::list(transaction, after, SEALS_MAX).await
+        });
+        let page = page.await?;
         if page.is_empty() {
             return Ok(sealed);
         }
-        for Seal { id, covered, mac } in page {
-            let first_id = covered.row_ids.iter().min().copied().unwrap_or_default();
-            if !key.fits(before.as_ref(), &covered, &mac) && sealed.wrong.is_none() {
-                sealed.wrong = Some(Wrong::Seal { seal: id, first_id });
+        for Seal {
+            id,
+            covered,
+            signature,
+        } in page
+        {
+            let fits = key.check(before.as_ref(), &covered, &signature);
+            if let (Err(misfit), None) = (fits, sealed.wrong) {
+                sealed.wrong = Some(misfits(id, &covered, misfit));
             }
             for (row, digest) in covered.rows() {
                 // A restored copy may have covered a row twice.
@@ -151,7 +176,19 @@ async fn follow_seals(app: &App, key: &SealKey) -> Result<Sealed, StoreError> {
                 }
             }
             sealed.until = Some(covered.until);
-            (before, after) = (Some(mac), id);
+            (before, after) = (Some(signature.mac), id);
         }
+    }
+}
+
+fn misfits(seal: i64, covered: &Covered, misfit: Misfit) -> Wrong {
+    let first_id = covered.row_ids.iter().min().copied().unwrap_or_default();
+    match misfit {
+        Misfit::Forged => Wrong::Seal { seal, first_id },
+        Misfit::UnknownKey(key_id) => Wrong::UnknownKey {
+            seal,
+            first_id,
+            key_id,
+        },
     }
 }

@@ -5,9 +5,9 @@
 //! | give back holds that ran out | when the next one ends, at least every few seconds | one server at a time |
 //! | forget old idempotency keys | every ten minutes | one server at a time |
 //! | delete finished jobs | every hour | one server at a time |
-//! | seal the audit log | every five seconds | one server at a time |
+//! | seal the audit log | every five seconds, in a rush as `audit::pace` says | one server at a time |
 //! | forget old sessions and failed sign-ins of staff | every hour | one server at a time |
-//! | measure how long jobs wait | every five seconds | each server for itself |
+//! | measure how long jobs and unsealed audit rows wait | every five seconds | each server for itself |
 //!
 //! "One at a time" is a lock that lives as long as the transaction; whoever doesn't get it rests.
 
@@ -29,10 +29,6 @@ const FORGET_EVERY: Duration = Duration::from_mins(10);
 const DELETE_EVERY: Duration = Duration::from_hours(1);
 /// Well below the quarter of a minute at which metrics are usually read.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
-/// A row that is changed within it is not found out.
-const SEAL_EVERY: Duration = Duration::from_secs(5);
-/// A rush writes faster than rows should be sealed beside it: what is due after it is sealed then.
-const SEAL_AGAIN: Duration = Duration::from_millis(500);
 /// Before the rest of a deletion that met its limit, so that sales come between.
 const DELETE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -103,6 +99,17 @@ pub fn measure_oldest(
             repeat(Outage::none("measuring the jobs"), app, stopped, turn).await;
         }
     }
+}
+
+/// Keeps `stagedoor_audit_unsealed` true, also where nobody seals: that is what the figure tells.
+/// Its series is there as soon as this returns.
+pub fn measure_unsealed(
+    app: App,
+    stopped: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send {
+    unsealed_seconds(Duration::ZERO);
+    let outage = Outage::none("measuring the audit log");
+    repeat(outage, app, stopped, measure_audit_log)
 }
 
 /// Turns, with the rest that each asks for, until `stopped`. A turn under way is finished.
@@ -183,12 +190,7 @@ async fn seal_audit_log(app: App) -> Result<Duration, StoreError> {
     let Some(key) = app.seal_key() else {
         return Ok(Duration::MAX);
     };
-    let sealed = audit::seal(&app, key).await?;
-    Ok(if audit::may_have_more(sealed) {
-        SEAL_AGAIN
-    } else {
-        SEAL_EVERY
-    })
+    Ok(audit::seal(&app, key).await?.rest())
 }
 
 async fn forget_sign_ins(app: App) -> Result<Duration, StoreError> {
@@ -246,4 +248,14 @@ async fn measure(app: App, tasks: Tasks) -> Result<Duration, StoreError> {
 
 fn oldest_seconds(task: &'static str, seconds: f64) {
     metrics::gauge!("stagedoor_jobs_oldest_seconds", "task" => task).set(seconds);
+}
+
+async fn measure_audit_log(app: App) -> Result<Duration, StoreError> {
+    let unsealed = audit::unsealed(&app).await?;
+    unsealed_seconds(unsealed.map_or(Duration::ZERO, |row| row.age));
+    Ok(MEASURE_EVERY)
+}
+
+fn unsealed_seconds(age: Duration) {
+    metrics::gauge!("stagedoor_audit_unsealed").set(age.as_secs_f64());
 }

@@ -1,4 +1,4 @@
-//! `audit verify`: following the seals over the audit log.
+//! `audit verify`: following the seals over the audit log, and double entry.
 
 use app::audit;
 use serde_json::json;
@@ -19,10 +19,15 @@ async fn verify(config: Config, args: ReportArgs) -> Result<(), CliError> {
             how_to_give_the_key()
         ))
     })?;
-    let report = audit::verify(&app, key)
-        .await
-        .map_err(|error| CliError::failed("can't read the audit log", &error))?;
-    let is_ok = report.wrong.is_none();
+    let unreadable = |error| CliError::failed("can't read the audit log", &error);
+    let report = audit::verify(&app, key).await.map_err(unreadable)?;
+    let differences = audit::differences(&app, audit::PAGE_ROWS).await;
+    let differences: Vec<_> = differences
+        .map_err(unreadable)?
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let is_ok = report.wrong.is_none() && differences.is_empty();
     if args.json {
         print_json(&json!({
             "ok": is_ok,
@@ -30,18 +35,10 @@ async fn verify(config: Config, args: ReportArgs) -> Result<(), CliError> {
             "unsealed": report.unsealed,
             "first_bad_id": report.wrong.map(audit::Wrong::id),
             "detail": report.wrong.map(|wrong| wrong.to_string()),
+            "differences": differences,
         }))?;
     } else {
-        let sealed = report.sealed_to.map_or_else(
-            || "no row is sealed yet".to_owned(),
-            |id| format!("sealed to row {id}"),
-        );
-        let verdict = report.wrong.map_or_else(
-            || "every sealed row is as it was".to_owned(),
-            |wrong| format!("NOT ok: {wrong}"),
-        );
-        let unsealed = report.unsealed;
-        print(format!("{sealed}, {unsealed} wait for their seal; {verdict}\n").as_bytes())?;
+        print(text(&report, &differences).as_bytes())?;
     }
     if is_ok {
         Ok(())
@@ -62,4 +59,23 @@ pub(super) fn how_to_give_the_key() -> String {
             )
         },
     )
+}
+
+fn text(report: &audit::Report, differences: &[String]) -> String {
+    let sealed = report.sealed_to.map_or_else(
+        || "no row is sealed yet".to_owned(),
+        |id| format!("sealed to row {id}"),
+    );
+    let verdict = report.wrong.map_or_else(
+        || "every sealed row is as it was".to_owned(),
+        |wrong| format!("NOT ok: {wrong}"),
+    );
+    let unsealed = report.unsealed;
+    let mut text = format!("{sealed}, {unsealed} wait for their seal; {verdict}\n");
+    for difference in differences {
+        text.push_str("NOT ok: ");
+        text.push_str(difference);
+        text.push('\n');
+    }
+    text
 }

@@ -11,6 +11,7 @@ use crate::config::{self, Config};
 use crate::serve;
 
 mod audit;
+mod certificate;
 
 /// A clock further from the database's than this makes times on pages wrong.
 const CLOCK_MAX: SignedDuration = SignedDuration::from_secs(5);
@@ -54,6 +55,7 @@ pub async fn run(config: Config, args: ReportArgs) -> Result<(), CliError> {
         }
         None => findings.extend(database(&app).await),
     }
+    findings.extend(certificate::finding(&config, app.ctx().now()));
     let is_ok = findings
         .iter()
         .all(|finding| finding.severity != Severity::Error);

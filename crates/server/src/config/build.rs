@@ -28,6 +28,9 @@ const POOL_CONNECTIONS_MAX: u32 = 1000;
 /// A typing error rather than a wish; `quantity` is a 32-bit integer far above it.
 const TICKETS_MAX: u32 = 1_000_000;
 
+/// A key a year for a career; each is tried on a token that none of the others made.
+const PREVIOUS_KEYS_MAX: usize = 32;
+
 const DATABASE_URL_FORM: &str = "a connection string with a host such as \
      postgresql://stagedoor_app:password@host:5432/stagedoor";
 
@@ -55,7 +58,7 @@ pub(super) fn config(settings: Settings, errors: &mut Vec<ConfigError>) -> Optio
         .map_or(Environment::Development, |known| *known);
     let database = database(&mut reader, assumed);
     let web = web(&mut reader);
-    let secret_key = reader.optional_secret("secret_key");
+    let keys = secret_keys(&mut reader);
     let sales = sales(&mut reader);
     let sign_in = sign_in(&mut reader, assumed);
     let payment = payment(&mut reader);
@@ -67,12 +70,14 @@ pub(super) fn config(settings: Settings, errors: &mut Vec<ConfigError>) -> Optio
     let otel_endpoint = reader.optional("otel_endpoint", "an http or https URL", web_address);
     // Giving up only now, when all groups have been read and every error is noted.
     let built = || -> Read<Config> {
+        let (secret_key, secret_key_previous) = keys?;
         Ok(Config {
             environment: environment?,
             allow_sandbox: allow_sandbox?,
             database: database?,
             web: web?,
-            secret_key: secret_key?,
+            secret_key,
+            secret_key_previous,
             sales: sales?,
             sign_in: sign_in?,
             payment: payment?,
@@ -178,6 +183,23 @@ fn tls(reader: &mut Reader<'_>) -> Read<Option<TlsFiles>> {
         (Some(_), None) => Err(reader.note("tls_key", "must be set beside tls_cert")),
         (None, Some(_)) => Err(reader.note("tls_cert", "must be set beside tls_key")),
     }
+}
+
+/// The key in use, and those that are taken besides.
+fn secret_keys(reader: &mut Reader<'_>) -> Read<(Option<Secret>, Vec<Secret>)> {
+    let current = reader.optional_secret("secret_key");
+    let previous = reader.list("secret_key_previous", "a list of keys", |text| {
+        some_text(text).map(|text| Secret::new(&text))
+    });
+    let (current, previous) = (current?, previous?);
+    if current.is_none() && !previous.is_empty() {
+        return Err(reader.note("secret_key", "must be set beside secret_key_previous"));
+    }
+    if previous.len() > PREVIOUS_KEYS_MAX {
+        let detail = format!("has more than {PREVIOUS_KEYS_MAX} keys; leave the oldest out");
+        return Err(reader.note("secret_key_previous", &detail));
+    }
+    Ok((current, previous))
 }
 
 fn sales(reader: &mut Reader<'_>) -> Read<Sales> {

@@ -140,6 +140,7 @@ pub fn production_findings(config: &Config) -> Vec<Finding> {
     }
     let mut findings = database_findings(config);
     findings.extend(secret_key_finding(config.secret_key.as_ref()));
+    findings.extend(previous_key_finding(&config.secret_key_previous));
     findings.extend(service_findings(config));
     findings
 }
@@ -223,6 +224,20 @@ fn secret_key_finding(key: Option<&Secret>) -> Option<Finding> {
         );
     }
     None
+}
+
+/// A key that can be guessed opens as much as a guessed key in use.
+fn previous_key_finding(keys: &[Secret]) -> Option<Finding> {
+    let is_short = |key: &Secret| key.reveal().len() < SECRET_KEY_BYTES_MIN;
+    keys.iter().any(is_short).then(|| {
+        finding(
+            "secret_key_previous_short",
+            Severity::Error,
+            "a key in STAGEDOOR_SECRET_KEY_PREVIOUS is shorter than 32 bytes, and opens all that it \
+             ever signed",
+            "leave it out; give it to `stagedoor audit verify` alone",
+        )
+    })
 }
 
 fn service_findings(config: &Config) -> Vec<Finding> {

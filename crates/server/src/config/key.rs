@@ -44,6 +44,7 @@ pub static KEYS: &[Key] = &[
     plain("tls_key", "STAGEDOOR_TLS_KEY"),
     plain("base_url", "STAGEDOOR_BASE_URL"),
     secret("secret_key", "STAGEDOOR_SECRET_KEY"),
+    secret("secret_key_previous", "STAGEDOOR_SECRET_KEY_PREVIOUS"),
     plain("timezone", "STAGEDOOR_TIMEZONE"),
     plain("pool_max", "STAGEDOOR_POOL_MAX"),
     plain("pool_min", "STAGEDOOR_POOL_MIN"),

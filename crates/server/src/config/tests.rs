@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{
     Config, ConfigErrors, DEFAULT_FILE, Environment, Inputs, KEYS, LogFormat, Overrides,
-    PaymentProvider, Source,
+    PaymentProvider, Secret, Source,
 };
 
 /// Inputs of one test: an empty folder, and only the given variables and overrides.
@@ -85,6 +85,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("STAGEDOOR_TLS_KEY", ""),
     ("STAGEDOOR_BASE_URL", "http://localhost:8080"),
     ("STAGEDOOR_SECRET_KEY", ""),
+    ("STAGEDOOR_SECRET_KEY_PREVIOUS", ""),
     ("STAGEDOOR_TIMEZONE", "Asia/Bangkok"),
     ("STAGEDOOR_POOL_MAX", "20"),
     ("STAGEDOOR_POOL_MIN", "2"),
@@ -261,6 +262,32 @@ fn a_secret_can_come_from_a_file() {
     assert_eq!(config.secret_key.unwrap().reveal(), "s3cret");
     let source = &config.settings.get("secret_key").unwrap().source;
     assert_eq!(source.to_string(), "environment STAGEDOOR_SECRET_KEY_FILE");
+}
+
+#[test]
+fn previous_keys_are_a_list_beside_the_key() {
+    let keys = "one, two,three";
+    let scene = Scene::new().variable("STAGEDOOR_SECRET_KEY_PREVIOUS", keys);
+    let complaint = scene.complaint();
+    let mend = "secret_key must be set beside secret_key_previous";
+    assert!(complaint.contains(mend), "{complaint}");
+    assert!(!complaint.contains("two"), "{complaint}");
+    let config = scene
+        .variable("STAGEDOOR_SECRET_KEY", "four")
+        .load()
+        .unwrap();
+    let previous: Vec<&str> = config
+        .secret_key_previous
+        .iter()
+        .map(Secret::reveal)
+        .collect();
+    assert_eq!(previous, ["one", "two", "three"]);
+    let many = vec!["key"; 33].join(",");
+    let complaint = Scene::new()
+        .variable("STAGEDOOR_SECRET_KEY", "four")
+        .variable("STAGEDOOR_SECRET_KEY_PREVIOUS", &many)
+        .complaint();
+    assert!(complaint.contains("more than 32 keys"), "{complaint}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ use tower_service::Service as _;
 use super::client::network;
 use super::places::{Place, Places};
 use super::tls::Tls;
-use super::watched::{Activity, Judge, Patience, Verdict, Watched, WatchedBody};
+use super::watched::{Activity, Judge, Patience, Pieces, Verdict, Watched, WatchedBody};
 
 /// Two round trips on a bad mobile network, and the work of a signature on a busy server.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -40,6 +40,10 @@ const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 const STREAMS_MAX: u32 = 100;
 /// What a stream may hold back for a client that doesn't take it: a page.
 const SEND_BYTES_MAX: usize = 64 * 1024;
+/// What a client may send on one stream before somebody reads it: the largest body.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+/// And on all of them together; bodies are read as they come, so that nobody waits for it.
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 /// Out of files, say: a pause, or the loop would only be busy.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -167,19 +171,23 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 async fn converse(house: &House, socket: TcpStream, peer: SocketAddr) {
     let activity = Arc::new(Activity::default());
     let socket = Watched::new(socket, Arc::clone(&activity));
-    let service = service_fn(|request: Request<Incoming>| {
-        let under_way = activity.begin();
-        let mut router = house.router.clone();
-        let mut request = request;
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let answering = router.call(request);
-        async move {
-            let answer: Response<_> = answering.await?;
-            Ok::<_, std::convert::Infallible>(answer.map(|body| WatchedBody::new(body, under_way)))
-        }
-    });
+    let service = |pieces| {
+        let activity = &activity;
+        service_fn(move |request: Request<Incoming>| {
+            let under_way = activity.begin();
+            let mut router = house.router.clone();
+            let mut request = request;
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let answering = router.call(request);
+            async move {
+                let answer: Response<_> = answering.await?;
+                let watch = |body| WatchedBody::new(body, under_way, pieces);
+                Ok::<_, std::convert::Infallible>(answer.map(watch))
+            }
+        })
+    };
     let Some(tls) = &house.tls else {
-        let connection = one().serve_connection(TokioIo::new(socket), &service);
+        let connection = one().serve_connection(TokioIo::new(socket), service(Pieces::AsTheyCome));
         return drive(house, connection, &activity, true).await;
     };
     // On the heap, so that plain connections needn't have room for it.
@@ -195,10 +203,10 @@ async fn converse(house: &House, socket: TcpStream, peer: SocketAddr) {
         let speaks_two = socket.get_ref().1.alpn_protocol() == Some(b"h2");
         let socket = TokioIo::new(socket);
         if speaks_two {
-            let connection = two().serve_connection(socket, &service);
+            let connection = two().serve_connection(socket, service(Pieces::UntilTaken));
             drive(house, connection, &activity, false).await;
         } else {
-            let connection = one().serve_connection(socket, &service);
+            let connection = one().serve_connection(socket, service(Pieces::AsTheyCome));
             drive(house, connection, &activity, true).await;
         }
     })
@@ -216,7 +224,9 @@ fn two() -> http2::Builder<TokioExecutor> {
     builder
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEADER_LIST_BYTES_MAX)
-        .max_send_buf_size(SEND_BYTES_MAX);
+        .max_send_buf_size(SEND_BYTES_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
     builder
 }
 

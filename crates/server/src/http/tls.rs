@@ -11,12 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, ServerConfig};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 
 use crate::config::TlsFiles;
 
@@ -51,6 +54,11 @@ pub enum TlsError {
          set the two files that were made together"
     )]
     Mismatch,
+    #[error(
+        "the dates of a certificate in {0} can't be read: let STAGEDOOR_TLS_CERT name a PEM file \
+         with certificates of version 3 (RFC 5280)"
+    )]
+    NoDates(PathBuf),
     #[error(
         "certificate and key can't be used ({0}): take an RSA key of at least 2048 bits or a key \
          on P-256 or P-384, and a certificate of version 3"
@@ -145,6 +153,37 @@ impl Stamp {
         let key = tokio::fs::metadata(&files.key).await;
         Self([cert.ok().and_then(stamp), key.ok().and_then(stamp)])
     }
+}
+
+/// When a chain is valid: when all of its certificates are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
+/// Reads the dates of the certificate and its chain; rustls doesn't look at those of its own side.
+///
+/// # Errors
+/// A sentence that says what is wrong with the file, and what to do.
+pub fn validity(files: &TlsFiles) -> Result<Validity, TlsError> {
+    let no_dates = || TlsError::NoDates(files.cert.clone());
+    let mut whole = Validity {
+        from: Timestamp::MIN,
+        until: Timestamp::MAX,
+    };
+    for certificate in read_chain(&files.cert)? {
+        let certificate = Certificate::from_der(&certificate).map_err(|_| no_dates())?;
+        let dates = certificate.tbs_certificate().validity();
+        let [from, until] = [dates.not_before, dates.not_after].map(|time| {
+            let seconds = i64::try_from(time.to_unix_duration().as_secs()).ok()?;
+            Timestamp::from_second(seconds).ok()
+        });
+        whole.from = whole.from.max(from.ok_or_else(no_dates)?);
+        // The year 9999 stands for "never" (RFC 5280, 4.1.2.5).
+        whole.until = whole.until.min(until.unwrap_or(Timestamp::MAX));
+    }
+    Ok(whole)
 }
 
 fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {

@@ -236,22 +236,53 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
+/// In which pieces a body is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pieces {
+    /// HTTP/1.1: what can't be sent fills the socket, which shows.
+    AsTheyCome,
+    /// HTTP/2: a piece is accepted as soon as the client's window is open by one byte, and the rest of
+    /// it waits unseen, while the last piece ends the request. So pieces are small, and the last byte
+    /// of a page goes alone: it isn't accepted before the window was open for all that is before it.
+    UntilTaken,
+}
+
+/// A frame of HTTP/2 is no larger unless the client wishes it (RFC 9113, 4.2): larger pieces would
+/// make no fewer frames. A client that takes one of them in a minute is served for ever.
+const PIECE_BYTES_MAX: usize = 16 * 1024;
+/// What may wait unseen: not worth a frame of its own, as the events of a feed and short answers.
+const UNSEEN_BYTES_MAX: usize = 1024;
+
 /// An answer's body; its request is under way until the last of it was handed over.
 #[derive(Debug)]
 pub(super) struct WatchedBody {
     body: Body,
+    pieces: Pieces,
+    /// What is left of the frame that is being handed over.
+    rest: Bytes,
     under_way: UnderWay,
     /// The epoch in which a part was handed over, until more is asked for.
     handed: Option<u32>,
 }
 
 impl WatchedBody {
-    pub(super) const fn new(body: Body, under_way: UnderWay) -> Self {
+    pub(super) const fn new(body: Body, under_way: UnderWay, pieces: Pieces) -> Self {
         Self {
             body,
+            pieces,
+            rest: Bytes::new(),
             under_way,
             handed: None,
         }
+    }
+
+    /// The next piece of what is left of a frame.
+    fn piece(&mut self) -> Bytes {
+        let bytes = match self.rest.len() {
+            all if all <= UNSEEN_BYTES_MAX => all,
+            all => PIECE_BYTES_MAX.min(all - 1),
+        };
+        self.rest.split_to(bytes)
     }
 
     fn note_asked(&mut self) {
@@ -284,19 +315,33 @@ impl HttpBody for WatchedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.note_asked();
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+        if !self.rest.is_empty() {
             self.note_handed();
+            return Poll::Ready(Some(Ok(Frame::data(self.piece()))));
+        }
+        let mut polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled {
+            self.note_handed();
+            if let (Pieces::UntilTaken, Some(data)) = (self.pieces, frame.data_mut()) {
+                self.rest = std::mem::take(data);
+                *data = self.piece();
+            }
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (body, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut both = SizeHint::new();
+        both.set_lower(body.lower() + rest);
+        if let Some(upper) = body.upper() {
+            both.set_upper(upper + rest);
+        }
+        both
     }
 }
 
@@ -350,7 +395,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_waits_for_its_client_is_cut_off_however_much_else_moves() {
         let activity = Arc::new(Activity::default());
-        let mut body = WatchedBody::new(Body::from("page"), activity.begin());
+        let mut body = WatchedBody::new(Body::from("page"), activity.begin(), Pieces::UntilTaken);
         let mut judge = Judge::new(Patience::default(), false);
         let mut context = Context::from_waker(std::task::Waker::noop());
         assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
@@ -364,11 +409,39 @@ mod tests {
         }
         // One that is taken is none of those, however long the connection lasts.
         drop(body);
-        let mut body = WatchedBody::new(Body::from("page"), activity.begin());
+        let mut body = WatchedBody::new(Body::from("page"), activity.begin(), Pieces::UntilTaken);
         for _ in 0..100 {
             assert!(Pin::new(&mut body).poll_frame(&mut context).is_ready());
             assert_eq!(judge.look(&activity), Verdict::Keep);
         }
+    }
+
+    #[test]
+    fn in_http_2_a_page_comes_in_small_pieces_and_its_last_byte_alone() {
+        let lengths = |bytes: usize, pieces| {
+            let activity = Arc::new(Activity::default());
+            let page = Body::from(vec![b'x'; bytes]);
+            let mut body = WatchedBody::new(page, activity.begin(), pieces);
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            let mut lengths = Vec::new();
+            while !body.is_end_stream() {
+                let left = body.size_hint().exact().unwrap();
+                let polled = Pin::new(&mut body).poll_frame(&mut context);
+                let Poll::Ready(Some(Ok(frame))) = polled else {
+                    panic!("{polled:?}");
+                };
+                lengths.push(frame.into_data().unwrap().len());
+                let now_left = body.size_hint().exact().unwrap();
+                assert_eq!(left - now_left, *lengths.last().unwrap() as u64);
+            }
+            lengths
+        };
+        let (whole, pieces) = (Pieces::AsTheyCome, Pieces::UntilTaken);
+        assert_eq!(lengths(40_000, whole), [40_000]);
+        assert_eq!(lengths(40_000, pieces), [16_384, 16_384, 7_231, 1]);
+        assert_eq!(lengths(1_025, pieces), [1_024, 1]);
+        assert_eq!(lengths(1_024, pieces), [1_024]);
+        assert_eq!(lengths(0, pieces), <[usize; 0]>::default());
     }
 
     #[test]

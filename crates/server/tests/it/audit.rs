@@ -20,6 +20,10 @@ use crate::support::wait::{LIMIT, eventually};
 use crate::support::wishes::{RowLock, answers, keyed, occupy, queue, wish};
 use crate::support::{APP, NewConcert, TestApp, TestDatabase, connect};
 
+mod double_entry;
+mod rotation;
+mod waiting;
+
 /// One row of the log, as far as a test looks at it.
 #[derive(Debug, PartialEq)]
 struct Row {
@@ -286,11 +290,15 @@ fn key() -> SealKey {
     SealKey::new(b"a key that only the tests of seals have")
 }
 
-/// Seals so many rows; whatever other databases' transactions are under way delays it.
 async fn seal(app: &TestApp, rows: usize) {
+    seal_all(app, &key(), rows).await;
+}
+
+/// Seals so many rows; whatever other databases' transactions are under way delays it.
+async fn seal_all(app: &TestApp, key: &SealKey, rows: usize) {
     let mut sealed = 0;
     eventually("all is sealed", LIMIT, async || {
-        sealed += audit::seal(&app.app, &key()).await.unwrap();
+        sealed += audit::seal(&app.app, key).await.unwrap().rows;
         sealed >= rows
     })
     .await;
@@ -374,7 +382,7 @@ async fn a_sealed_row_that_a_superuser_changes_removes_or_adds_is_found() {
         let other = SealKey::new(b"a key that somebody made up, superuser or not");
         let report = audit::verify(&app.app, &other).await.unwrap();
         assert!(
-            matches!(report.wrong, Some(Wrong::Seal { seal: 1, .. })),
+            matches!(report.wrong, Some(Wrong::UnknownKey { seal: 1, .. })),
             "{report:?}"
         );
     })
@@ -392,7 +400,7 @@ async fn a_transaction_that_takes_long_is_sealed_when_it_is_over() {
         slow.batch_execute(&begin).await.unwrap();
         app.reserved(concert, 1, "som").await;
         // Its rows have higher ids and are there; the others may still come, with lower ones.
-        assert_eq!(audit::seal(&app.app, &key()).await.unwrap(), 0);
+        assert_eq!(audit::seal(&app.app, &key()).await.unwrap().rows, 0);
         slow.batch_execute("COMMIT").await.unwrap();
         seal(app, 3).await;
         assert_eq!(wrong(app).await, None);
@@ -414,7 +422,7 @@ async fn a_restored_copy_begins_a_chain_of_its_own() {
                          UPDATE audit_seals SET cluster_id = cluster_id + 1";
         app.postgres.batch_execute(move_away).await.unwrap();
         seal(app, 2).await;
-        assert_eq!(audit::seal(&app.app, &key()).await.unwrap(), 0);
+        assert_eq!(audit::seal(&app.app, &key()).await.unwrap().rows, 0);
         app.reserved(concert, 1, "mai").await;
         seal(app, 2).await;
         // The number was part of what the first seal covers, so that one doesn't fit now; all later.

@@ -3,6 +3,7 @@
 mod firewall;
 mod forms;
 mod headers;
+mod http2;
 mod https;
 mod rates;
 mod refusals;

@@ -33,6 +33,7 @@ const FROM_THE_START: &[&str] = &[
     "stagedoor_reservations_total{outcome=\"failed\"}",
     "stagedoor_staff_sign_ins_total{outcome=\"signed_in\"}",
     "stagedoor_staff_sign_ins_total{outcome=\"locked\"}",
+    "stagedoor_audit_unsealed{}",
 ];
 
 /// A server with one concert of three tickets.

@@ -242,6 +242,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("finished_at", "'2027-01-31'", "jobs_finished_at_check"),
     ("row_ids", "'{1,2}'", "audit_seals_digests_check"),
     ("mac", "'\\x00'", "audit_seals_mac_check"),
+    ("key_id", "'\\x00'", "audit_seals_key_id_check"),
     (
         "token_digest",
         "'\\x00'",

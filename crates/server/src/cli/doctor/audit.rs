@@ -1,16 +1,17 @@
 //! What `doctor` finds at the audit log: whole, sealed in time, agreeing with the tables, and with
 //! room left.
 
+use std::time::Duration;
+
 use app::audit::{self, Report};
 use app::{App, SealKey};
-use jiff::SignedDuration;
 use store::StoreError;
 
 use super::super::audit::how_to_give_the_key;
 use super::{Finding, Severity, unreadable};
 
 /// A row is sealed within seconds, unless a rush goes on or nobody does it.
-const UNSEALED_MAX: SignedDuration = SignedDuration::from_secs(30);
+const UNSEALED_MAX: Duration = Duration::from_secs(30);
 
 pub(super) async fn findings(app: &App) -> Vec<Finding> {
     let chain = match app.seal_key() {
@@ -66,9 +67,9 @@ async fn chain_without_key(app: &App) -> Result<Finding, StoreError> {
 }
 
 async fn unsealed(app: &App) -> Finding {
-    let now = app.ctx().now();
-    match audit::unsealed_since(app).await {
-        Ok(Some(since)) if now.duration_since(since) > UNSEALED_MAX => {
+    match audit::unsealed(app).await {
+        Ok(Some(oldest)) if oldest.age > UNSEALED_MAX => {
+            let since = oldest.written_at;
             let detail = format!("audit rows wait for their seal since {since:.0}");
             let mend = "run `stagedoor serve` or `stagedoor worker` with STAGEDOOR_SECRET_KEY set";
             Finding::new("audit_unsealed", Severity::Warning, detail, mend)
@@ -80,18 +81,12 @@ async fn unsealed(app: &App) -> Finding {
 }
 
 async fn double_entry(app: &App) -> Finding {
-    match audit::differences(app).await {
+    match audit::differences(app, audit::PAGE_ROWS).await {
         Ok(all) if all.is_empty() => {
             Finding::good("audit_entries", "the audit log and the tables agree")
         }
         Ok(all) => {
-            let each = all.iter().map(|one| {
-                let (table, record) = (&one.table_name, &one.record_id);
-                format!(
-                    "{table} {record}: {} by the log, {} by the table",
-                    one.by_log, one.by_table
-                )
-            });
+            let each = all.iter().map(ToString::to_string);
             let detail = each.collect::<Vec<_>>().join("; ");
             let mend = "somebody changed rows with triggers off: compare with a backup";
             Finding::new("audit_entries", Severity::Error, detail, mend)

@@ -138,6 +138,15 @@ fn production_names_everything_that_is_unsafe() {
 }
 
 #[test]
+fn a_former_key_that_can_be_guessed_is_as_unsafe_as_one_in_use() {
+    let keys = "0123456789abcdef0123456789abcdef";
+    let list = |text: &str| safe_production().variable("STAGEDOOR_SECRET_KEY_PREVIOUS", text);
+    assert_eq!(found(&list(keys)), []);
+    let short = found(&list(&format!("{keys},short")));
+    assert_eq!(short, [("secret_key_previous_short", Severity::Error)]);
+}
+
+#[test]
 fn a_unix_socket_needs_no_tls() {
     let socket = safe_production().variable("DATABASE_URL", "host=/run/postgresql");
     assert_eq!(found(&socket), []);

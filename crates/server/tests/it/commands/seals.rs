@@ -27,7 +27,7 @@ async fn doctor_tells_seals_that_it_cannot_check_from_seals_that_are_good() {
         app.plant(NewConcert::default()).await;
         let key = SealKey::new(KEY.as_bytes());
         // Transactions of other databases that are under way delay it.
-        let is_sealed = async || audit::seal(&app.app, &key).await.unwrap() > 0;
+        let is_sealed = async || audit::seal(&app.app, &key).await.unwrap().rows > 0;
         eventually("a seal", LIMIT, is_sealed).await;
 
         let without = Program::on(&app.database, &["doctor", "--json"])

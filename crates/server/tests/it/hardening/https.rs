@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use app::Ctx;
 use axum::Router;
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use jiff::ToSpan as _;
+use jiff::tz::TimeZone;
 use stagedoor::http::listener::{self, Door};
 use stagedoor::http::tls::Tls;
 use tempfile::TempDir;
@@ -16,7 +19,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use crate::support::TestDatabase;
 use crate::support::program::{Done, Program};
-use crate::support::tls::{Certificate, Offer, files, shake_hands, write_pair};
+use crate::support::tls::{Certificate, Offer, files, shake_hands, write_pair, write_pair_valid};
 use crate::support::wait::within_limit;
 
 const MODERN: Offer<'static> = Offer {
@@ -210,6 +213,66 @@ async fn a_pair_that_can_t_be_used_is_exit_2_with_what_to_do() {
         (checked.code, &checked.json()["findings"][0]["id"]),
         (1, &"tls_pair".into())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_when_the_certificate_ends() {
+    let folder = TempDir::new().unwrap();
+    let pair = files(folder.path());
+    let database = TestDatabase::migrated().await;
+    let finding = async || {
+        let doctor = Program::on(&database, &["doctor", "--json"])
+            .env("STAGEDOOR_BASE_URL", "https://localhost")
+            .env("STAGEDOOR_TLS_CERT", &pair.cert.display().to_string())
+            .env("STAGEDOOR_TLS_KEY", &pair.key.display().to_string());
+        let done = doctor.run().await;
+        let findings = done.json()["findings"].as_array().unwrap().clone();
+        let of_tls = |id: &str| findings.iter().find(|finding| finding["id"] == id).cloned();
+        let told = of_tls("tls_certificate").unwrap();
+        let text = |name: &str| told[name].as_str().unwrap().to_owned();
+        (text("severity"), text("detail"), of_tls("tls_pair"))
+    };
+    let today = Ctx::system().now().to_zoned(TimeZone::UTC).date();
+    let day = |days: i64| {
+        let day = today.checked_add(days.days()).unwrap();
+        let number = |part: i8| u8::try_from(part).unwrap();
+        (
+            i32::from(day.year()),
+            number(day.month()),
+            number(day.day()),
+        )
+    };
+    for (from, until, severity, sentence) in [
+        (-300, 60, "info", "ends on"),
+        (-300, 22, "info", "ends on"),
+        (-300, 20, "warning", "ends on"),
+        (-300, 0, "error", "ended on"),
+        (2, 60, "error", "begins only on"),
+    ] {
+        write_pair_valid(&pair, [day(from), day(until)]);
+        let (found, detail, pair_finding) = finding().await;
+        assert_eq!(found, severity, "{detail}");
+        assert!(detail.contains(sentence), "{detail}");
+        let (year, month, day) = day(if from > 0 { from } else { until });
+        let date = format!("{year}-{month:02}-{day:02}T00:00:00Z");
+        assert!(detail.contains(&date), "{detail}");
+        assert_eq!(pair_finding, None);
+    }
+    // A key of another certificate, and nothing to read.
+    let other = TempDir::new().unwrap();
+    write_pair(&files(other.path()));
+    std::fs::copy(other.path().join("key.pem"), &pair.key).unwrap();
+    let (_, _, mismatch) = finding().await;
+    let mismatch = mismatch.unwrap();
+    let detail = mismatch["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("is not that of the first certificate"),
+        "{detail}"
+    );
+    std::fs::remove_file(&pair.cert).unwrap();
+    let (severity, detail, _) = finding().await;
+    assert_eq!(severity, "error");
+    assert!(detail.contains("can't be read"), "{detail}");
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use totp_rs::{Builder, Secret, Totp};
 
-use crate::support::TestApp;
 use crate::support::staff::STAFF_PASSWORD;
+use crate::support::{Options, TestApp, TestDatabase};
 
 /// An authenticator that somebody has the secret in.
 struct Authenticator(Totp);
@@ -181,6 +181,44 @@ async fn a_second_factor_in_use_stays_until_an_operator_takes_it_away() {
         let body = json!({ "username": "eve", "password": STAFF_PASSWORD, "totp": "123456" });
         assert_eq!(app.sign_in_with(&body).await.status(), 401);
         assert!(!before.is_empty());
+    })
+    .await;
+}
+
+/// The same accounts behind a server with these keys, a little later.
+async fn with_keys(app: &TestApp, secrets: &'static [&'static [u8]], later: Duration) -> TestApp {
+    let database = TestDatabase {
+        name: app.database.name.clone(),
+    };
+    let options = Options {
+        random_seed: 8,
+        secrets,
+        ..Options::default()
+    };
+    let app = TestApp::start(database, options).await;
+    app.clock.advance(later);
+    app
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_factor_outlives_its_key_and_moves_to_the_new_one_when_it_is_used() {
+    TestApp::run(async |app| {
+        let token = app.plant_signed_in("ada", "admin").await;
+        let (authenticator, _) = enrol(app, &token).await;
+        let without = with_keys(app, &[b"new"], STEP).await;
+        let code = authenticator.code(&without);
+        assert_eq!(sign_in(&without, Some(&code)).await.0, 401);
+        let former: &[u8] = b"a key that is only used for tests";
+        let both: &[&[u8]] = Box::leak(Box::new([b"new", former]));
+        let changed = with_keys(app, both, STEP).await;
+        assert_eq!(sign_in(&changed, Some(&code)).await.0, 201);
+        let later = with_keys(app, &[b"new"], STEP * 2).await;
+        let code = authenticator.code(&later);
+        assert_eq!(
+            sign_in(&later, Some(&code)).await.0,
+            201,
+            "it is the new key's"
+        );
     })
     .await;
 }

@@ -32,6 +32,17 @@ pub(crate) fn write_pair(files: &TlsFiles) -> Certificate {
     made.cert.der().clone()
 }
 
+/// The same of a certificate that is valid from and until these days: year, month, day.
+pub(crate) fn write_pair_valid(files: &TlsFiles, days: [(i32, u8, u8); 2]) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut wanted = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    let [from, until] = days.map(|(year, month, day)| rcgen::date_time_ymd(year, month, day));
+    (wanted.not_before, wanted.not_after) = (from, until);
+    let made = wanted.self_signed(&key).expect("a pair");
+    std::fs::write(&files.cert, made.pem()).expect("a certificate's file");
+    std::fs::write(&files.key, key.serialize_pem()).expect("a key's file");
+}
+
 /// What a client offers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Offer<'a> {

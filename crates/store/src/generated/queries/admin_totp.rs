@@ -18,6 +18,11 @@ pub struct UpdateLastStepParams {
     pub admin_user_id: i32,
 }
 #[derive(Debug)]
+pub struct UpdateEncryptedParams<T1: crate::generated::BytesSql> {
+    pub secret: T1,
+    pub admin_user_id: i32,
+}
+#[derive(Debug)]
 pub struct InsertRecoveryCodesParams<
     T1: crate::generated::BytesSql,
     T2: crate::generated::ArraySql<Item = T1>,
@@ -291,6 +296,52 @@ impl<'a, C: GenericClient + Send + Sync>
         Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
     > {
         Box::pin(self.bind(client, &params.step, &params.admin_user_id))
+    }
+}
+pub struct UpdateEncryptedStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn update_encrypted() -> UpdateEncryptedStmt {
+    UpdateEncryptedStmt(
+        "/* admin_totp.update_encrypted */ UPDATE admin_totp SET secret = $1 WHERE admin_user_id = $2",
+        None,
+    )
+}
+impl UpdateEncryptedStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::BytesSql>(
+        &'s self,
+        client: &'c C,
+        secret: &'a T1,
+        admin_user_id: &'a i32,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[secret, admin_user_id]).await
+    }
+}
+impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::BytesSql>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        UpdateEncryptedParams<T1>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for UpdateEncryptedStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a UpdateEncryptedParams<T1>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.secret, &params.admin_user_id))
     }
 }
 pub struct DeleteStmt(&'static str, Option<tokio_postgres::Statement>);

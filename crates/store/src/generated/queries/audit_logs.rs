@@ -26,6 +26,22 @@ pub struct ListDigestsParams {
     pub after_id: i32,
     pub rows_max: i32,
 }
+#[derive(Debug)]
+pub struct ListChangesParams<T1: crate::generated::StringSql> {
+    pub after_record: T1,
+    pub after_id: i32,
+    pub rows_max: i32,
+}
+#[derive(Clone, Copy, Debug)]
+pub struct ListConcertEntriesParams {
+    pub after_id: i32,
+    pub rows_max: i32,
+}
+#[derive(Debug)]
+pub struct ListReservationEntriesParams<T1: crate::generated::StringSql> {
+    pub after_id: T1,
+    pub rows_max: i32,
+}
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     pub id: i32,
@@ -142,32 +158,105 @@ impl<'a> From<StoredDigestBorrowed<'a>> for StoredDigest {
         }
     }
 }
+#[derive(Debug, Clone, PartialEq, Copy)]
+pub struct FindUnsealed {
+    pub written_at: Option<jiff::civil::DateTime>,
+    pub age_seconds: Option<f64>,
+}
 #[derive(Debug, Clone, PartialEq)]
-pub struct Difference {
+pub struct Change {
+    pub id: i32,
     pub table_name: String,
     pub record_id: String,
-    pub by_log: String,
-    pub by_table: String,
+    pub is_new: bool,
+    pub old_columns: Vec<String>,
+    pub old_hashes: Vec<i64>,
+    pub new_columns: Vec<String>,
+    pub new_hashes: Vec<i64>,
 }
-pub struct DifferenceBorrowed<'a> {
+pub struct ChangeBorrowed<'a> {
+    pub id: i32,
     pub table_name: &'a str,
     pub record_id: &'a str,
-    pub by_log: &'a str,
-    pub by_table: &'a str,
+    pub is_new: bool,
+    pub old_columns: crate::generated::ArrayIterator<'a, &'a str>,
+    pub old_hashes: crate::generated::ArrayIterator<'a, i64>,
+    pub new_columns: crate::generated::ArrayIterator<'a, &'a str>,
+    pub new_hashes: crate::generated::ArrayIterator<'a, i64>,
 }
-impl<'a> From<DifferenceBorrowed<'a>> for Difference {
+impl<'a> From<ChangeBorrowed<'a>> for Change {
     fn from(
-        DifferenceBorrowed {
+        ChangeBorrowed {
+            id,
             table_name,
             record_id,
-            by_log,
-            by_table,
-        }: DifferenceBorrowed<'a>,
+            is_new,
+            old_columns,
+            old_hashes,
+            new_columns,
+            new_hashes,
+        }: ChangeBorrowed<'a>,
     ) -> Self {
         Self {
+            id,
             table_name: table_name.into(),
             record_id: record_id.into(),
-            by_log: by_log.into(),
+            is_new,
+            old_columns: old_columns.map(|v| v.into()).collect(),
+            old_hashes: old_hashes.map(|v| v).collect(),
+            new_columns: new_columns.map(|v| v.into()).collect(),
+            new_hashes: new_hashes.map(|v| v).collect(),
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConcertEntry {
+    pub id: i32,
+    pub by_log: Option<String>,
+    pub by_table: String,
+}
+pub struct ConcertEntryBorrowed<'a> {
+    pub id: i32,
+    pub by_log: Option<&'a str>,
+    pub by_table: &'a str,
+}
+impl<'a> From<ConcertEntryBorrowed<'a>> for ConcertEntry {
+    fn from(
+        ConcertEntryBorrowed {
+            id,
+            by_log,
+            by_table,
+        }: ConcertEntryBorrowed<'a>,
+    ) -> Self {
+        Self {
+            id,
+            by_log: by_log.map(|v| v.into()),
+            by_table: by_table.into(),
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReservationEntry {
+    pub id: String,
+    pub by_log: Option<String>,
+    pub by_table: String,
+}
+pub struct ReservationEntryBorrowed<'a> {
+    pub id: &'a str,
+    pub by_log: Option<&'a str>,
+    pub by_table: &'a str,
+}
+impl<'a> From<ReservationEntryBorrowed<'a>> for ReservationEntry {
+    fn from(
+        ReservationEntryBorrowed {
+            id,
+            by_log,
+            by_table,
+        }: ReservationEntryBorrowed<'a>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            by_log: by_log.map(|v| v.into()),
             by_table: by_table.into(),
         }
     }
@@ -405,23 +494,197 @@ where
         Ok(mapped)
     }
 }
-pub struct DifferenceQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+pub struct FindUnsealedQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
     query: &'static str,
     cached: Option<&'s tokio_postgres::Statement>,
-    extractor: fn(&tokio_postgres::Row) -> Result<DifferenceBorrowed, tokio_postgres::Error>,
-    mapper: fn(DifferenceBorrowed) -> T,
+    extractor: fn(&tokio_postgres::Row) -> Result<FindUnsealed, tokio_postgres::Error>,
+    mapper: fn(FindUnsealed) -> T,
 }
-impl<'c, 'a, 's, C, T: 'c, const N: usize> DifferenceQuery<'c, 'a, 's, C, T, N>
+impl<'c, 'a, 's, C, T: 'c, const N: usize> FindUnsealedQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(FindUnsealed) -> R) -> FindUnsealedQuery<'c, 'a, 's, C, R, N> {
+        FindUnsealedQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct ChangeQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<ChangeBorrowed, tokio_postgres::Error>,
+    mapper: fn(ChangeBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> ChangeQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(ChangeBorrowed) -> R) -> ChangeQuery<'c, 'a, 's, C, R, N> {
+        ChangeQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct ConcertEntryQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<ConcertEntryBorrowed, tokio_postgres::Error>,
+    mapper: fn(ConcertEntryBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> ConcertEntryQuery<'c, 'a, 's, C, T, N>
 where
     C: GenericClient,
 {
     pub fn map<R>(
         self,
-        mapper: fn(DifferenceBorrowed) -> R,
-    ) -> DifferenceQuery<'c, 'a, 's, C, R, N> {
-        DifferenceQuery {
+        mapper: fn(ConcertEntryBorrowed) -> R,
+    ) -> ConcertEntryQuery<'c, 'a, 's, C, R, N> {
+        ConcertEntryQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct ReservationEntryQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<ReservationEntryBorrowed, tokio_postgres::Error>,
+    mapper: fn(ReservationEntryBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> ReservationEntryQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(
+        self,
+        mapper: fn(ReservationEntryBorrowed) -> R,
+    ) -> ReservationEntryQuery<'c, 'a, 's, C, R, N> {
+        ReservationEntryQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -710,14 +973,14 @@ impl<'c, 'a, 's, C: GenericClient>
         self.bind(client, &params.after_id, &params.rows_max)
     }
 }
-pub struct ListDifferencesStmt(&'static str, Option<tokio_postgres::Statement>);
-pub fn list_differences() -> ListDifferencesStmt {
-    ListDifferencesStmt(
-        "/* audit_logs.list_differences */ SELECT table_name, record_id, by_log, by_table FROM list_audit_differences($1)",
+pub struct FindUnsealedStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn find_unsealed() -> FindUnsealedStmt {
+    FindUnsealedStmt(
+        "/* audit_logs.find_unsealed */ SELECT written_at, CAST(extract(epoch FROM (now() AT TIME ZONE 'utc') - written_at) AS double precision) AS age_seconds FROM find_unsealed_audit_log() AS written_at",
         None,
     )
 }
-impl ListDifferencesStmt {
+impl FindUnsealedStmt {
     pub async fn prepare<'a, C: GenericClient>(
         mut self,
         client: &'a C,
@@ -728,23 +991,199 @@ impl ListDifferencesStmt {
     pub fn bind<'c, 'a, 's, C: GenericClient>(
         &'s self,
         client: &'c C,
-        rows_max: &'a i32,
-    ) -> DifferenceQuery<'c, 'a, 's, C, Difference, 1> {
-        DifferenceQuery {
+    ) -> FindUnsealedQuery<'c, 'a, 's, C, FindUnsealed, 0> {
+        FindUnsealedQuery {
             client,
-            params: [rows_max],
+            params: [],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row: &tokio_postgres::Row| -> Result<FindUnsealed, tokio_postgres::Error> {
+                Ok(FindUnsealed {
+                    written_at: row.try_get(0)?,
+                    age_seconds: row.try_get(1)?,
+                })
+            },
+            mapper: |it| FindUnsealed::from(it),
+        }
+    }
+}
+pub struct ListChangesStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_changes() -> ListChangesStmt {
+    ListChangesStmt(
+        "/* audit_logs.list_changes */ SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes FROM list_audit_changes($1, $2, $3)",
+        None,
+    )
+}
+impl ListChangesStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        after_record: &'a T1,
+        after_id: &'a i32,
+        rows_max: &'a i32,
+    ) -> ChangeQuery<'c, 'a, 's, C, Change, 3> {
+        ChangeQuery {
+            client,
+            params: [after_record, after_id, rows_max],
             query: self.0,
             cached: self.1.as_ref(),
             extractor:
-                |row: &tokio_postgres::Row| -> Result<DifferenceBorrowed, tokio_postgres::Error> {
-                    Ok(DifferenceBorrowed {
-                        table_name: row.try_get(0)?,
-                        record_id: row.try_get(1)?,
-                        by_log: row.try_get(2)?,
-                        by_table: row.try_get(3)?,
+                |row: &tokio_postgres::Row| -> Result<ChangeBorrowed, tokio_postgres::Error> {
+                    Ok(ChangeBorrowed {
+                        id: row.try_get(0)?,
+                        table_name: row.try_get(1)?,
+                        record_id: row.try_get(2)?,
+                        is_new: row.try_get(3)?,
+                        old_columns: row.try_get(4)?,
+                        old_hashes: row.try_get(5)?,
+                        new_columns: row.try_get(6)?,
+                        new_hashes: row.try_get(7)?,
                     })
                 },
-            mapper: |it| Difference::from(it),
+            mapper: |it| Change::from(it),
         }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        ListChangesParams<T1>,
+        ChangeQuery<'c, 'a, 's, C, Change, 3>,
+        C,
+    > for ListChangesStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListChangesParams<T1>,
+    ) -> ChangeQuery<'c, 'a, 's, C, Change, 3> {
+        self.bind(
+            client,
+            &params.after_record,
+            &params.after_id,
+            &params.rows_max,
+        )
+    }
+}
+pub struct ListConcertEntriesStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_concert_entries() -> ListConcertEntriesStmt {
+    ListConcertEntriesStmt(
+        "/* audit_logs.list_concert_entries */ SELECT id, by_log, by_table FROM list_concert_entries($1, $2)",
+        None,
+    )
+}
+impl ListConcertEntriesStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        after_id: &'a i32,
+        rows_max: &'a i32,
+    ) -> ConcertEntryQuery<'c, 'a, 's, C, ConcertEntry, 2> {
+        ConcertEntryQuery {
+            client,
+            params: [after_id, rows_max],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<ConcertEntryBorrowed, tokio_postgres::Error> {
+                    Ok(ConcertEntryBorrowed {
+                        id: row.try_get(0)?,
+                        by_log: row.try_get(1)?,
+                        by_table: row.try_get(2)?,
+                    })
+                },
+            mapper: |it| ConcertEntry::from(it),
+        }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        ListConcertEntriesParams,
+        ConcertEntryQuery<'c, 'a, 's, C, ConcertEntry, 2>,
+        C,
+    > for ListConcertEntriesStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListConcertEntriesParams,
+    ) -> ConcertEntryQuery<'c, 'a, 's, C, ConcertEntry, 2> {
+        self.bind(client, &params.after_id, &params.rows_max)
+    }
+}
+pub struct ListReservationEntriesStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_reservation_entries() -> ListReservationEntriesStmt {
+    ListReservationEntriesStmt(
+        "/* audit_logs.list_reservation_entries */ SELECT id, by_log, by_table FROM list_reservation_entries($1, $2)",
+        None,
+    )
+}
+impl ListReservationEntriesStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        after_id: &'a T1,
+        rows_max: &'a i32,
+    ) -> ReservationEntryQuery<'c, 'a, 's, C, ReservationEntry, 2> {
+        ReservationEntryQuery {
+            client,
+            params: [after_id, rows_max],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |
+                row: &tokio_postgres::Row,
+            | -> Result<ReservationEntryBorrowed, tokio_postgres::Error> {
+                Ok(ReservationEntryBorrowed {
+                    id: row.try_get(0)?,
+                    by_log: row.try_get(1)?,
+                    by_table: row.try_get(2)?,
+                })
+            },
+            mapper: |it| ReservationEntry::from(it),
+        }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        ListReservationEntriesParams<T1>,
+        ReservationEntryQuery<'c, 'a, 's, C, ReservationEntry, 2>,
+        C,
+    > for ListReservationEntriesStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListReservationEntriesParams<T1>,
+    ) -> ReservationEntryQuery<'c, 'a, 's, C, ReservationEntry, 2> {
+        self.bind(client, &params.after_id, &params.rows_max)
     }
 }

@@ -6,6 +6,7 @@ pub struct InsertParams<
     T2: crate::generated::ArraySql<Item = i32>,
     T3: crate::generated::BytesSql,
     T4: crate::generated::BytesSql,
+    T5: crate::generated::BytesSql,
 > {
     pub cluster_id: i64,
     pub until_tx: T1,
@@ -14,6 +15,7 @@ pub struct InsertParams<
     pub digests: T3,
     pub mac: T4,
     pub sealed_at: jiff::civil::DateTime,
+    pub key_id: Option<T5>,
 }
 #[derive(Clone, Copy, Debug)]
 pub struct ListParams {
@@ -38,7 +40,7 @@ impl<'a> From<FindLastMacBorrowed<'a>> for FindLastMac {
     }
 }
 #[derive(Debug, Clone, PartialEq)]
-pub struct List {
+pub struct Sealed {
     pub id: i64,
     pub cluster_id: i64,
     pub until_tx: String,
@@ -46,9 +48,9 @@ pub struct List {
     pub row_ids: Vec<i32>,
     pub digests: Vec<u8>,
     pub mac: Vec<u8>,
-    pub sealed_at: jiff::civil::DateTime,
+    pub key_id: Option<Vec<u8>>,
 }
-pub struct ListBorrowed<'a> {
+pub struct SealedBorrowed<'a> {
     pub id: i64,
     pub cluster_id: i64,
     pub until_tx: &'a str,
@@ -56,11 +58,11 @@ pub struct ListBorrowed<'a> {
     pub row_ids: crate::generated::ArrayIterator<'a, i32>,
     pub digests: &'a [u8],
     pub mac: &'a [u8],
-    pub sealed_at: jiff::civil::DateTime,
+    pub key_id: Option<&'a [u8]>,
 }
-impl<'a> From<ListBorrowed<'a>> for List {
+impl<'a> From<SealedBorrowed<'a>> for Sealed {
     fn from(
-        ListBorrowed {
+        SealedBorrowed {
             id,
             cluster_id,
             until_tx,
@@ -68,8 +70,8 @@ impl<'a> From<ListBorrowed<'a>> for List {
             row_ids,
             digests,
             mac,
-            sealed_at,
-        }: ListBorrowed<'a>,
+            key_id,
+        }: SealedBorrowed<'a>,
     ) -> Self {
         Self {
             id,
@@ -79,7 +81,7 @@ impl<'a> From<ListBorrowed<'a>> for List {
             row_ids: row_ids.map(|v| v).collect(),
             digests: digests.into(),
             mac: mac.into(),
-            sealed_at,
+            key_id: key_id.map(|v| v.into()),
         }
     }
 }
@@ -259,20 +261,20 @@ where
         Ok(mapped)
     }
 }
-pub struct ListQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+pub struct SealedQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
     query: &'static str,
     cached: Option<&'s tokio_postgres::Statement>,
-    extractor: fn(&tokio_postgres::Row) -> Result<ListBorrowed, tokio_postgres::Error>,
-    mapper: fn(ListBorrowed) -> T,
+    extractor: fn(&tokio_postgres::Row) -> Result<SealedBorrowed, tokio_postgres::Error>,
+    mapper: fn(SealedBorrowed) -> T,
 }
-impl<'c, 'a, 's, C, T: 'c, const N: usize> ListQuery<'c, 'a, 's, C, T, N>
+impl<'c, 'a, 's, C, T: 'c, const N: usize> SealedQuery<'c, 'a, 's, C, T, N>
 where
     C: GenericClient,
 {
-    pub fn map<R>(self, mapper: fn(ListBorrowed) -> R) -> ListQuery<'c, 'a, 's, C, R, N> {
-        ListQuery {
+    pub fn map<R>(self, mapper: fn(SealedBorrowed) -> R) -> SealedQuery<'c, 'a, 's, C, R, N> {
+        SealedQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -383,7 +385,7 @@ impl FindLastMacStmt {
 pub struct InsertStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn insert() -> InsertStmt {
     InsertStmt(
-        "/* audit_seals.insert */ INSERT INTO audit_seals (cluster_id, until_tx, until_id, row_ids, digests, mac, sealed_at) VALUES ($1, $2::text::xid8, $3, $4, $5, $6, $7) RETURNING id",
+        "/* audit_seals.insert */ INSERT INTO audit_seals (cluster_id, until_tx, until_id, row_ids, digests, mac, sealed_at, key_id) VALUES ($1, $2::text::xid8, $3, $4, $5, $6, $7, $8) RETURNING id",
         None,
     )
 }
@@ -404,6 +406,7 @@ impl InsertStmt {
         T2: crate::generated::ArraySql<Item = i32>,
         T3: crate::generated::BytesSql,
         T4: crate::generated::BytesSql,
+        T5: crate::generated::BytesSql,
     >(
         &'s self,
         client: &'c C,
@@ -414,11 +417,12 @@ impl InsertStmt {
         digests: &'a T3,
         mac: &'a T4,
         sealed_at: &'a jiff::civil::DateTime,
-    ) -> I64Query<'c, 'a, 's, C, i64, 7> {
+        key_id: &'a Option<T5>,
+    ) -> I64Query<'c, 'a, 's, C, i64, 8> {
         I64Query {
             client,
             params: [
-                cluster_id, until_tx, until_id, row_ids, digests, mac, sealed_at,
+                cluster_id, until_tx, until_id, row_ids, digests, mac, sealed_at, key_id,
             ],
             query: self.0,
             cached: self.1.as_ref(),
@@ -436,21 +440,22 @@ impl<
     T2: crate::generated::ArraySql<Item = i32>,
     T3: crate::generated::BytesSql,
     T4: crate::generated::BytesSql,
+    T5: crate::generated::BytesSql,
 >
     crate::client::Params<
         'c,
         'a,
         's,
-        InsertParams<T1, T2, T3, T4>,
-        I64Query<'c, 'a, 's, C, i64, 7>,
+        InsertParams<T1, T2, T3, T4, T5>,
+        I64Query<'c, 'a, 's, C, i64, 8>,
         C,
     > for InsertStmt
 {
     fn params(
         &'s self,
         client: &'c C,
-        params: &'a InsertParams<T1, T2, T3, T4>,
-    ) -> I64Query<'c, 'a, 's, C, i64, 7> {
+        params: &'a InsertParams<T1, T2, T3, T4, T5>,
+    ) -> I64Query<'c, 'a, 's, C, i64, 8> {
         self.bind(
             client,
             &params.cluster_id,
@@ -460,6 +465,7 @@ impl<
             &params.digests,
             &params.mac,
             &params.sealed_at,
+            &params.key_id,
         )
     }
 }
@@ -495,7 +501,7 @@ impl ClusterStmt {
 pub struct ListStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list() -> ListStmt {
     ListStmt(
-        "/* audit_seals.list */ SELECT id, cluster_id, until_tx::text AS until_tx, until_id, row_ids, digests, mac, sealed_at FROM audit_seals WHERE id > $1 ORDER BY id LIMIT $2",
+        "/* audit_seals.list */ SELECT id, cluster_id, until_tx::text AS until_tx, until_id, row_ids, digests, mac, key_id FROM audit_seals WHERE id > $1 ORDER BY id LIMIT $2",
         None,
     )
 }
@@ -512,37 +518,38 @@ impl ListStmt {
         client: &'c C,
         after_id: &'a i64,
         rows_max: &'a i64,
-    ) -> ListQuery<'c, 'a, 's, C, List, 2> {
-        ListQuery {
+    ) -> SealedQuery<'c, 'a, 's, C, Sealed, 2> {
+        SealedQuery {
             client,
             params: [after_id, rows_max],
             query: self.0,
             cached: self.1.as_ref(),
-            extractor: |row: &tokio_postgres::Row| -> Result<ListBorrowed, tokio_postgres::Error> {
-                Ok(ListBorrowed {
-                    id: row.try_get(0)?,
-                    cluster_id: row.try_get(1)?,
-                    until_tx: row.try_get(2)?,
-                    until_id: row.try_get(3)?,
-                    row_ids: row.try_get(4)?,
-                    digests: row.try_get(5)?,
-                    mac: row.try_get(6)?,
-                    sealed_at: row.try_get(7)?,
-                })
-            },
-            mapper: |it| List::from(it),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<SealedBorrowed, tokio_postgres::Error> {
+                    Ok(SealedBorrowed {
+                        id: row.try_get(0)?,
+                        cluster_id: row.try_get(1)?,
+                        until_tx: row.try_get(2)?,
+                        until_id: row.try_get(3)?,
+                        row_ids: row.try_get(4)?,
+                        digests: row.try_get(5)?,
+                        mac: row.try_get(6)?,
+                        key_id: row.try_get(7)?,
+                    })
+                },
+            mapper: |it| Sealed::from(it),
         }
     }
 }
 impl<'c, 'a, 's, C: GenericClient>
-    crate::client::Params<'c, 'a, 's, ListParams, ListQuery<'c, 'a, 's, C, List, 2>, C>
+    crate::client::Params<'c, 'a, 's, ListParams, SealedQuery<'c, 'a, 's, C, Sealed, 2>, C>
     for ListStmt
 {
     fn params(
         &'s self,
         client: &'c C,
         params: &'a ListParams,
-    ) -> ListQuery<'c, 'a, 's, C, List, 2> {
+    ) -> SealedQuery<'c, 'a, 's, C, Sealed, 2> {
         self.bind(client, &params.after_id, &params.rows_max)
     }
 }
