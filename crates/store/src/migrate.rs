@@ -41,6 +41,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V6__add_staff_sign_in",
         include_str!("../migrations/0006_add_staff_sign_in.sql"),
     ),
+    (
+        "V8__audit_second_factors_and_open_setup",
+        include_str!("../migrations/0008_audit_second_factors_and_open_setup.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.
