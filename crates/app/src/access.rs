@@ -20,7 +20,10 @@ const PURPOSE: &[u8] = b"stagedoor access token v1\0";
 
 /// The key that makes and checks access tokens (HMAC-SHA-256, RFC 2104).
 #[derive(Clone)]
-pub struct AccessKey(Vec<u8>);
+pub struct AccessKey {
+    secret: Vec<u8>,
+    lasts: bool,
+}
 
 impl fmt::Debug for AccessKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,18 +61,35 @@ impl Holder {
             actor: Actor::Holder(self.reservation_id.clone()),
             address: self.origin.address,
             request_id: self.origin.request_id,
+            authority: None,
         }
     }
 }
 
 impl AccessKey {
     pub fn new(secret: &[u8]) -> Self {
-        Self(secret.to_vec())
+        Self {
+            secret: secret.to_vec(),
+            lasts: true,
+        }
+    }
+
+    /// A key that is gone when the process ends.
+    pub fn of_process(secret: &[u8]) -> Self {
+        Self {
+            lasts: false,
+            ..Self::new(secret)
+        }
+    }
+
+    /// Whether what is encrypted with it can be read after the next start.
+    pub(crate) const fn lasts(&self) -> bool {
+        self.lasts
     }
 
     /// A key of its own for another purpose, from which nobody gets back to this one.
     pub(crate) fn derive(&self, purpose: &[u8]) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes any length");
         mac.update(purpose);
         mac.finalize().into_bytes().into()
     }
@@ -90,7 +110,7 @@ impl AccessKey {
     }
 
     fn digest(&self, id: &ReservationId) -> [u8; TOKEN_BYTES] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes any length");
         mac.update(PURPOSE);
         mac.update(id.as_str().as_bytes());
         let mut digest = [0; TOKEN_BYTES];

@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod import;
 pub mod jobs;
 pub mod live;
+pub mod own_password;
 mod passwords;
 pub mod reservations;
 pub mod reserve;

@@ -71,15 +71,16 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
         pool,
         Arc::new(move |primary| observer.observe(primary)),
     )?;
-    let secret = config.secret_key.as_ref().map_or_else(
+    let secret = config.secret_key.as_ref();
+    let access_key = secret.map_or_else(
         // Without a key, links last as long as the process; production refuses that.
-        || ctx.random_bytes::<32>().to_vec(),
-        |secret| secret.reveal().as_bytes().to_vec(),
+        || AccessKey::of_process(&ctx.random_bytes::<32>()),
+        |secret| AccessKey::new(secret.reveal().as_bytes()),
     );
-    let app = App::new(ctx, settings(config), pool, AccessKey::new(&secret));
+    let app = App::new(ctx, settings(config), pool, access_key);
     // Rows under a seal of a key that is gone could never be proven.
-    Ok(match config.secret_key {
-        Some(_) => app.sealing_with(SealKey::new(&secret)),
+    Ok(match secret {
+        Some(secret) => app.sealing_with(SealKey::new(secret.reveal().as_bytes())),
         None => app,
     })
 }

@@ -36,7 +36,7 @@ pub mod transaction;
 /// The names under which statements are timed, logged and shown by PostgreSQL itself.
 pub use generated::queries::NAMES as STATEMENTS;
 
-pub use acting::Acting;
+pub use acting::{Acting, Authority};
 pub use connection::Connection;
 pub use error::StoreError;
 pub use pool::{Pool, PoolSettings};

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal as _};
 use std::path::Path;
 
 use app::App;
+use app::sign_in::unlock::{self, Locked};
 use app::staff::{self, Change, NewStaffMember, StaffError, StaffMember};
 use domain::actor::Actor;
 use domain::password::{self, Password};
@@ -21,7 +22,9 @@ use crate::serve;
 
 pub mod args;
 
-use args::{AdminCommand, ByArgs, CreateArgs, DisableArgs, PasswordArgs, ResetPasswordArgs};
+use args::{
+    AdminCommand, ByArgs, CreateArgs, DisableArgs, PasswordArgs, ResetPasswordArgs, UnlockArgs,
+};
 
 /// Accounts read at once.
 const PAGE: i64 = 200;
@@ -37,6 +40,7 @@ pub async fn run(config: Config, command: AdminCommand) -> Result<(), CliError> 
         AdminCommand::List(args) => list(&app, args).await,
         AdminCommand::Disable(args) => disable(&app, &args).await,
         AdminCommand::ResetPassword(args) => reset_password(&app, &args).await,
+        AdminCommand::Unlock(args) => unlock(&app, &args).await,
     }
 }
 
@@ -114,6 +118,29 @@ async fn reset_password(app: &App, args: &ResetPasswordArgs) -> Result<(), CliEr
     let changed = staff::change(app, member.id, change, by).await;
     let changed = changed.map_err(|error| failed("can't change the password", &error))?;
     report(args.report, "gave a new password to", changed)
+}
+
+async fn unlock(app: &App, args: &UnlockArgs) -> Result<(), CliError> {
+    let (whose, said) = match (&args.whose.username, args.whose.address) {
+        (Some(name), _) => {
+            let username = parse("the name", Username::parse(name))?;
+            let said = format!("of {}", username.as_str());
+            (Locked::Username(username), said)
+        }
+        (None, Some(address)) => (Locked::Address(address), format!("from {address}")),
+        (None, None) => (Locked::All, "of all names and addresses".to_owned()),
+    };
+    let forgotten = unlock::unlock(app, whose, Acting::cli()).await;
+    let forgotten =
+        forgotten.map_err(|error| CliError::failed("can't forget the failures", &error))?;
+    if args.report.json {
+        return print_json(&json!({ "forgotten": forgotten }));
+    }
+    let text = match forgotten {
+        0 => format!("there were no failed sign-ins {said}\n"),
+        _ => format!("forgot the failed sign-ins {said}\n"),
+    };
+    print(text.as_bytes())
 }
 
 /// Makes the superadmin whom the configuration names, while there is none.

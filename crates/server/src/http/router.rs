@@ -86,6 +86,7 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(reservations::cancel))
         .routes(routes!(admin::sessions::create))
         .routes(routes!(admin::sessions::delete))
+        .routes(routes!(admin::password::change))
         .routes(routes!(admin::totp::begin))
         .routes(routes!(admin::totp::confirm))
         .routes(routes!(admin::users::list, admin::users::create))
