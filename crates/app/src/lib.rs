@@ -11,6 +11,7 @@ pub mod ctx;
 pub mod engine;
 pub mod expire;
 pub mod extend;
+pub mod first_setup;
 pub mod health;
 pub mod idempotency;
 pub mod import;

@@ -5,6 +5,7 @@
 
 pub mod acting;
 pub mod admin_sessions;
+pub mod admin_setup;
 pub mod admin_totp;
 pub mod admin_users;
 pub mod admission;

@@ -5,20 +5,20 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal as _};
 use std::path::Path;
 
-use app::App;
 use app::sign_in::unlock::{self, Locked};
 use app::staff::{self, Change, NewStaffMember, StaffError, StaffMember};
+use app::{App, first_setup};
 use domain::actor::Actor;
 use domain::password::{self, Password};
 use domain::role::Role;
 use domain::text::{EmailAddress, TextError, Username};
 use serde_json::json;
-use store::Acting;
+use store::{Acting, StoreError};
 
 use super::{CliError, ReportArgs, print, print_json};
 use crate::api::admin::model::StaffMemberBody;
 use crate::config::{Config, FirstAdmin};
-use crate::serve;
+use crate::{serve, setup};
 
 pub mod args;
 
@@ -150,11 +150,7 @@ pub(crate) async fn provide_first(config: &Config, app: &App) -> Result<(), CliE
         return Ok(());
     }
     let Some(first) = &config.first_admin else {
-        tracing::warn!(
-            "nobody can sign in as staff: make a superadmin with `stagedoor admin create`, or set \
-             STAGEDOOR_ADMIN_USERNAME, _EMAIL and _PASSWORD_FILE"
-        );
-        return Ok(());
+        return show_setup(config, app).await.map_err(unreadable);
     };
     let new = first_member(first)?;
     let by = Acting::system("serve");
@@ -163,6 +159,22 @@ pub(crate) async fn provide_first(config: &Config, app: &App) -> Result<(), CliE
     if let Some(member) = made {
         tracing::info!(username = member.username, "the first superadmin was made");
     }
+    Ok(())
+}
+
+/// Shows the one address that makes a superadmin, to whoever reads this process' log.
+async fn show_setup(config: &Config, app: &App) -> Result<(), StoreError> {
+    let Some(token) = first_setup::open(app).await? else {
+        return Ok(());
+    };
+    let site = config.web.base_url.to_string();
+    let url = format!("{}{}?t={token}", site.trim_end_matches('/'), setup::PATH);
+    tracing::warn!(
+        url,
+        "nobody can sign in as staff: make a superadmin at this address within an hour (of several \
+         servers the last one's counts), with `stagedoor admin create`, or by \
+         STAGEDOOR_ADMIN_USERNAME, _EMAIL and _PASSWORD_FILE"
+    );
     Ok(())
 }
 

@@ -33,8 +33,6 @@ pub async fn secure(State(web): State<Web>, request: Request, next: Next) -> Res
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
-        // Links may carry an access token; no other site learns our addresses.
-        (REFERRER_POLICY, "same-origin"),
         (PERMISSIONS, FEATURES),
         (OPENER, "same-origin"),
         // Other sites can't read or embed anything of ours, pictures included.
@@ -50,6 +48,10 @@ pub async fn secure(State(web): State<Web>, request: Request, next: Next) -> Res
             HeaderValue::from_static(HTTPS_ONLY),
         );
     }
+    // Links may carry an access token; no other site learns our addresses, and of some nobody does.
+    headers
+        .entry(REFERRER_POLICY)
+        .or_insert(HeaderValue::from_static("same-origin"));
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));

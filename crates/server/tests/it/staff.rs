@@ -8,3 +8,4 @@ mod password;
 mod second_factor;
 mod secrets;
 mod sessions;
+mod setup;

@@ -52,7 +52,7 @@ pub enum AdminCommand {
             Where somebody signed in within the last 30 days, only failures of their own name from \
             that address keep them waiting. Everywhere else failures of the name and of the address \
             do, for a quarter of an hour at most.",
-        after_long_help = "Examples:\n  stagedoor admin unlock --username ada\n  \
+        after_long_help = "Example:\n  stagedoor admin unlock --username ada\n  \
             stagedoor admin unlock --address 192.0.2.7"
     )]
     Unlock(UnlockArgs),
