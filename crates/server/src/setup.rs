@@ -11,9 +11,8 @@ use axum::response::Response;
 use domain::password::Password;
 use domain::role::Role;
 use domain::text::{EmailAddress, TextError, Username};
-use http::header::REFERRER_POLICY;
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
 use store::Acting;
 
 use crate::http::fields::{FieldError, FieldReason, Fields};
@@ -38,7 +37,7 @@ pub async fn show(
         return Ok(closed(&asked.layout));
     }
     let form = SetupPage::new(asked, Typed::default(), &[]);
-    Ok(private(page::show(StatusCode::OK, &form)))
+    Ok(page::show(StatusCode::OK, &form))
 }
 
 /// `POST /staff/setup`: who was made and what comes next, or the form again.
@@ -92,7 +91,7 @@ impl FromRequestParts<Web> for Asked {
         let visitor = Visitor::of(PATH, &parts.headers);
         let layout = Layout::new(&web.site, visitor.lang, visitor.theme, PATH);
         Ok(Self {
-            layout: layout.without_lang_path(),
+            layout: layout.without_lang_path().at_secret_address(),
             token: String::new(),
         })
     }
@@ -173,34 +172,30 @@ async fn again(
         return Ok(closed(&asked.layout));
     }
     let form = SetupPage::new(asked, typed, errors);
-    Ok(private(page::show(StatusCode::UNPROCESSABLE_ENTITY, &form)))
+    Ok(page::show(StatusCode::UNPROCESSABLE_ENTITY, &form))
 }
 
 fn closed(layout: &Layout) -> Response {
-    let plain = Layout::new(&layout.site, layout.lang, layout.theme, "/");
-    let mut page = ErrorPage::new(plain, StatusCode::NOT_FOUND);
+    let mut page = ErrorPage::new(elsewhere(layout), StatusCode::NOT_FOUND);
     page.heading = layout.t("setup-closed-title");
     page.sentence = layout.t("setup-closed-sentence");
     page.layout = page.layout.titled(&page.heading);
-    private(page.into_response())
+    page.into_response()
+}
+
+/// The frame of a page that can't be asked for again, so that its links lead to the concerts.
+fn elsewhere(layout: &Layout) -> Layout {
+    Layout::new(&layout.site, layout.lang, layout.theme, "/").at_secret_address()
 }
 
 fn done(layout: &Layout, made: &StaffMember) -> Response {
-    let lang = layout.lang;
-    let plain = Layout::new(&layout.site, lang, layout.theme, "/");
     let page = DonePage {
-        layout: plain.titled(&layout.t("setup-done-title")),
-        sentence: lang.text_with("setup-done-sentence", &[("name", &made.username)]),
+        layout: elsewhere(layout).titled(&layout.t("setup-done-title")),
+        sentence: layout
+            .lang
+            .text_with("setup-done-sentence", &[("name", &made.username)]),
     };
-    private(page::show(StatusCode::CREATED, &page))
-}
-
-/// The address has a secret in it: it goes nowhere, and nobody keeps the page (the layer around every
-/// answer says `no-store`).
-fn private(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
+    page::show(StatusCode::CREATED, &page)
 }
 
 #[derive(Debug, Template)]

@@ -99,6 +99,8 @@ pub struct Layout {
     pub query: String,
     /// Whether addresses begin with the language; else it is the query's `lang`, or the visitor's.
     pub has_lang_path: bool,
+    /// What browsers tell of this page's address to what it loads and leads to.
+    pub referrer: &'static str,
     pub title: String,
     pub description: String,
     /// Whether search engines may list the page. Only public pages say so.
@@ -117,6 +119,7 @@ impl Layout {
             path: path.to_owned(),
             query: String::new(),
             has_lang_path: true,
+            referrer: "same-origin",
             title: lang.text("brand"),
             description: String::new(),
             indexed: false,
@@ -139,6 +142,17 @@ impl Layout {
     pub fn without_lang_path(self) -> Self {
         Self {
             has_lang_path: false,
+            ..self
+        }
+    }
+
+    /// For a page whose address is a secret. Its header says `no-referrer`, which would make browsers
+    /// send its form without its origin, and over plain HTTP no form is taken without; of the address
+    /// the origin alone tells as little.
+    #[must_use]
+    pub fn at_secret_address(self) -> Self {
+        Self {
+            referrer: "strict-origin",
             ..self
         }
     }

@@ -45,7 +45,11 @@ async fn read(answer: Response) -> (u16, String) {
     assert_eq!(headers["cache-control"], "no-store");
     let policy = headers["content-security-policy"].to_str().unwrap();
     assert!(!policy.contains("unsafe"), "{policy}");
-    (answer.status().as_u16(), answer.text().await.unwrap())
+    let status = answer.status().as_u16();
+    let page = answer.text().await.unwrap();
+    let referrer = "name=\"referrer\" content=\"strict-origin\"";
+    assert!(page.contains(referrer), "{page}");
+    (status, page)
 }
 
 async fn open(app: &TestApp) -> String {
@@ -65,7 +69,6 @@ async fn the_address_makes_one_superadmin_who_can_sign_in() {
             page.contains("name=\"robots\" content=\"noindex\""),
             "{page}"
         );
-        assert!(!page.contains("content=\"same-origin\""), "{page}");
         let (status, page) = send(app, &typed(&token, "Ada", STAFF_PASSWORD)).await;
         assert_eq!(status, 201);
         assert!(page.contains("The superadmin ada has been made"), "{page}");
@@ -215,7 +218,7 @@ async fn looking_for_the_address_is_slowed_like_guessing_a_password() {
         let mut statuses = Vec::new();
         for number in 0..24 {
             let path = format!("/staff/setup?t={}", "A".repeat(number));
-            statuses.push(app.get(&path).await.status().as_u16());
+            statuses.push(read(app.get(&path).await).await.0);
         }
         assert_eq!(statuses[..20], [404; 20]);
         // One more comes back each six seconds.
