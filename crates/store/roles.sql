@@ -49,7 +49,8 @@ GRANT SELECT (id, username, email, role, is_active, last_login, created_at, upda
 GRANT USAGE ON SEQUENCE admin_users_id_seq TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION find_admin_credentials(text) TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE
-    ON admin_sessions, admin_totp, admin_recovery_codes, sign_in_failures TO stagedoor_app;
+    ON admin_sessions, admin_totp, admin_recovery_codes, admin_setup, sign_in_failures
+    TO stagedoor_app;
 
 -- Reports and staff lists: read only; the only one that reads the audit log.
 GRANT SELECT ON concerts, reservations, audit_logs TO stagedoor_report;

@@ -103,6 +103,45 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.audit_keyed_row() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    who record;
+    key_column text := TG_ARGV[0];
+    secrets text[] := TG_ARGV;
+    hidden jsonb := '"(secret)"';
+    before jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
+    after jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+    known_as text := coalesce(before, after) ->> key_column;
+BEGIN
+    secrets := array_remove(secrets, key_column);
+    IF TG_OP = 'UPDATE' THEN
+        SELECT jsonb_object_agg(key, CASE WHEN key = ANY (secrets) THEN hidden ELSE b.value END),
+               jsonb_object_agg(key, CASE WHEN key = ANY (secrets) THEN hidden ELSE a.value END)
+        INTO before, after
+        FROM jsonb_each(before) AS b
+        JOIN jsonb_each(after) AS a USING (key)
+        WHERE a.value <> b.value;
+        IF after IS NULL THEN
+            RETURN NULL;
+        END IF;
+    ELSE
+        before := before - secrets;
+        after := after - secrets;
+    END IF;
+    SELECT * INTO who FROM public.audit_actor();
+    INSERT INTO public.audit_logs (user_id, action, table_name, record_id, old_values, new_values,
+                                   ip_address, actor_kind, actor, request_id)
+    VALUES (who.user_id,
+            CASE TG_OP WHEN 'INSERT' THEN 'CREATE' ELSE TG_OP END,
+            TG_TABLE_NAME, known_as, before, after, who.address, who.kind, who.actor,
+            who.request_id);
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION public.audit_truncate() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -376,6 +415,15 @@ CREATE TABLE public.admin_sessions (
     CONSTRAINT admin_sessions_token_digest_check CHECK ((octet_length(token_digest) = 32))
 );
 
+CREATE TABLE public.admin_setup (
+    is_only boolean DEFAULT true NOT NULL,
+    token_digest bytea NOT NULL,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    expires_at timestamp without time zone NOT NULL,
+    CONSTRAINT admin_setup_is_only_check CHECK (is_only),
+    CONSTRAINT admin_setup_token_digest_check CHECK ((octet_length(token_digest) = 32))
+);
+
 CREATE TABLE public.admin_totp (
     admin_user_id integer NOT NULL,
     secret bytea NOT NULL,
@@ -590,6 +638,9 @@ ALTER TABLE ONLY public.admin_recovery_codes
 ALTER TABLE ONLY public.admin_sessions
     ADD CONSTRAINT admin_sessions_pkey PRIMARY KEY (token_digest);
 
+ALTER TABLE ONLY public.admin_setup
+    ADD CONSTRAINT admin_setup_pkey PRIMARY KEY (is_only);
+
 ALTER TABLE ONLY public.admin_totp
     ADD CONSTRAINT admin_totp_pkey PRIMARY KEY (admin_user_id);
 
@@ -666,6 +717,14 @@ CREATE INDEX jobs_finished_at_idx ON public.jobs USING btree (finished_at) WHERE
 CREATE INDEX jobs_run_at_idx ON public.jobs USING btree (run_at, id) WHERE ((status)::text = 'pending'::text);
 
 CREATE UNIQUE INDEX jobs_task_dedup_key_idx ON public.jobs USING btree (task, dedup_key) WHERE ((status)::text = 'pending'::text);
+
+CREATE TRIGGER admin_recovery_codes_audit AFTER INSERT OR DELETE OR UPDATE ON public.admin_recovery_codes FOR EACH ROW EXECUTE FUNCTION public.audit_keyed_row('admin_user_id', 'code_digest');
+
+CREATE TRIGGER admin_recovery_codes_audit_truncate BEFORE TRUNCATE ON public.admin_recovery_codes FOR EACH STATEMENT EXECUTE FUNCTION public.audit_truncate();
+
+CREATE TRIGGER admin_totp_audit AFTER INSERT OR DELETE OR UPDATE ON public.admin_totp FOR EACH ROW EXECUTE FUNCTION public.audit_keyed_row('admin_user_id', 'secret');
+
+CREATE TRIGGER admin_totp_audit_truncate BEFORE TRUNCATE ON public.admin_totp FOR EACH STATEMENT EXECUTE FUNCTION public.audit_truncate();
 
 CREATE TRIGGER admin_users_audit_delete AFTER DELETE ON public.admin_users REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_delete('password');
 

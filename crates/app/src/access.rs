@@ -23,6 +23,7 @@ const PURPOSE: &[u8] = b"stagedoor access token v1\0";
 pub struct AccessKey {
     current: Vec<u8>,
     previous: Vec<Vec<u8>>,
+    lasts: bool,
 }
 
 impl fmt::Debug for AccessKey {
@@ -61,6 +62,7 @@ impl Holder {
             actor: Actor::Holder(self.reservation_id.clone()),
             address: self.origin.address,
             request_id: self.origin.request_id,
+            authority: None,
         }
     }
 }
@@ -70,6 +72,15 @@ impl AccessKey {
         Self {
             current: secret.to_vec(),
             previous: Vec::new(),
+            lasts: true,
+        }
+    }
+
+    /// A key that is gone when the process ends.
+    pub fn of_process(secret: &[u8]) -> Self {
+        Self {
+            lasts: false,
+            ..Self::new(secret)
         }
     }
 
@@ -80,6 +91,11 @@ impl AccessKey {
             previous: secrets.into_iter().map(<[u8]>::to_vec).collect(),
             ..self
         }
+    }
+
+    /// Whether what is encrypted with it can be read after the next start.
+    pub(crate) const fn lasts(&self) -> bool {
+        self.lasts
     }
 
     /// A key of its own for another purpose, from which nobody gets back to this one.

@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use store::admin_totp::{self, Totp as Stored};
 use store::sign_in_failures::Digest;
-use store::{Acting, StoreError, Transaction};
+use store::{Acting, StoreError, Transaction, admin_users};
 use totp_rs::{Algorithm, Builder, Secret, Totp};
 
-use crate::sessions::SignedIn;
+use crate::sessions::{self, SignedIn};
+use crate::sign_in::proof::{self, PasswordError, Proof};
 use crate::{App, task};
 
 /// Keeps this use of the secret key apart from every other.
@@ -45,6 +46,12 @@ pub struct Enrolment {
 
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolError {
+    /// The secret would be encrypted with a key that is gone at the server's next start, and its
+    /// owner shut out.
+    #[error("the secret key doesn't outlive this process")]
+    NoLastingKey,
+    #[error(transparent)]
+    Password(#[from] PasswordError),
     #[error("a second factor is in use already")]
     AlreadyOn,
     #[error("no second factor was begun")]
@@ -55,18 +62,27 @@ pub enum EnrolError {
     Store(#[from] StoreError),
 }
 
-/// Makes a secret for the one who is signed in; it counts once a code of it was confirmed.
-pub async fn begin(app: &App, who: &SignedIn, by: &Acting) -> Result<Enrolment, EnrolError> {
+/// Makes a secret for the one who is signed in and has typed their password again; it counts once a
+/// code of it was confirmed.
+pub async fn begin(
+    app: &App,
+    who: &SignedIn,
+    password: &str,
+    by: &Acting,
+) -> Result<Enrolment, EnrolError> {
+    if !app.access_key().lasts() {
+        return Err(EnrolError::NoLastingKey);
+    }
+    let (inner, by, password) = (app.clone(), by.clone(), password.to_owned());
     let secret: [u8; SECRET_BYTES] = app.ctx().random_bytes();
-    let member = who.member();
-    let encrypted = encrypt(app, member.id, &secret);
-    let (inner, by, id) = (app.clone(), by.clone(), member.id);
+    let member = who.member().clone();
+    let username = member.username.clone();
     let is_kept = task::uninterrupted(async move {
-        let transaction = task::begin(&inner, &by).await?;
-        let now = inner.ctx().now();
-        let is_kept = admin_totp::upsert_unconfirmed(&transaction, id, &encrypted, now).await?;
-        transaction.commit().await?;
-        Ok::<_, StoreError>(is_kept)
+        let (proof, turn) = proof::ask(&inner, &member, &password, &by).await?;
+        drop(turn);
+        let transaction = task::begin_unconfirmed(&inner, &by).await?;
+        let kept = begin_in(&inner, &transaction, (&proof, &by), (member.id, &secret)).await;
+        task::end(transaction, kept).await
     })
     .await?;
     if !is_kept {
@@ -74,7 +90,6 @@ pub async fn begin(app: &App, who: &SignedIn, by: &Acting) -> Result<Enrolment, 
     }
     let secret = Secret::from(secret).to_base32();
     // A name needs no escaping: letters, digits, dots, hyphens and underscores.
-    let username = &member.username;
     Ok(Enrolment {
         otpauth_url: format!(
             "otpauth://totp/{ISSUER}:{username}?secret={secret}&issuer={ISSUER}\
@@ -84,17 +99,30 @@ pub async fn begin(app: &App, who: &SignedIn, by: &Acting) -> Result<Enrolment, 
     })
 }
 
+/// Whether the secret was kept; one that is in use stays.
+async fn begin_in(
+    app: &App,
+    transaction: &Transaction,
+    (proof, by): (&Proof, &Acting),
+    (id, secret): (AdminUserId, &[u8]),
+) -> Result<bool, EnrolError> {
+    proof.hold(app, transaction, by).await?;
+    let (encrypted, now) = (encrypt(app, id, secret), app.ctx().now());
+    Ok(admin_totp::upsert_unconfirmed(transaction, id, &encrypted, now).await?)
+}
+
 /// Puts the secret in use, given a code of it; returns the recovery codes, which aren't shown again.
+/// Sessions that began without a second factor end, but for the one that asks.
 pub async fn confirm(
     app: &App,
     who: &SignedIn,
     code: &str,
     by: &Acting,
 ) -> Result<Vec<String>, EnrolError> {
-    let (app, by, code, id) = (app.clone(), by.clone(), code.to_owned(), who.member().id);
+    let (app, by, code, who) = (app.clone(), by.clone(), code.to_owned(), who.clone());
     task::uninterrupted(async move {
-        let transaction = task::begin(&app, &by).await?;
-        let codes = confirm_in(&app, &transaction, id, &code).await;
+        let transaction = task::begin_unconfirmed(&app, &by).await?;
+        let codes = confirm_in(&app, &transaction, (&who, &by), &code).await;
         task::end(transaction, codes).await
     })
     .await
@@ -103,9 +131,12 @@ pub async fn confirm(
 async fn confirm_in(
     app: &App,
     transaction: &Transaction,
-    id: AdminUserId,
+    (who, by): (&SignedIn, &Acting),
     code: &str,
 ) -> Result<Vec<String>, EnrolError> {
+    let id = who.member().id;
+    admin_users::lock(transaction, id).await?;
+    by.confirm(transaction).await?;
     let stored = admin_totp::lock(transaction, id).await?;
     let stored = stored.ok_or(EnrolError::NotBegun)?;
     if stored.is_confirmed {
@@ -120,6 +151,7 @@ async fn confirm_in(
     let digests: Vec<Digest> = codes.iter().filter_map(|code| code_digest(code)).collect();
     admin_totp::delete_recovery_codes(transaction, id).await?;
     admin_totp::insert_recovery_codes(transaction, id, &digests, now).await?;
+    sessions::end_others(transaction, who, now).await?;
     Ok(codes)
 }
 

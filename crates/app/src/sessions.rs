@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::role::Permission;
 use domain::sign_in::SESSION_IDLE_MAX;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use store::StoreError;
 use store::admin_sessions::{self, Session};
 use store::admin_users::StaffMember;
 use store::sign_in_failures::Digest;
+use store::{Authority, StoreError, Transaction};
 
 use crate::App;
 
@@ -30,6 +31,14 @@ pub struct SignedIn {
 impl SignedIn {
     pub fn member(&self) -> &StaffMember {
         &self.member
+    }
+
+    /// What they act by who do what needs this permission.
+    pub fn authority(&self, permission: Option<Permission>) -> Authority {
+        Authority {
+            token_digest: self.token_digest,
+            permission,
+        }
     }
 }
 
@@ -61,13 +70,23 @@ pub async fn sign_out(app: &App, signed_in: &SignedIn) -> Result<(), StoreError>
     admin_sessions::revoke(&connection, &signed_in.token_digest, app.ctx().now()).await
 }
 
+/// Ends every session of the one who is signed in but this one.
+pub(crate) async fn end_others(
+    transaction: &Transaction,
+    signed_in: &SignedIn,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (id, kept) = (signed_in.member.id, &signed_in.token_digest);
+    admin_sessions::revoke_others(transaction, id, kept, now).await
+}
+
 /// A new token and what is kept of it.
 pub(crate) fn new_token(app: &App) -> (String, Digest) {
     let token: [u8; TOKEN_BYTES] = app.ctx().random_bytes();
     (URL_SAFE_NO_PAD.encode(token), Sha256::digest(token).into())
 }
 
-fn digest(token: &str) -> Option<Digest> {
+pub(crate) fn digest(token: &str) -> Option<Digest> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     (bytes.len() == TOKEN_BYTES).then(|| Sha256::digest(bytes).into())
 }

@@ -17,8 +17,11 @@ use crate::second_factor::{self, Verdict};
 use crate::{App, sessions, task};
 
 pub(crate) mod attempts;
+pub(crate) mod proof;
+pub mod unlock;
 
 use attempts::Subjects;
+use proof::PasswordError;
 
 /// What somebody typed to sign in.
 #[derive(Clone)]
@@ -63,6 +66,17 @@ pub enum SignInError {
     Store(#[from] StoreError),
 }
 
+impl From<PasswordError> for SignInError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Locked { wait } => Self::Locked { wait },
+            PasswordError::Wrong => Self::Wrong,
+            PasswordError::Crowded(crowded) => Self::Crowded(crowded),
+            PasswordError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 /// Begins a session for whoever has the right password.
 pub async fn sign_in(app: &App, attempt: Attempt, by: Acting) -> Result<Begun, SignInError> {
     let app = app.clone();
@@ -82,22 +96,7 @@ async fn try_to(
     subjects: &Subjects,
     by: &Acting,
 ) -> Result<Begun, SignInError> {
-    if let Some(wait) = attempts::wait(app, subjects).await? {
-        return Err(SignInError::Locked { wait });
-    }
-    let turn = app.passwords().enter().await?;
-    if let Some(wait) = attempts::begin(app, subjects, by).await? {
-        return Err(SignInError::Locked { wait });
-    }
-    let credentials = find_credentials(app, subjects).await?;
-    let may_sign_in = credentials.as_ref().is_some_and(|known| known.may_sign_in);
-    let hash = credentials
-        .as_ref()
-        .map(|known| known.password_hash.clone());
-    let is_right = turn.check(attempt.password.clone(), hash).await;
-    let Some(credentials) = credentials.filter(|_| is_right && may_sign_in) else {
-        return Err(SignInError::Wrong);
-    };
+    let (turn, credentials) = proof::check(app, subjects, &attempt.password, by).await?;
     let stronger = match domain::password::Password::parse(&attempt.password) {
         Ok(password) if passwords::is_weak(&credentials.password_hash) => {
             turn.hash(&password).await
@@ -125,17 +124,6 @@ async fn try_to(
     }
 }
 
-async fn find_credentials(
-    app: &App,
-    subjects: &Subjects,
-) -> Result<Option<Credentials>, StoreError> {
-    let Some(username) = &subjects.username else {
-        return Ok(None);
-    };
-    let connection = app.writer().get().await?;
-    admin_users::find_credentials(&connection, username).await
-}
-
 /// An account whose password was right a moment ago.
 struct Known {
     credentials: Credentials,
@@ -153,12 +141,12 @@ async fn finish(
 ) -> Result<Begun, SignInError> {
     let (id, now) = (known.credentials.id, app.ctx().now());
     let member = admin_users::lock(transaction, id).await?;
-    let username = subjects.username.as_ref();
-    let (Some(member), Some(username)) = (member, username) else {
-        return Err(SignInError::Wrong);
-    };
-    let current = admin_users::find_credentials(transaction, username).await?;
-    if current.as_ref() != Some(&known.credentials) {
+    let member = member.ok_or(SignInError::Wrong)?;
+    if proof::find_credentials(transaction, subjects)
+        .await?
+        .as_ref()
+        != Some(&known.credentials)
+    {
         return Err(SignInError::Wrong);
     }
     match second_factor::check(app, transaction, id, attempt.totp.as_deref()).await? {

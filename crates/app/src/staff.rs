@@ -10,7 +10,7 @@ use domain::text::{EmailAddress, Username};
 use jiff::Timestamp;
 pub use store::admin_users::StaffMember;
 use store::admin_users::{self, NewAdminUser};
-use store::{Acting, StoreError, Transaction, admin_sessions, admin_totp, sign_in_failures};
+use store::{Acting, StoreError, Transaction, admin_sessions, admin_totp};
 
 use crate::passwords::Crowded;
 use crate::sign_in::attempts;
@@ -94,18 +94,27 @@ pub async fn create(app: &App, new: NewStaffMember, by: Acting) -> Result<StaffM
     task::uninterrupted(async move {
         let password_hash = hash(&app, &new.password).await?;
         let transaction = task::begin(&app, &by).await?;
-        let row = NewAdminUser {
-            username: &new.username,
-            email: &new.email,
-            role: new.role,
-            password_hash: &password_hash,
-        };
-        let id = admin_users::insert(&transaction, &row, app.ctx().now()).await?;
-        let made = admin_users::find(&transaction, id).await?;
-        transaction.commit().await?;
-        made.ok_or(StaffError::NotFound)
+        let made = create_in(&app, &transaction, &new, &password_hash).await;
+        task::end(transaction, made).await
     })
     .await
+}
+
+pub(crate) async fn create_in(
+    app: &App,
+    transaction: &Transaction,
+    new: &NewStaffMember,
+    password_hash: &str,
+) -> Result<StaffMember, StaffError> {
+    let row = NewAdminUser {
+        username: &new.username,
+        email: &new.email,
+        role: new.role,
+        password_hash,
+    };
+    let id = admin_users::insert(transaction, &row, app.ctx().now()).await?;
+    let made = admin_users::find(transaction, id).await?;
+    made.ok_or(StaffError::NotFound)
 }
 
 /// Makes a superadmin while there is none; `None` when there is one.
@@ -144,8 +153,9 @@ pub async fn change(
             Some(password) => Some(hash(&app, password).await?),
             None => None,
         };
-        let transaction = task::begin(&app, &by).await?;
-        let changed = change_in(&app, &transaction, id, (&change, new_hash.as_deref())).await;
+        let transaction = task::begin_unconfirmed(&app, &by).await?;
+        let change = (&change, new_hash.as_deref());
+        let changed = change_in(&app, &transaction, (id, &by), change).await;
         task::end(transaction, changed).await
     })
     .await
@@ -154,11 +164,11 @@ pub async fn change(
 async fn change_in(
     app: &App,
     transaction: &Transaction,
-    id: AdminUserId,
+    (id, by): (AdminUserId, &Acting),
     (change, new_hash): (&Change, Option<&str>),
 ) -> Result<StaffMember, StaffError> {
     let now = app.ctx().now();
-    let (before, superadmins) = lock(transaction, id).await?;
+    let (before, superadmins) = lock(transaction, id, by).await?;
     let email = change.email.as_ref();
     let after = StaffMember {
         email: email.map_or_else(|| before.email.clone(), |email| email.as_str().to_owned()),
@@ -193,24 +203,24 @@ async fn change_in(
     })
 }
 
-/// A new password lets its owner in at once, however many failures there were.
-async fn set_password(
+/// A new password lets its owner in at once from wherever nobody is guessing at other accounts.
+pub(crate) async fn set_password(
     transaction: &Transaction,
     member: &StaffMember,
     hash: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     admin_users::update_password(transaction, member.id, hash, now).await?;
-    let digest = attempts::account_digest(&member.username);
-    sign_in_failures::delete(transaction, &digest).await
+    attempts::forget(transaction, &member.username, (Some(member.id), now)).await?;
+    Ok(())
 }
 
 /// Deletes an account softly: its sessions end, its name stays taken.
 pub async fn delete(app: &App, id: AdminUserId, by: Acting) -> Result<(), StaffError> {
     let app = app.clone();
     task::uninterrupted(async move {
-        let transaction = task::begin(&app, &by).await?;
-        let deleted = delete_in(&app, &transaction, id).await;
+        let transaction = task::begin_unconfirmed(&app, &by).await?;
+        let deleted = delete_in(&app, &transaction, id, &by).await;
         task::end(transaction, deleted).await
     })
     .await
@@ -220,9 +230,10 @@ async fn delete_in(
     app: &App,
     transaction: &Transaction,
     id: AdminUserId,
+    by: &Acting,
 ) -> Result<(), StaffError> {
     let now = app.ctx().now();
-    let (_, superadmins) = lock(transaction, id).await?;
+    let (_, superadmins) = lock(transaction, id, by).await?;
     if superadmins == [id] {
         return Err(StaffError::LastSuperadmin);
     }
@@ -234,17 +245,19 @@ async fn delete_in(
 
 /// An account and all active superadmins, locked. Superadmins come first, in the same order for
 /// everybody, so that two who would take each other away wait for each other: the second finds
-/// itself alone.
+/// itself alone. Behind them, whether whoever changes something still may.
 async fn lock(
     transaction: &Transaction,
     id: AdminUserId,
+    by: &Acting,
 ) -> Result<(StaffMember, Vec<AdminUserId>), StaffError> {
     let superadmins = admin_users::lock_superadmins(transaction).await?;
     let member = admin_users::lock(transaction, id).await?;
+    by.confirm(transaction).await?;
     Ok((member.ok_or(StaffError::NotFound)?, superadmins))
 }
 
-async fn hash(app: &App, password: &Password) -> Result<String, StaffError> {
+pub(crate) async fn hash(app: &App, password: &Password) -> Result<String, StaffError> {
     let turn = app.passwords().enter().await?;
     turn.hash(password).await.ok_or(StaffError::Hash)
 }

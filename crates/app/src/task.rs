@@ -25,6 +25,11 @@ pub(crate) async fn begin(app: &App, by: &Acting) -> Result<Transaction, StoreEr
     Transaction::begin(app.writer(), by).await
 }
 
+/// The same for what locks accounts, and asks whether `by` still may behind those locks.
+pub(crate) async fn begin_unconfirmed(app: &App, by: &Acting) -> Result<Transaction, StoreError> {
+    Transaction::begin_unconfirmed(app.writer(), by).await
+}
+
 /// Commits what was done, or undoes it when it was refused.
 pub(crate) async fn end<T, E: From<StoreError>>(
     transaction: Transaction,

@@ -16,6 +16,9 @@ pub enum Counted {
     Account,
     /// Where the attempts came from. Many people may share it, so that more are free.
     Address,
+    /// The name at this address: all that counts where the account's owner signed in lately, so that
+    /// neither others elsewhere nor a neighbour who guesses other names can shut them out.
+    AccountThere,
 }
 
 /// The longest wait, for an account and for an address.
@@ -23,14 +26,15 @@ pub const LOCK_MAX: Duration = Duration::from_mins(15);
 /// Failures that lie so far back count no more. Longer than the longest wait, or waiting it out
 /// would pay.
 pub const FAILURES_KEPT_FOR: Duration = Duration::from_hours(24);
-/// From an address where its owner signed in so lately an account can't be locked by others.
+/// From an address where its owner signed in so lately, neither others who guess at the account from
+/// elsewhere nor others who guess from there at other accounts can lock them out.
 pub const ADDRESS_KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
 
 impl Counted {
     /// Failures that cost no wait: people mistype.
     const fn free(self) -> u32 {
         match self {
-            Self::Account => 5,
+            Self::Account | Self::AccountThere => 5,
             Self::Address => 10,
         }
     }
@@ -115,6 +119,7 @@ mod tests {
             [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900]
         );
         assert!(of_account[16..].iter().all(|wait| *wait == 900));
+        assert_eq!(seconds(Counted::AccountThere), of_account);
         let of_address = seconds(Counted::Address);
         assert_eq!(of_address[..10], [0; 10]);
         assert_eq!(of_address[10..13], [1, 2, 4]);

@@ -177,6 +177,29 @@ cancel-warning = They go back on sale at once, for everybody. This can't be undo
 cancel-submit = Yes, put them back on sale
 cancel-not-possible = This reservation can't be cancelled any more. This is how it stands now.
 
+## The first superadmin
+
+setup-title = Make the first superadmin
+setup-sentence = This account may do everything here, and makes all other staff accounts. The address of this page works once.
+setup-username = User name
+setup-username-hint = You sign in with it. Letters a to z, digits, dots, hyphens and underscores.
+setup-email = E-mail
+setup-email-hint = Nothing is sent to it now.
+setup-password = Password
+setup-password-hint = At least 8 characters. Spaces are welcome: three or four words make a good one.
+setup-submit = Make the superadmin
+setup-done-title = You can sign in now
+setup-done-sentence = The superadmin { $name } has been made, and this page is closed for good.
+setup-done-next = Staff sign in through the API, with user name and password:
+setup-done-factor = Then turn on a second factor, and make an account for each of your colleagues.
+setup-closed-title = This address no longer works
+setup-closed-sentence = It was used, its hour is over, a newer one has taken its place, or there is a superadmin already. If nobody can sign in as staff yet, start the server again and take the address from its log, or run stagedoor admin create.
+error-username = Enter a user name of letters a to z, digits, dots, hyphens and underscores.
+error-password-short = Enter a password of at least 8 characters.
+error-password-long = Shorten the password: 72 letters are the most, fewer where they are not a to z.
+error-password-characters = The password contains characters that can't be typed into a form. Choose another.
+error-taken = Another account has this already, maybe a deleted one. Choose another.
+
 ## When something goes wrong
 
 error-next-home = See all concerts

@@ -10,6 +10,7 @@ pub mod i18n;
 pub mod load;
 pub mod metrics;
 pub mod serve;
+pub mod setup;
 pub mod shop;
 pub mod telemetry;
 

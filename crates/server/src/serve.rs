@@ -71,18 +71,22 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
         pool,
         Arc::new(move |primary| observer.observe(primary)),
     )?;
-    let secret = config.secret_key.as_ref().map_or_else(
+    let secret = config.secret_key.as_ref();
+    let access_key = secret.map_or_else(
         // Without a key, links last as long as the process; production refuses that.
-        || ctx.random_bytes::<32>().to_vec(),
-        |secret| secret.reveal().as_bytes().to_vec(),
+        || AccessKey::of_process(&ctx.random_bytes::<32>()),
+        |secret| AccessKey::new(secret.reveal().as_bytes()),
     );
     let previous = config.secret_key_previous.iter();
     let previous = previous.map(|secret| secret.reveal().as_bytes());
-    let access_key = AccessKey::new(&secret).with_previous(previous.clone());
+    let access_key = access_key.with_previous(previous.clone());
     let app = App::new(ctx, settings(config), pool, access_key);
     // Rows under a seal of a key that is gone could never be proven.
-    Ok(match config.secret_key {
-        Some(_) => app.sealing_with(SealKey::new(&secret).with_previous(previous)),
+    Ok(match secret {
+        Some(secret) => {
+            let key = SealKey::new(secret.reveal().as_bytes());
+            app.sealing_with(key.with_previous(previous))
+        }
         None => app,
     })
 }

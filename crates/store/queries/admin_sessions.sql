@@ -29,6 +29,17 @@ WHERE token_digest = :token_digest AND revoked_at IS NULL;
 UPDATE admin_sessions SET revoked_at = :now
 WHERE admin_user_id = :admin_user_id AND revoked_at IS NULL AND expires_at > :now;
 
+--! revoke_others
+-- admin_sessions_admin_user_id_idx.
+UPDATE admin_sessions SET revoked_at = :now
+WHERE admin_user_id = :admin_user_id AND token_digest <> :kept AND revoked_at IS NULL
+  AND expires_at > :now;
+
+--! list_addresses
+-- Where an account's owner signed in since then. admin_sessions_admin_user_id_idx.
+SELECT DISTINCT address_digest FROM admin_sessions
+WHERE admin_user_id = :admin_user_id AND created_at > :since;
+
 --! is_address_known
 -- Whether an account's owner signed in from an address since then. admin_users_username_key,
 -- admin_sessions_admin_user_id_idx.

@@ -27,8 +27,19 @@ SET failures = excluded.failures, last_failed_at = excluded.last_failed_at,
     locked_until = excluded.locked_until;
 
 --! delete
--- Primary key.
-DELETE FROM sign_in_failures WHERE subject_digest = :subject;
+-- In the same order as they are locked. Primary key.
+DELETE FROM sign_in_failures
+WHERE subject_digest IN (
+    SELECT subject_digest FROM sign_in_failures WHERE subject_digest = ANY(:subjects)
+    ORDER BY subject_digest FOR UPDATE
+);
+
+--! delete_all
+-- The same for the whole table, at the command line alone.
+DELETE FROM sign_in_failures
+WHERE subject_digest IN (
+    SELECT subject_digest FROM sign_in_failures ORDER BY subject_digest FOR UPDATE
+);
 
 --! delete_old
 -- At most :limit whose last failure is before. Reads the table, which its hourly deletion keeps

@@ -1,14 +1,18 @@
 //! On whose behalf a transaction runs, and where the request came from: what row-level security
 //! decides by, and what the audit log keeps.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use domain::actor::Actor;
+use domain::role::{Permission, Role};
 use tokio_postgres::Error;
 use uuid::Uuid;
 
 use crate::connection::Connection;
+use crate::error::StoreError;
 use crate::generated::queries::acting as statements;
+use crate::sign_in_failures::Digest;
 
 /// Who acts, from where, in which request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +21,22 @@ pub struct Acting {
     /// Of the client; `None` where there is none, as in a job.
     pub address: Option<IpAddr>,
     pub request_id: Option<Uuid>,
+    /// What staff act by; `None` for whoever acts by nothing that could be taken away meanwhile.
+    pub authority: Option<Authority>,
+}
+
+/// A living session of staff, and the permission that its account's role needs; `None` where every
+/// role is enough.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Authority {
+    pub token_digest: Digest,
+    pub permission: Option<Permission>,
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authority({:?})", self.permission)
+    }
 }
 
 impl Acting {
@@ -26,6 +46,7 @@ impl Acting {
             actor,
             address: None,
             request_id: None,
+            authority: None,
         }
     }
 
@@ -65,6 +86,23 @@ impl Acting {
             .map(drop)
     }
 
+    /// Makes sure that whoever acts still may, and may until the transaction ends: what takes rights
+    /// away revokes sessions, which waits for this one's row.
+    ///
+    /// INVARIANT: accounts are locked before sessions, so that nobody waits in a circle; guarded by
+    /// `superadmins_who_change_accounts_at_once_do_not_wait_in_a_circle`.
+    pub async fn confirm(&self, connection: &Connection) -> Result<(), StoreError> {
+        let Some(authority) = &self.authority else {
+            return Ok(());
+        };
+        if authority.find_denial(connection).await?.is_none() {
+            return Ok(());
+        }
+        // Behind a wait for the session, its account is still read as it was before.
+        let denial = authority.find_denial(connection).await?;
+        Err(denial.unwrap_or(StoreError::NotAllowed { role: None }))
+    }
+
     /// As in `audit_logs.actor`, and for a customer what rows are told by.
     fn name(&self) -> String {
         match &self.actor {
@@ -74,5 +112,27 @@ impl Acting {
             // Known by their account; at the command line, by the login of its connection.
             Actor::Staff(_) | Actor::Cli(_) => String::new(),
         }
+    }
+}
+
+impl Authority {
+    async fn find_denial(&self, connection: &Connection) -> Result<Option<StoreError>, StoreError> {
+        let found = statements::lock_authority()
+            .bind(connection, &self.token_digest.as_slice())
+            .opt()
+            .await?;
+        let Some(row) = found.filter(|row| row.is_active) else {
+            return Ok(Some(StoreError::NotAllowed { role: None }));
+        };
+        let role = row.role.parse().map_err(|_| StoreError::Unreadable {
+            table: "admin_users",
+            detail: format!("role {:?}", row.role),
+        })?;
+        let has_role = self.permission.is_none_or(|wanted| Role::may(role, wanted));
+        Ok(match (has_role, row.is_revoked) {
+            (false, _) => Some(StoreError::NotAllowed { role: Some(role) }),
+            (true, true) => Some(StoreError::NotAllowed { role: None }),
+            (true, false) => None,
+        })
     }
 }

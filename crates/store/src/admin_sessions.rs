@@ -110,6 +110,38 @@ pub async fn revoke_all(
     Ok(())
 }
 
+/// Ends every session of an account but one.
+pub async fn revoke_others(
+    connection: &Connection,
+    id: AdminUserId,
+    kept: &Digest,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    statements::revoke_others()
+        .bind(connection, &to_column(now), &id.get(), &kept.as_slice())
+        .await?;
+    Ok(())
+}
+
+/// Where an account's owner signed in after `since`, as digests.
+pub async fn list_addresses(
+    connection: &Connection,
+    id: AdminUserId,
+    since: Timestamp,
+) -> Result<Vec<Digest>, StoreError> {
+    let rows = statements::list_addresses()
+        .bind(connection, &id.get(), &to_column(since))
+        .all()
+        .await?;
+    let digests = rows.iter().map(|row| {
+        Digest::try_from(row.as_slice()).map_err(|_| StoreError::Unreadable {
+            table: "admin_sessions",
+            detail: format!("an address digest of {} bytes", row.len()),
+        })
+    });
+    digests.collect()
+}
+
 /// Whether the owner of the account signed in from there after `since`.
 pub async fn is_address_known(
     connection: &Connection,

@@ -1,5 +1,6 @@
 //! What can go wrong between the product and PostgreSQL, sorted by what a caller can do about it.
 
+use domain::role::Role;
 use tokio_postgres::error::{Severity, SqlState};
 
 /// A failed statement, transaction or acquisition of a connection.
@@ -33,6 +34,9 @@ pub enum StoreError {
     /// A row holds what no code of ours would have written.
     #[error("a row of {table} can't be read: {detail}")]
     Unreadable { table: &'static str, detail: String },
+    /// Whoever acts may do so no longer: this role isn't enough, or without one the session is over.
+    #[error("whoever acts may not do this any more")]
+    NotAllowed { role: Option<Role> },
     /// A commit was asked for after a statement had failed.
     #[error("the transaction had failed before its commit")]
     FailedTransaction,
@@ -81,6 +85,7 @@ impl StoreError {
             | Self::Conflict
             | Self::OutcomeUnknown(_)
             | Self::RowCount { .. }
+            | Self::NotAllowed { .. }
             | Self::FailedTransaction => false,
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod acting;
 pub mod admin_sessions;
+pub mod admin_setup;
 pub mod admin_totp;
 pub mod admin_users;
 pub mod admission;
@@ -36,7 +37,7 @@ pub mod transaction;
 /// The names under which statements are timed, logged and shown by PostgreSQL itself.
 pub use generated::queries::NAMES as STATEMENTS;
 
-pub use acting::Acting;
+pub use acting::{Acting, Authority};
 pub use connection::Connection;
 pub use error::StoreError;
 pub use pool::{Pool, PoolSettings};

@@ -45,6 +45,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V7__follow_audit_changes",
         include_str!("../migrations/0007_follow_audit_changes.sql"),
     ),
+    (
+        "V8__audit_second_factors_and_open_setup",
+        include_str!("../migrations/0008_audit_second_factors_and_open_setup.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

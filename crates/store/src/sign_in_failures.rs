@@ -13,11 +13,11 @@ use crate::time::{from_column, to_column};
 /// A SHA-256.
 pub type Digest = [u8; 32];
 
-/// The failures of both subjects, in their order.
-pub async fn find(
+/// The failures of all subjects, in their order.
+pub async fn find<const N: usize>(
     connection: &Connection,
-    subjects: [&Digest; 2],
-) -> Result<[Failures; 2], StoreError> {
+    subjects: [&Digest; N],
+) -> Result<[Failures; N], StoreError> {
     let wanted = subjects.map(<[u8; 32]>::as_slice);
     let rows = statements::find()
         .bind(connection, &wanted.as_slice())
@@ -27,11 +27,11 @@ pub async fn find(
 }
 
 /// The same, locked until the transaction ends; rows that weren't there are made.
-pub async fn lock(
+pub async fn lock<const N: usize>(
     connection: &Connection,
-    subjects: [&Digest; 2],
+    subjects: [&Digest; N],
     now: Timestamp,
-) -> Result<[Failures; 2], StoreError> {
+) -> Result<[Failures; N], StoreError> {
     let wanted = subjects.map(<[u8; 32]>::as_slice);
     statements::insert_missing()
         .bind(connection, &to_column(now), &wanted.as_slice())
@@ -63,12 +63,16 @@ pub async fn upsert(
     expect_rows("sign_in_failures.upsert", changed, 1)
 }
 
-/// Forgets the failures of a subject.
-pub async fn delete(connection: &Connection, subject: &Digest) -> Result<(), StoreError> {
-    statements::delete()
-        .bind(connection, &subject.as_slice())
-        .await?;
-    Ok(())
+/// Forgets the failures of these subjects; returns of how many there were any.
+pub async fn delete(connection: &Connection, subjects: &[Digest]) -> Result<u64, StoreError> {
+    let subjects: Vec<&[u8]> = subjects.iter().map(<[u8; 32]>::as_slice).collect();
+    let deleted = statements::delete().bind(connection, &subjects).await?;
+    Ok(deleted)
+}
+
+/// Forgets all failures; returns of how many subjects.
+pub async fn delete_all(connection: &Connection) -> Result<u64, StoreError> {
+    Ok(statements::delete_all().bind(connection).await?)
 }
 
 /// Deletes up to `limit` rows whose last failure was before; returns how many.
@@ -82,7 +86,10 @@ pub async fn delete_old(
         .await?)
 }
 
-fn in_order(subjects: [&Digest; 2], rows: &[statements::Failures]) -> [Failures; 2] {
+fn in_order<const N: usize>(
+    subjects: [&Digest; N],
+    rows: &[statements::Failures],
+) -> [Failures; N] {
     subjects.map(|subject| {
         let row = rows.iter().find(|row| row.subject_digest == *subject);
         row.map_or_else(Failures::default, |row| Failures {

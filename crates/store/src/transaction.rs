@@ -20,14 +20,34 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// Staff who may not act any more are refused here.
     pub async fn begin(pool: &Pool, acting: &Acting) -> Result<Self, StoreError> {
+        Self::begin_with(pool, acting, "BEGIN")
+            .await?
+            .confirmed(acting)
+            .await
+    }
+
+    /// The same for what locks accounts: it says [`Acting::confirm`] itself, behind those locks.
+    pub async fn begin_unconfirmed(pool: &Pool, acting: &Acting) -> Result<Self, StoreError> {
         Self::begin_with(pool, acting, "BEGIN").await
     }
 
     /// The same for changes that buyers wait behind and that lock a concert: they give a locked one
     /// up as soon as the engine does, so that a crowd of them can't keep every connection waiting.
     pub async fn begin_hurried(pool: &Pool, acting: &Acting) -> Result<Self, StoreError> {
-        Self::begin_with(pool, acting, "BEGIN; SET LOCAL lock_timeout = 800").await
+        let begun = Self::begin_with(pool, acting, "BEGIN; SET LOCAL lock_timeout = 800");
+        begun.await?.confirmed(acting).await
+    }
+
+    async fn confirmed(self, acting: &Acting) -> Result<Self, StoreError> {
+        match acting.confirm(&self).await {
+            Ok(()) => Ok(self),
+            Err(denial) => {
+                self.rollback().await;
+                Err(denial)
+            }
+        }
     }
 
     async fn begin_with(

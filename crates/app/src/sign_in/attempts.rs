@@ -1,4 +1,5 @@
-//! Who may try to sign in now: failures are counted for the name and for the address.
+//! Who may try to sign in now: failures are counted for the name, for the address, and for the name
+//! at that address. Where an account's owner signed in lately only the last of these holds them up.
 //!
 //! An attempt is counted as failed before its password is looked at, and taken back when it wasn't:
 //! so a thousand at once find the door as shut as a thousand in a row.
@@ -6,6 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use domain::id::AdminUserId;
 use domain::sign_in::{ADDRESS_KNOWN_FOR, Counted, FAILURES_KEPT_FOR, Failures};
 use domain::text::Username;
 use jiff::Timestamp;
@@ -22,33 +24,37 @@ pub(crate) struct Subjects {
     pub(super) username: Option<Username>,
     pub(super) account: Digest,
     pub(super) address: Digest,
+    account_there: Digest,
 }
 
 impl Subjects {
     pub(super) fn new(typed: &str, address: Option<IpAddr>) -> Self {
         let username = Username::parse(typed).ok();
         let name = username.as_ref().map_or(typed, Username::as_str);
+        let (account, address) = (account_digest(name), address_digest(address));
         Self {
-            account: account_digest(name),
-            address: address_digest(address),
+            account_there: account_there_digest(&account, &address),
+            account,
+            address,
             username,
         }
     }
 
-    fn both(&self) -> [&Digest; 2] {
-        [&self.account, &self.address]
+    fn all(&self) -> [&Digest; 3] {
+        [&self.account, &self.address, &self.account_there]
     }
 }
 
 /// What failures of a name are counted under; a digest, for people type passwords there.
-pub(crate) fn account_digest(name: &str) -> Digest {
+pub(super) fn account_digest(name: &str) -> Digest {
     Sha256::digest(["account ", name].concat()).into()
 }
 
 /// What failures from an address are counted under. Of IPv6 a network of 64 bits is one place: who
 /// has one address of it has all.
-fn address_digest(address: Option<IpAddr>) -> Digest {
-    let place = match address {
+pub(super) fn address_digest(address: Option<IpAddr>) -> Digest {
+    // IPv4 written as IPv6 is itself, not one of a network that all of them share.
+    let place = match address.map(|address| address.to_canonical()) {
         None => "unknown".to_owned(),
         Some(IpAddr::V4(address)) => address.to_string(),
         Some(IpAddr::V6(address)) => format!("{:x?}", &address.segments()[..4]),
@@ -56,11 +62,19 @@ fn address_digest(address: Option<IpAddr>) -> Digest {
     Sha256::digest(["address ", &place].concat()).into()
 }
 
+/// What failures of a name at one address are counted under.
+pub(super) fn account_there_digest(account: &Digest, address: &Digest) -> Digest {
+    let mut digest = Sha256::new_with_prefix("account there ");
+    digest.update(account);
+    digest.update(address);
+    digest.finalize().into()
+}
+
 /// How long this attempt must wait; `None` when it may go on. Changes nothing, so that attempts
 /// that are locked out cost little.
 pub(super) async fn wait(app: &App, subjects: &Subjects) -> Result<Option<Duration>, StoreError> {
     let connection = app.writer().get().await?;
-    let failures = stored::find(&connection, subjects.both()).await?;
+    let failures = stored::find(&connection, subjects.all()).await?;
     wait_of(app, &connection, subjects, failures).await
 }
 
@@ -72,16 +86,19 @@ pub(super) async fn begin(
 ) -> Result<Option<Duration>, StoreError> {
     let now = app.ctx().now();
     let transaction = task::begin(app, by).await?;
-    let failures = stored::lock(&transaction, subjects.both(), now).await?;
+    let failures = stored::lock(&transaction, subjects.all(), now).await?;
     let wait = wait_of(app, &transaction, subjects, failures).await?;
     if wait.is_some() {
         transaction.rollback().await;
         return Ok(wait);
     }
-    let [account, address] = failures;
-    let account = account.and_one(Counted::Account, now);
-    let address = address.and_one(Counted::Address, now);
-    write(&transaction, subjects, [account, address], now).await?;
+    let [account, address, account_there] = failures;
+    let failures = [
+        account.and_one(Counted::Account, now),
+        address.and_one(Counted::Address, now),
+        account_there.and_one(Counted::AccountThere, now),
+    ];
+    write(&transaction, subjects, failures, now).await?;
     transaction.commit().await?;
     Ok(None)
 }
@@ -92,12 +109,13 @@ pub(super) async fn succeeded(
     subjects: &Subjects,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let [_, address] = stored::lock(transaction, subjects.both(), now).await?;
+    let [_, address, _] = stored::lock(transaction, subjects.all(), now).await?;
     let clean = Failures {
         last_failed_at: Some(now),
         ..Failures::default()
     };
-    write(transaction, subjects, [clean, address.less_one()], now).await
+    let failures = [clean, address.less_one(), clean];
+    write(transaction, subjects, failures, now).await
 }
 
 /// The attempt was none: its password was right, and something is still wanted.
@@ -106,40 +124,64 @@ pub(super) async fn take_back(
     subjects: &Subjects,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let failures = stored::lock(transaction, subjects.both(), now).await?;
+    let failures = stored::lock(transaction, subjects.all(), now).await?;
     write(transaction, subjects, failures.map(Failures::less_one), now).await
 }
 
 async fn write(
     transaction: &Transaction,
     subjects: &Subjects,
-    [account, address]: [Failures; 2],
+    failures: [Failures; 3],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    stored::upsert(transaction, &subjects.account, account, now).await?;
-    stored::upsert(transaction, &subjects.address, address, now).await
+    for (subject, failures) in subjects.all().into_iter().zip(failures) {
+        stored::upsert(transaction, subject, failures, now).await?;
+    }
+    Ok(())
 }
 
-/// The longer wait of both. A lock on the account doesn't hold where its owner signed in lately, or
-/// anybody could shut out anybody: there only the address' own failures count.
+/// The longer wait of name and address. Neither holds where the account's owner signed in lately, or
+/// anybody could shut out anybody, and one who guesses a whole box office: there only failures of
+/// this name at this address count.
 async fn wait_of(
     app: &App,
     connection: &Connection,
     subjects: &Subjects,
-    [account, address]: [Failures; 2],
+    failures: [Failures; 3],
 ) -> Result<Option<Duration>, StoreError> {
     let now = app.ctx().now();
-    let of_account = match (account.wait(now), &subjects.username) {
-        (Some(wait), Some(username)) => {
-            let since = now - ADDRESS_KNOWN_FOR;
-            let place = &subjects.address;
-            let is_known =
-                admin_sessions::is_address_known(connection, username, place, since).await?;
-            (!is_known).then_some(wait)
-        }
-        (wait, _) => wait,
+    let [account, address, account_there] = failures.map(|failures| failures.wait(now));
+    let elsewhere = account.max(address);
+    if elsewhere.is_none() && account_there.is_none() {
+        return Ok(None);
+    }
+    let Some(username) = &subjects.username else {
+        return Ok(elsewhere);
     };
-    Ok(of_account.max(address.wait(now)))
+    let (place, since) = (&subjects.address, now - ADDRESS_KNOWN_FOR);
+    let is_known = admin_sessions::is_address_known(connection, username, place, since).await?;
+    Ok(if is_known { account_there } else { elsewhere })
+}
+
+/// Lets the owner of an account in: forgets the failures of its name, everywhere and where they
+/// signed in lately. Those of addresses stay.
+pub(crate) async fn forget(
+    transaction: &Transaction,
+    username: &str,
+    (id, now): (Option<AdminUserId>, Timestamp),
+) -> Result<u64, StoreError> {
+    let account = account_digest(username);
+    let mut subjects = vec![account];
+    if let Some(id) = id {
+        let since = now - ADDRESS_KNOWN_FOR;
+        let places = admin_sessions::list_addresses(transaction, id, since).await?;
+        subjects.extend(
+            places
+                .iter()
+                .map(|place| account_there_digest(&account, place)),
+        );
+    }
+    stored::delete(transaction, &subjects).await
 }
 
 /// Deletes failures and sessions that count no more, up to `limit` of each; returns how many.
@@ -163,9 +205,16 @@ mod tests {
     fn a_place_is_an_address_or_a_network_of_ipv6() {
         let place = |text: &str| address_digest(Some(text.parse().unwrap()));
         assert_ne!(place("192.0.2.1"), place("192.0.2.2"));
+        assert_eq!(place("::ffff:192.0.2.1"), place("192.0.2.1"));
         assert_eq!(place("2001:db8::1"), place("2001:db8::ffff:1"));
         assert_ne!(place("2001:db8::1"), place("2001:db8:0:1::1"));
         assert_ne!(address_digest(None), account_digest("unknown"));
+        let there = |name: &str, address: &str| {
+            Subjects::new(name, Some(address.parse().unwrap())).account_there
+        };
+        assert_eq!(there("ada", "192.0.2.1"), there("Ada", "192.0.2.1"));
+        assert_ne!(there("ada", "192.0.2.1"), there("ada", "192.0.2.2"));
+        assert_ne!(there("ada", "192.0.2.1"), there("bob", "192.0.2.1"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use domain::text::{CustomerName, EmailAddress};
 use http::header::{HeaderName, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use store::Acting;
 
 use super::body::JsonFields;
 use super::model::{NewReservationBody, ReservationBody, ReservationRequestBody};
@@ -102,7 +103,7 @@ pub async fn show(
 ) -> Result<Json<ReservationBody>, Problem> {
     let found = match reader {
         Reader::Holder(holder) => reservations::show(&app, &holder).await?,
-        Reader::Staff(id, by) => reservations::show_to_staff(&app, &id, &by.acting).await?,
+        Reader::Staff(id, by) => reservations::show_to_staff(&app, &id, &by).await?,
     };
     let reservation = found.ok_or_else(Problem::not_found)?;
     Ok(Json(ReservationBody::new(
@@ -168,7 +169,7 @@ pub async fn extend(
 #[derive(Debug)]
 pub enum Reader {
     Holder(Holder),
-    Staff(ReservationId, Staff<ReadReservations>),
+    Staff(ReservationId, Acting),
 }
 
 impl FromRequestParts<Web> for Reader {
@@ -179,8 +180,8 @@ impl FromRequestParts<Web> for Reader {
             return Ok(Self::Holder(holder));
         }
         let Segment(id) = Segment::from_request_parts(parts, web).await?;
-        match Staff::from_request_parts(parts, web).await {
-            Ok(staff) => Ok(Self::Staff(id, staff)),
+        match Staff::<ReadReservations>::from_request_parts(parts, web).await {
+            Ok(staff) => Ok(Self::Staff(id, staff.acting)),
             // Nobody learns whether the reservation exists.
             Err(problem) if problem.code.status().is_client_error() => Err(Problem::not_found()),
             Err(problem) => Err(problem),

@@ -5,22 +5,26 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal as _};
 use std::path::Path;
 
-use app::App;
+use app::sign_in::unlock::{self, Locked};
 use app::staff::{self, Change, NewStaffMember, StaffError, StaffMember};
+use app::{App, first_setup};
 use domain::actor::Actor;
 use domain::password::{self, Password};
 use domain::role::Role;
 use domain::text::{EmailAddress, TextError, Username};
 use serde_json::json;
-use store::Acting;
+use store::{Acting, StoreError};
 
 use super::{CliError, ReportArgs, login, print, print_json};
 use crate::api::admin::model::StaffMemberBody;
 use crate::config::{Config, FirstAdmin};
+use crate::setup;
 
 pub mod args;
 
-use args::{AdminCommand, ByArgs, CreateArgs, DisableArgs, PasswordArgs, ResetPasswordArgs};
+use args::{
+    AdminCommand, ByArgs, CreateArgs, DisableArgs, PasswordArgs, ResetPasswordArgs, UnlockArgs,
+};
 
 /// Accounts read at once.
 const PAGE: i64 = 200;
@@ -34,6 +38,7 @@ pub async fn run(config: Config, command: AdminCommand) -> Result<(), CliError> 
         AdminCommand::List(args) => list(&app, args).await,
         AdminCommand::Disable(args) => disable(&app, &args).await,
         AdminCommand::ResetPassword(args) => reset_password(&app, &args).await,
+        AdminCommand::Unlock(args) => unlock(&app, &args).await,
     }
 }
 
@@ -113,6 +118,29 @@ async fn reset_password(app: &App, args: &ResetPasswordArgs) -> Result<(), CliEr
     report(args.report, "gave a new password to", changed)
 }
 
+async fn unlock(app: &App, args: &UnlockArgs) -> Result<(), CliError> {
+    let (whose, said) = match (&args.whose.username, args.whose.address) {
+        (Some(name), _) => {
+            let username = parse("the name", Username::parse(name))?;
+            let said = format!("of {}", username.as_str());
+            (Locked::Username(username), said)
+        }
+        (None, Some(address)) => (Locked::Address(address), format!("from {address}")),
+        (None, None) => (Locked::All, "of all names and addresses".to_owned()),
+    };
+    let forgotten = unlock::unlock(app, whose, Acting::cli()).await;
+    let forgotten =
+        forgotten.map_err(|error| CliError::failed("can't forget the failures", &error))?;
+    if args.report.json {
+        return print_json(&json!({ "forgotten": forgotten }));
+    }
+    let text = match forgotten {
+        0 => format!("there were no failed sign-ins {said}\n"),
+        _ => format!("forgot the failed sign-ins {said}\n"),
+    };
+    print(text.as_bytes())
+}
+
 /// Makes the superadmin whom the configuration names, while there is none.
 pub(crate) async fn provide_first(config: &Config, app: &App) -> Result<(), CliError> {
     let unreadable = |error| CliError::failed("can't read the staff accounts", &error);
@@ -120,11 +148,7 @@ pub(crate) async fn provide_first(config: &Config, app: &App) -> Result<(), CliE
         return Ok(());
     }
     let Some(first) = &config.first_admin else {
-        tracing::warn!(
-            "nobody can sign in as staff: make a superadmin with `stagedoor admin create`, or set \
-             STAGEDOOR_ADMIN_USERNAME, _EMAIL and _PASSWORD_FILE"
-        );
-        return Ok(());
+        return show_setup(config, app).await.map_err(unreadable);
     };
     let new = first_member(first)?;
     let by = Acting::system("serve");
@@ -133,6 +157,22 @@ pub(crate) async fn provide_first(config: &Config, app: &App) -> Result<(), CliE
     if let Some(member) = made {
         tracing::info!(username = member.username, "the first superadmin was made");
     }
+    Ok(())
+}
+
+/// Shows the one address that makes a superadmin, to whoever reads this process' log.
+async fn show_setup(config: &Config, app: &App) -> Result<(), StoreError> {
+    let Some(token) = first_setup::open(app).await? else {
+        return Ok(());
+    };
+    let site = config.web.base_url.to_string();
+    let url = format!("{}{}?t={token}", site.trim_end_matches('/'), setup::PATH);
+    tracing::warn!(
+        url,
+        "nobody can sign in as staff: make a superadmin at this address within an hour (of several \
+         servers the last one's counts), with `stagedoor admin create`, or by \
+         STAGEDOOR_ADMIN_USERNAME, _EMAIL and _PASSWORD_FILE"
+    );
     Ok(())
 }
 

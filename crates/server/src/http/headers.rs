@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::web::Web;
+use crate::setup;
 
 /// Nothing is loaded, framed or sent anywhere but from and to this site, and no code or style
 /// stands inside a page.
@@ -27,14 +28,22 @@ const RESOURCES: HeaderName = HeaderName::from_static("cross-origin-resource-pol
 
 /// Sets the security headers; answers that say nothing about caching aren't stored.
 pub async fn secure(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let has_secret_address = request.uri().path() == setup::PATH;
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let fixed = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
-        // Links may carry an access token; no other site learns our addresses.
-        (REFERRER_POLICY, "same-origin"),
+        // Links may carry an access token; no other site learns our addresses, and of one nobody.
+        (
+            REFERRER_POLICY,
+            if has_secret_address {
+                "no-referrer"
+            } else {
+                "same-origin"
+            },
+        ),
         (PERMISSIONS, FEATURES),
         (OPENER, "same-origin"),
         // Other sites can't read or embed anything of ours, pictures included.

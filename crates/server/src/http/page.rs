@@ -97,6 +97,10 @@ pub struct Layout {
     pub path: String,
     /// `?q=…` where the address has one: kept when language or theme change, not canonical.
     pub query: String,
+    /// Whether addresses begin with the language; else it is the query's `lang`, or the visitor's.
+    pub has_lang_path: bool,
+    /// What browsers tell of this page's address to what it loads and leads to.
+    pub referrer: &'static str,
     pub title: String,
     pub description: String,
     /// Whether search engines may list the page. Only public pages say so.
@@ -114,6 +118,8 @@ impl Layout {
             theme,
             path: path.to_owned(),
             query: String::new(),
+            has_lang_path: true,
+            referrer: "same-origin",
             title: lang.text("brand"),
             description: String::new(),
             indexed: false,
@@ -129,6 +135,26 @@ impl Layout {
             .map(|text| format!("?{text}"))
             .unwrap_or_default();
         self
+    }
+
+    /// For a page that has one address for all languages.
+    #[must_use]
+    pub fn without_lang_path(self) -> Self {
+        Self {
+            has_lang_path: false,
+            ..self
+        }
+    }
+
+    /// For a page whose address is a secret. Its header says `no-referrer`, which would make browsers
+    /// send its form without its origin, and over plain HTTP no form is taken without; of the address
+    /// the origin alone tells as little.
+    #[must_use]
+    pub fn at_secret_address(self) -> Self {
+        Self {
+            referrer: "strict-origin",
+            ..self
+        }
     }
 
     #[must_use]
@@ -174,7 +200,12 @@ impl Layout {
     }
 
     fn href_in(&self, lang: Lang) -> String {
-        format!("/{}{}{}", lang.as_str(), self.path, self.query)
+        let (path, query, lang) = (&self.path, &self.query, lang.as_str());
+        if self.has_lang_path {
+            return format!("/{lang}{path}{query}");
+        }
+        let joint = if query.is_empty() { '?' } else { '&' };
+        format!("{path}{query}{joint}lang={lang}")
     }
 
     fn canonical_in(&self, lang: Lang) -> String {

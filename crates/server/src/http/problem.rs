@@ -8,6 +8,7 @@ use app::cancel::CancelError;
 use app::concerts::change::{ChangeError, Current};
 use app::confirm::ConfirmError;
 use app::extend::ExtendError;
+use app::own_password::{OwnPasswordError, PasswordError};
 use app::reservations::DeleteError;
 use app::reserve::ReserveError;
 use app::second_factor::EnrolError;
@@ -203,6 +204,31 @@ impl Problem {
         }
     }
 
+    /// Too many passwords were wrong.
+    fn locked_out(wait: Duration) -> Self {
+        let detail = "Too many sign-ins failed. Try again after the time given.";
+        Self {
+            // Rounded up: whoever comes back then is let in.
+            retry_after: Some(whole_seconds(wait)),
+            ..Self::new(Code::RateLimited, detail)
+        }
+    }
+
+    /// Somebody who is signed in typed their password again, in this field.
+    fn wrong_password(error: PasswordError, field: &str) -> Self {
+        match error {
+            PasswordError::Locked { wait } => Self::locked_out(wait),
+            PasswordError::Wrong => Self::validation(vec![FieldError {
+                field: field.to_owned(),
+                reason: FieldReason::Invalid {
+                    wanted: "the password that you signed in with",
+                },
+            }]),
+            PasswordError::Crowded(_) => Self::overloaded(),
+            PasswordError::Store(error) => error.into(),
+        }
+    }
+
     pub fn overloaded() -> Self {
         let detail = "More requests than can be answered in time. Try again after the time given.";
         Self {
@@ -271,6 +297,9 @@ impl From<StoreError> for Problem {
             StoreError::PoolExhausted | StoreError::LockTimeout | StoreError::Conflict => {
                 tracing::warn!(%error, "overloaded");
                 Self::overloaded()
+            }
+            StoreError::NotAllowed { role } => {
+                role.map_or_else(Self::unauthenticated, Self::not_allowed)
             }
             _ => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -387,14 +416,7 @@ impl From<TransitionError> for Problem {
 impl From<SignInError> for Problem {
     fn from(error: SignInError) -> Self {
         match error {
-            SignInError::Locked { wait } => Self {
-                // Rounded up: whoever comes back then is let in.
-                retry_after: Some(whole_seconds(wait)),
-                ..Self::new(
-                    Code::RateLimited,
-                    "Too many sign-ins failed. Try again after the time given.",
-                )
-            },
+            SignInError::Locked { wait } => Self::locked_out(wait),
             SignInError::Wrong => Self::new(
                 Code::Unauthenticated,
                 "The name, the password or the code is wrong, or the account is disabled.",
@@ -445,9 +467,25 @@ impl From<StaffError> for Problem {
     }
 }
 
+impl From<OwnPasswordError> for Problem {
+    fn from(error: OwnPasswordError) -> Self {
+        match error {
+            OwnPasswordError::Password(error) => Self::wrong_password(error, "current_password"),
+            OwnPasswordError::Hash => Self::internal(),
+            OwnPasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<EnrolError> for Problem {
     fn from(error: EnrolError) -> Self {
         match error {
+            EnrolError::NoLastingKey => Self::new(
+                Code::InvalidState,
+                "This server has no secret key of its own, so a second factor would be lost with \
+                 its next start and shut you out. Let its operator set STAGEDOOR_SECRET_KEY first.",
+            ),
+            EnrolError::Password(error) => Self::wrong_password(error, "password"),
             EnrolError::AlreadyOn => Self::new(
                 Code::InvalidState,
                 "This account has a second factor. If it is lost, an operator takes it away with \

@@ -18,6 +18,7 @@ use super::problem::{Code, Problem};
 use super::request::RequestId;
 use super::web::Web;
 use crate::api::model::ConcertBody;
+use crate::setup;
 use crate::shop::visitor::Visitor;
 
 /// An error, as of RFC 9457.
@@ -157,7 +158,10 @@ fn as_page(
     (uri, headers): (&Uri, &HeaderMap),
 ) -> Response {
     let visitor = Visitor::of(uri.path(), headers);
-    let layout = Layout::new(&web.site, visitor.lang, visitor.theme, "/");
+    let mut layout = Layout::new(&web.site, visitor.lang, visitor.theme, "/");
+    if uri.path() == setup::PATH {
+        layout = layout.at_secret_address();
+    }
     let mut page = ErrorPage::new(layout, problem.code.status());
     if let Some(wait) = problem.retry_after {
         page = page.retry_after(wait.as_secs());

@@ -19,6 +19,7 @@ use governor::{Quota, RateLimiter};
 use http::Method;
 
 use crate::config::RateLimit;
+use crate::setup;
 
 /// What a request counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,10 @@ impl Kind {
             if SIGN_IN.contains(&route) {
                 return Some(Self::SignIn);
             }
+        }
+        // Looking whether its token is right is an attempt too.
+        if route == setup::PATH {
+            return Some(Self::SignIn);
         }
         if FREE.iter().any(|free| route.starts_with(free)) {
             return None;
@@ -223,6 +228,8 @@ mod tests {
             (Method::GET, "/api/v1/reservations", Some(Kind::Read)),
             (Method::GET, "/api/v1/concerts/{id}/live", Some(Kind::Watch)),
             (Method::POST, "/api/v1/admin/sessions", Some(Kind::SignIn)),
+            (Method::POST, "/staff/setup", Some(Kind::SignIn)),
+            (Method::GET, "/staff/setup", Some(Kind::SignIn)),
             (Method::POST, "/theme", Some(Kind::Write)),
             (Method::POST, "/none", Some(Kind::Write)),
             (Method::DELETE, "/api/v1/admin/sessions", Some(Kind::Write)),

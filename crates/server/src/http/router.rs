@@ -24,7 +24,7 @@ use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request};
 use crate::api::{admin, concerts, document, live, reservations};
-use crate::shop;
+use crate::{setup, shop};
 
 /// Every request is answered within five seconds, the way back included.
 const ANSWER_WITHIN: Duration = Duration::from_millis(4900);
@@ -37,6 +37,7 @@ pub fn router(web: Web) -> Router {
     let site = Router::new()
         .nest("/api/v1", api.route("/openapi.json", document))
         .merge(shop())
+        .route(setup::PATH, get(setup::show).post(setup::create))
         .nest_service("/assets", assets().into_router::<()>())
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -86,6 +87,7 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(reservations::cancel))
         .routes(routes!(admin::sessions::create))
         .routes(routes!(admin::sessions::delete))
+        .routes(routes!(admin::password::change))
         .routes(routes!(admin::totp::begin))
         .routes(routes!(admin::totp::confirm))
         .routes(routes!(admin::users::list, admin::users::create))

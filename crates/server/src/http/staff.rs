@@ -71,7 +71,11 @@ impl<P: Needs + Send> FromRequestParts<Web> for Staff<P> {
         }
         let actor = Actor::Staff(signed_in.member().id);
         Ok(Self {
-            acting: acting(parts, web, actor).await,
+            acting: Acting {
+                // Asked again in the transaction that changes something.
+                authority: Some(signed_in.authority(P::PERMISSION)),
+                ..acting(parts, web, actor).await
+            },
             signed_in,
             permission: PhantomData,
         })
@@ -96,5 +100,6 @@ async fn acting(parts: &mut Parts, web: &Web, actor: Actor) -> Acting {
         actor,
         address,
         request_id: parts.extensions.get::<RequestId>().map(|id| id.0),
+        authority: None,
     }
 }

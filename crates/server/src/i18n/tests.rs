@@ -121,6 +121,7 @@ fn every_key_that_is_used_exists() {
     files_under(root().join("templates"), &mut files);
     files_under(root().join("src/shop"), &mut files);
     files.push(root().join("src/http/page.rs"));
+    files.push(root().join("src/setup.rs"));
     let mut checked = 0;
     for path in files {
         let source = fs::read_to_string(&path).unwrap();

@@ -29,6 +29,7 @@ const LIST_USERS: Call = ("get", "/admin/users");
 const CHANGE_USER: Call = ("patch", "/admin/users/{id}");
 const SIGN_IN: Call = ("post", "/admin/sessions");
 const BEGIN_TOTP: Call = ("post", "/admin/totp");
+const OWN_PASSWORD: Call = ("post", "/admin/password");
 const CONFIRM_TOTP: Call = ("post", "/admin/totp/confirm");
 const CREATE_USER: Call = ("post", "/admin/users");
 const DISABLE_USER: Call = ("post", "/admin/users/{id}/disable");
@@ -47,7 +48,7 @@ const CONFIRM: Call = ("post", "/admin/reservations/{id}/confirm");
 const CANCEL_ANY: Call = ("post", "/admin/reservations/{id}/cancel");
 const DELETE_RESERVATION: Call = ("delete", "/admin/reservations/{id}");
 /// The calls of the API, as the router has them, in alphabetical order.
-const CALLS: [Call; 30] = [
+const CALLS: [Call; 31] = [
     DELETE,
     DELETE_RESERVATION,
     SIGN_OUT,
@@ -68,6 +69,7 @@ const CALLS: [Call; 30] = [
     ARCHIVE,
     CLOSE,
     OPEN,
+    OWN_PASSWORD,
     CANCEL_ANY,
     CONFIRM,
     SIGN_IN,
@@ -326,6 +328,25 @@ async fn refusals_fit_the_document() {
     .await;
 }
 
+/// Each client has a budget of each kind of request, so that every call can be one too many.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_says_that_it_may_come_too_soon_and_those_on_accounts_when_it_may_come_again() {
+    let document: Value = serde_json::from_str(&printed().await).unwrap();
+    for (method, path, operation) in operations(&document) {
+        let too_soon = &operation["responses"]["429"];
+        assert!(too_soon.is_object(), "{method} {path}");
+        let on_accounts = ["/sessions", "/totp", "/password", "/users"];
+        let is_on_accounts = path
+            .strip_prefix("/admin")
+            .is_some_and(|rest| on_accounts.iter().any(|one| rest.starts_with(one)));
+        let header = &too_soon["headers"]["Retry-After"];
+        assert!(
+            !is_on_accounts || header.is_object(),
+            "{method} {path}: {too_soon}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_to_staff_fit_the_document() {
     let document: Value = serde_json::from_str(&printed().await).unwrap();
@@ -369,6 +390,12 @@ async fn answers_to_staff_fit_the_document() {
         for call in [DELETE_RESERVATION, FIND_ANY, CONFIRM, CANCEL_ANY] {
             check(call, ask(call, id), 404).await;
         }
+        let own = json!({ "current_password": "wrong", "new_password": "a new horse" });
+        for status in [422, 422, 422, 422, 422, 422, 429] {
+            check(OWN_PASSWORD, ask(OWN_PASSWORD, "").json(&own), status).await;
+        }
+        let own = json!({ "password": "wrong" });
+        check(BEGIN_TOTP, ask(BEGIN_TOTP, "").json(&own), 429).await;
         let log = check(LIST_AUDIT, ask(LIST_AUDIT, ""), 200).await;
         assert!(log["items"].as_array().unwrap().len() > 9, "{log}");
         check(

@@ -72,7 +72,7 @@ impl GoodRow {
     }
 }
 
-const GOOD_ROWS: [GoodRow; 12] = [
+const GOOD_ROWS: [GoodRow; 13] = [
     GoodRow {
         name: "concerts",
         row: &[
@@ -166,6 +166,13 @@ const GOOD_ROWS: [GoodRow; 12] = [
         row: &[
             ("admin_user_id", "(SELECT min(id) FROM admin_users)"),
             ("code_digest", "decode(repeat('00', 32), 'hex')"),
+        ],
+    },
+    GoodRow {
+        name: "admin_setup",
+        row: &[
+            ("token_digest", "decode(repeat('00', 32), 'hex')"),
+            ("expires_at", "'2027-01-31'"),
         ],
     },
     GoodRow {
@@ -265,6 +272,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "'\\x00'",
         "admin_recovery_codes_code_digest_check",
     ),
+    ("is_only", "false", "admin_setup_is_only_check"),
+    ("token_digest", "'\\x00'", "admin_setup_token_digest_check"),
     (
         "subject_digest",
         "'\\x00'",

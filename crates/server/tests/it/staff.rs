@@ -1,8 +1,11 @@
 //! Staff: who is let in, who may do what, and whom nobody can shut out.
 
 mod accounts;
+mod authority;
 mod commands;
 mod lockout;
+mod password;
 mod second_factor;
 mod secrets;
 mod sessions;
+mod setup;

@@ -2,6 +2,7 @@
 
 pub mod acting;
 pub mod admin_sessions;
+pub mod admin_setup;
 pub mod admin_totp;
 pub mod admin_users;
 pub mod admission;
@@ -20,13 +21,19 @@ pub mod stock;
 
 pub const NAMES: &[&str] = &[
     "acting.declare",
+    "acting.lock_authority",
     "admin_sessions.insert",
     "admin_sessions.find",
     "admin_sessions.update_last_used",
     "admin_sessions.revoke",
     "admin_sessions.revoke_all",
+    "admin_sessions.revoke_others",
+    "admin_sessions.list_addresses",
     "admin_sessions.is_address_known",
     "admin_sessions.delete_old",
+    "admin_setup.upsert",
+    "admin_setup.is_open",
+    "admin_setup.delete",
     "admin_totp.lock",
     "admin_totp.upsert_unconfirmed",
     "admin_totp.update_confirmed",
@@ -135,6 +142,7 @@ pub const NAMES: &[&str] = &[
     "sign_in_failures.lock",
     "sign_in_failures.upsert",
     "sign_in_failures.delete",
+    "sign_in_failures.delete_all",
     "sign_in_failures.delete_old",
     "stock.announce",
     "stock.list_availability",

@@ -4,6 +4,7 @@
 pub mod audit_logs;
 pub mod concerts;
 pub mod model;
+pub mod password;
 pub mod reservations;
 pub mod sessions;
 pub mod totp;

@@ -113,6 +113,41 @@ pub struct SignInRequestBody {
     totp: Option<String>,
 }
 
+/// The password of the one who is signed in, once more.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PasswordRequest)]
+#[expect(
+    dead_code,
+    reason = "documents the field that the handler reads itself"
+)]
+#[allow(
+    missing_debug_implementations,
+    reason = "a password has no place in a log"
+)]
+pub struct PasswordRequestBody {
+    password: String,
+}
+
+/// A new password in the place of the current one.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OwnPasswordChange)]
+#[expect(
+    dead_code,
+    reason = "documents the fields that the handler reads one by one"
+)]
+#[allow(
+    missing_debug_implementations,
+    reason = "a password has no place in a log"
+)]
+pub struct OwnPasswordChangeBody {
+    current_password: String,
+    /// At least 8 characters, at most 72 bytes of UTF-8.
+    #[schema(min_length = 8, max_length = 72)]
+    new_password: String,
+}
+
 /// A code of a second factor.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

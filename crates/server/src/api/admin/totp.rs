@@ -5,7 +5,7 @@ use app::second_factor;
 use axum::Json;
 use axum::extract::State;
 
-use super::model::{RecoveryCodesBody, TotpCodeRequestBody, TotpSecretBody};
+use super::model::{PasswordRequestBody, RecoveryCodesBody, TotpCodeRequestBody, TotpSecretBody};
 use crate::api::body::JsonFields;
 use crate::http::problem::Problem;
 use crate::http::problem_render::ProblemBody;
@@ -13,22 +13,38 @@ use crate::http::staff::{Anybody, Staff};
 
 /// Begin a second factor
 ///
-/// It isn't asked for until a code of it was confirmed; beginning again gives another secret.
+/// The current password is asked for. The factor isn't until a code of it was confirmed; beginning
+/// again gives another secret.
 #[utoipa::path(
     post, path = "/admin/totp", tag = "staff", operation_id = "beginTotp",
+    request_body = PasswordRequestBody,
     security(("staff_session" = [])),
     responses(
         (status = 200, body = TotpSecretBody, description = "A secret for an authenticator"),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "Not JSON"),
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: one is in use"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: one is in use, or the server has no secret key that lasts"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: also for a wrong password"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`: also after too many wrong passwords", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
 pub async fn begin(
     State(app): State<App>,
     staff: Staff<Anybody>,
+    JsonFields(mut fields): JsonFields,
 ) -> Result<Json<TotpSecretBody>, Problem> {
-    let enrolment = second_factor::begin(&app, &staff.signed_in, &staff.acting).await?;
+    let password = fields.text("password", |text| Ok(text.to_owned()));
+    let errors = fields.finish();
+    let Some(password) = password.filter(|_| errors.is_empty()) else {
+        return Err(Problem::validation(errors));
+    };
+    let Staff {
+        signed_in, acting, ..
+    } = staff;
+    let enrolment = second_factor::begin(&app, &signed_in, &password, &acting).await?;
     Ok(Json(TotpSecretBody {
         secret: enrolment.secret,
         otpauth_url: enrolment.otpauth_url,
@@ -37,7 +53,7 @@ pub async fn begin(
 
 /// Confirm a second factor
 ///
-/// From then on signing in asks for a code.
+/// From then on signing in asks for a code. Other sessions of the account end.
 #[utoipa::path(
     post, path = "/admin/totp/confirm", tag = "staff", operation_id = "confirmTotp",
     request_body = TotpCodeRequestBody,
@@ -50,6 +66,7 @@ pub async fn begin(
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: also for a wrong code"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after `Retry-After` seconds", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]

@@ -41,6 +41,7 @@ const ROLES: &str = "superadmin, admin or moderator";
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: superadmins alone"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: a parameter is wrong or unknown"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after `Retry-After` seconds", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -82,6 +83,7 @@ pub async fn list(
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`; a name or address that is `taken`, also by a deleted account"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after `Retry-After` seconds", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -113,6 +115,7 @@ pub async fn create(
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after `Retry-After` seconds", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -140,6 +143,7 @@ pub async fn change(
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: superadmins alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such account"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: the last active superadmin"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after `Retry-After` seconds", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]
@@ -169,6 +173,7 @@ pub async fn disable(
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: superadmins alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such account"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: the last active superadmin"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after `Retry-After` seconds", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]

@@ -1,6 +1,7 @@
 //! What `admin` takes. A password is never an argument: others could read it in the list of
 //! processes, and the shell keeps it.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -36,12 +37,25 @@ pub enum AdminCommand {
 
     /// Give a staff account another password
     #[command(
-        long_about = "Give a staff account another password, and let its owner in however often \
-            somebody failed to sign in. Its sessions end.\n\n\
+        long_about = "Give a staff account another password; its sessions end. Failed sign-ins of \
+            its name are forgotten, those of addresses aren't: who shares one with somebody that \
+            guesses may still have to wait, until `stagedoor admin unlock`.\n\n\
             With --forget-totp its second factor is taken away too, for who has lost it.",
         after_long_help = "Example:\n  stagedoor admin reset-password ada --forget-totp"
     )]
     ResetPassword(ResetPasswordArgs),
+
+    /// Let people sign in at once whom failed sign-ins keep waiting
+    #[command(
+        long_about = "Forget failed sign-ins, so that nobody has to wait because of them: of a name, \
+            of an address, or all.\n\n\
+            Where somebody signed in within the last 30 days, only failures of their own name from \
+            that address keep them waiting. Everywhere else failures of the name and of the address \
+            do, for a quarter of an hour at most.",
+        after_long_help = "Example:\n  stagedoor admin unlock --username ada\n  \
+            stagedoor admin unlock --address 192.0.2.7"
+    )]
+    Unlock(UnlockArgs),
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +110,31 @@ pub struct ResetPasswordArgs {
 
     #[command(flatten)]
     pub report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct UnlockArgs {
+    #[command(flatten)]
+    pub whose: WhoseArgs,
+
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct WhoseArgs {
+    /// Failures of this name
+    #[arg(long)]
+    pub username: Option<String>,
+
+    /// Failures from this address; of IPv6 from its network of 64 bits
+    #[arg(long)]
+    pub address: Option<IpAddr>,
+
+    /// All failures
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Debug, Args)]

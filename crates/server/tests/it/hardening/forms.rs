@@ -7,7 +7,8 @@ use stagedoor::http::router;
 use crate::support::{NewConcert, TestApp};
 
 /// The addresses of forms; those of the API are in its document.
-const FORMS: [&str; 5] = [
+const FORMS: [&str; 6] = [
+    "/staff/setup",
     "/theme",
     "/{lang}/concerts/{id}/hold",
     "/{lang}/r/{id}/cancel",

@@ -118,6 +118,81 @@ async fn an_operator_lets_somebody_in_who_lost_password_and_second_factor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_lets_everybody_in_whom_failures_keep_waiting() {
+    let database = TestDatabase::migrated().await;
+    let locked = "
+        INSERT INTO sign_in_failures (subject_digest, failures, last_failed_at, locked_until)
+        SELECT sha256(subject), 99, now(), now() + interval '10 minutes'
+        FROM unnest('{account ada,account bob,address 192.0.2.7,address 192.0.2.8}'::bytea[])
+             AS subject";
+    let postgres = database.superuser().await;
+    postgres.batch_execute(locked).await.unwrap();
+    for (arguments, code, said) in [
+        (
+            vec!["--username", "Ada"],
+            0,
+            "forgot the failed sign-ins of ada\n",
+        ),
+        (
+            vec!["--username", "ada"],
+            0,
+            "there were no failed sign-ins of ada\n",
+        ),
+        (
+            vec!["--address", "192.0.2.7"],
+            0,
+            "forgot the failed sign-ins from 192.0.2.7\n",
+        ),
+        (vec!["--all", "--json"], 0, "{\n  \"forgotten\": 2\n}\n"),
+        (
+            vec!["--all"],
+            0,
+            "there were no failed sign-ins of all names and addresses\n",
+        ),
+        (vec![], 2, ""),
+        (vec!["--all", "--username", "ada"], 2, ""),
+        (vec!["--address", "home"], 2, ""),
+        (vec!["--username", "a b"], 2, ""),
+    ] {
+        let all = [&["admin", "unlock"], arguments.as_slice()].concat();
+        let done = Program::on(&database, &all).run().await;
+        assert_eq!(
+            (done.code, done.stdout.as_str()),
+            (code, said),
+            "{arguments:?}: {done:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_factor_that_the_next_start_would_lose_is_not_begun() {
+    let database = TestDatabase::migrated().await;
+    assert_eq!(create(&database, &ADA, PASSWORD).await.code, 0);
+    let served = Program::serve(&database).await;
+    let site = format!("{}/api/v1/admin", served.site());
+    let client = reqwest::Client::new();
+    let who = json!({ "username": "ada", "password": PASSWORD });
+    let session = client
+        .post(format!("{site}/sessions"))
+        .json(&who)
+        .send()
+        .await;
+    let session: Value = session.unwrap().json().await.unwrap();
+    let token = session["token"].as_str().unwrap();
+    let body = json!({ "password": PASSWORD });
+    let begin = client
+        .post(format!("{site}/totp"))
+        .bearer_auth(token)
+        .json(&body);
+    let refused = begin.send().await.unwrap();
+    assert_eq!(refused.status(), 409);
+    let problem: Value = refused.json().await.unwrap();
+    assert_eq!(problem["code"], "invalid_state");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("STAGEDOOR_SECRET_KEY"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_usage_exits_with_two_and_refusals_with_one() {
     let database = TestDatabase::migrated().await;
     let ada = ["ada", "--email", "ada@example.org", "--role", "superadmin"];

@@ -25,20 +25,22 @@ impl Authenticator {
     }
 }
 
-async fn post(app: &TestApp, token: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-    let request = app.as_staff(token, Method::POST, path);
-    let request = match body {
-        Some(body) => request.json(body),
-        None => request,
-    };
+async fn post(app: &TestApp, token: &str, path: &str, body: &Value) -> (u16, Value) {
+    let request = app.as_staff(token, Method::POST, path).json(body);
     let answer = request.send().await.unwrap();
     assert_eq!(answer.headers()["cache-control"], "no-store");
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
+/// Begins a second factor with the right password.
+async fn begin(app: &TestApp, token: &str) -> (u16, Value) {
+    let body = json!({ "password": STAFF_PASSWORD });
+    post(app, token, "/totp", &body).await
+}
+
 /// Turns a second factor on; gives the authenticator and the recovery codes.
 async fn enrol(app: &TestApp, token: &str) -> (Authenticator, Vec<String>) {
-    let (status, begun) = post(app, token, "/totp", None).await;
+    let (status, begun) = begin(app, token).await;
     assert_eq!(status, 200, "{begun}");
     let secret = begun["secret"].as_str().unwrap();
     let url = begun["otpauth_url"].as_str().unwrap();
@@ -49,7 +51,7 @@ async fn enrol(app: &TestApp, token: &str) -> (Authenticator, Vec<String>) {
     );
     let authenticator = Authenticator::new(secret);
     let body = json!({ "totp": authenticator.code(app) });
-    let (status, confirmed) = post(app, token, "/totp/confirm", Some(&body)).await;
+    let (status, confirmed) = post(app, token, "/totp/confirm", &body).await;
     assert_eq!(status, 200, "{confirmed}");
     let codes = confirmed["recovery_codes"].as_array().unwrap();
     let codes = codes.iter().map(|code| code.as_str().unwrap().to_owned());
@@ -69,7 +71,7 @@ const STEP: Duration = Duration::from_secs(30);
 async fn a_confirmed_second_factor_is_asked_for_and_each_code_counts_once() {
     TestApp::run(async |app| {
         let token = app.plant_signed_in("ada", "admin").await;
-        let (_, unused) = post(app, &token, "/totp", None).await;
+        let (_, unused) = begin(app, &token).await;
         assert_eq!(sign_in(app, None).await.0, 201, "not confirmed yet");
         let (authenticator, _) = enrol(app, &token).await;
         assert_ne!(unused["secret"], "", "beginning again replaces it");
@@ -158,16 +160,17 @@ async fn a_second_factor_in_use_stays_until_an_operator_takes_it_away() {
     TestApp::run(async |app| {
         let token = app.plant_signed_in("ada", "admin").await;
         let code = json!({ "totp": "000000" });
-        let (status, problem) = post(app, &token, "/totp/confirm", Some(&code)).await;
+        let (status, problem) = post(app, &token, "/totp/confirm", &code).await;
         assert_eq!((status, &problem["code"]), (409, &json!("invalid_state")));
-        post(app, &token, "/totp", None).await;
-        let (status, problem) = post(app, &token, "/totp/confirm", Some(&code)).await;
+        begin(app, &token).await;
+        let (status, problem) = post(app, &token, "/totp/confirm", &code).await;
         assert_eq!(
             (status, &problem["errors"][0]["pointer"]),
             (422, &json!("/totp"))
         );
         enrol(app, &token).await;
-        for (path, body) in [("/totp", None), ("/totp/confirm", Some(&code))] {
+        let password = json!({ "password": STAFF_PASSWORD });
+        for (path, body) in [("/totp", &password), ("/totp/confirm", &code)] {
             let (status, problem) = post(app, &token, path, body).await;
             assert_eq!((status, &problem["code"]), (409, &json!("invalid_state")));
         }
@@ -219,6 +222,125 @@ async fn a_second_factor_outlives_its_key_and_moves_to_the_new_one_when_it_is_us
             201,
             "it is the new key's"
         );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_without_the_password_begins_no_second_factor() {
+    TestApp::run(async |app| {
+        let token = app.plant_signed_in("ada", "admin").await;
+        for (body, code) in [
+            (json!({}), "required"),
+            (json!({ "password": 1 }), "wrong_type"),
+            (json!({ "password": "wrong horse battery" }), "invalid"),
+        ] {
+            let (status, problem) = post(app, &token, "/totp", &body).await;
+            let error = &problem["errors"][0];
+            let found = (status, &error["pointer"], &error["code"]);
+            assert_eq!(found, (422, &json!("/password"), &json!(code)), "{body}");
+        }
+        assert_eq!(app.count("SELECT count(*) FROM admin_totp").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_password_is_no_failure_and_guessing_it_in_a_session_is_locked_like_a_sign_in() {
+    TestApp::run(async |app| {
+        let token = app.plant_signed_in("ada", "admin").await;
+        for _ in 0..7 {
+            assert_eq!(begin(app, &token).await.0, 200);
+        }
+        let wrong = json!({ "password": "wrong horse battery" });
+        for _ in 0..6 {
+            assert_eq!(post(app, &token, "/totp", &wrong).await.0, 422);
+        }
+        let before = app.app.passwords_worked();
+        let locked = app.as_staff(&token, Method::POST, "/totp").json(&wrong);
+        let locked = locked.send().await.unwrap();
+        assert_eq!(locked.status(), 429);
+        assert_eq!(locked.headers()["retry-after"], "1");
+        assert_eq!(begin(app, &token).await.0, 429, "even the right one");
+        assert_eq!(app.app.passwords_worked(), before);
+        app.clock.advance(Duration::from_secs(1));
+        assert_eq!(begin(app, &token).await.0, 200);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turning_a_second_factor_on_ends_the_other_sessions_of_the_account_alone() {
+    TestApp::run(async |app| {
+        let ada = app.plant_staff("ada", "superadmin").await;
+        let (token, other) = (app.plant_session(ada).await, app.plant_session(ada).await);
+        let bob = app.plant_signed_in("bob", "superadmin").await;
+        begin(app, &token).await;
+        assert_eq!(app.status_with(&other).await, 200, "nothing is on yet");
+        enrol(app, &token).await;
+        assert_eq!(app.status_with(&token).await, 200);
+        assert_eq!(app.status_with(&other).await, 401);
+        assert_eq!(app.status_with(&bob).await, 200);
+    })
+    .await;
+}
+
+/// What the log has of a table, without the secrets that must not be there.
+async fn logged(app: &TestApp, table: &str) -> Vec<(String, String, Value, Value)> {
+    let select = "SELECT action, record_id, coalesce(old_values::text, 'null'),
+                         coalesce(new_values::text, 'null')
+                  FROM audit_logs WHERE table_name = $1 ORDER BY id";
+    let rows = app.postgres.query(select, &[&table]).await.unwrap();
+    let json = |text: &str| serde_json::from_str(text).unwrap();
+    rows.iter()
+        .map(|row| (row.get(0), row.get(1), json(row.get(2)), json(row.get(3))))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_of_a_second_factor_is_in_the_audit_log_without_its_secrets() {
+    TestApp::run(async |app| {
+        let ada = app.plant_staff("ada", "admin").await;
+        let token = app.plant_session(ada).await;
+        let (_, codes) = enrol(app, &token).await;
+        begin(app, &token).await;
+        assert_eq!(sign_in(app, Some(&codes[0])).await.0, 201);
+        let id = ada.to_string();
+
+        let log = logged(app, "admin_totp").await;
+        assert_eq!(log.len(), 2, "{log:?}");
+        assert_eq!((log[0].0.as_str(), &log[0].1), ("CREATE", &id));
+        assert_eq!(log[0].3["confirmed_at"], Value::Null);
+        assert_eq!(log[1].0, "UPDATE");
+        assert!(log[1].3["confirmed_at"].is_string(), "{log:?}");
+
+        let log = logged(app, "admin_recovery_codes").await;
+        assert_eq!(log.len(), 11, "{log:?}");
+        assert_eq!((log[10].0.as_str(), &log[10].1), ("UPDATE", &id));
+        assert!(log[10].3["used_at"].is_string(), "{log:?}");
+
+        let replace = "UPDATE admin_totp SET secret = decode(repeat('ab', 60), 'hex');
+                       UPDATE admin_recovery_codes SET code_digest = sha256(code_digest)
+                       WHERE used_at IS NOT NULL;
+                       DELETE FROM admin_totp; DELETE FROM admin_recovery_codes";
+        app.postgres.batch_execute(replace).await.unwrap();
+        let log = logged(app, "admin_totp").await;
+        let hidden = json!({ "secret": "(secret)" });
+        assert_eq!(log[2], ("UPDATE".to_owned(), id, hidden.clone(), hidden));
+        assert_eq!(log[3].0, "DELETE");
+        let log = logged(app, "admin_recovery_codes").await;
+        assert_eq!(log[11].3, json!({ "code_digest": "(secret)" }));
+        assert_eq!(log.iter().filter(|row| row.0 == "DELETE").count(), 10);
+        let bare = "SELECT count(*) FROM audit_logs
+                    WHERE table_name IN ('admin_totp', 'admin_recovery_codes')
+                      AND (coalesce(old_values ->> 'secret', new_values ->> 'secret',
+                                    old_values ->> 'code_digest', new_values ->> 'code_digest')
+                             <> '(secret)'
+                           OR strpos(concat(old_values, new_values), '\\x') > 0)";
+        assert_eq!(app.count(bare).await, 0);
+        let staff = "SELECT count(*) FROM audit_logs WHERE table_name = 'admin_totp'
+                     AND user_id IS NOT NULL AND actor_kind = 'staff' AND request_id IS NOT NULL";
+        assert_eq!(app.count(staff).await, 2, "who did it, but for plain SQL");
     })
     .await;
 }

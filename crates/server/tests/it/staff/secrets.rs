@@ -8,6 +8,8 @@ use crate::support::TestDatabase;
 use crate::support::program::Program;
 
 const PASSWORD: &str = "a horse that nobody may see";
+/// Without a lasting key there is no second factor.
+const KEY: &str = "a key of many characters that nobody may see";
 
 /// One request to a real server; the answer's JSON.
 async fn call(site: &str, method: Method, path: &str, (token, body): (&str, Value)) -> Value {
@@ -46,13 +48,15 @@ async fn no_secret_is_in_the_log_however_much_it_tells() {
     assert_eq!(made.code, 0, "{made:?}");
     let served = Program::on(&database, &["serve"])
         .env("STAGEDOOR_LOG", "trace,hyper=info")
+        .env("STAGEDOOR_SECRET_KEY", KEY)
         .serving()
         .await;
     let site = served.site();
     let sign_in = json!({ "username": "ada", "password": PASSWORD });
     let session = call(&site, Method::POST, "/sessions", ("", sign_in.clone())).await;
     let token = session["token"].as_str().unwrap();
-    let begun = call(&site, Method::POST, "/totp", (token, json!({}))).await;
+    let typed = json!({ "password": PASSWORD });
+    let begun = call(&site, Method::POST, "/totp", (token, typed)).await;
     let secret = begun["secret"].as_str().unwrap();
     let code = code_now(secret);
     let confirm = (token, json!({ "totp": code }));
@@ -61,6 +65,8 @@ async fn no_secret_is_in_the_log_however_much_it_tells() {
     let with_code = json!({ "username": "ada", "password": PASSWORD, "totp": recovery });
     let again = call(&site, Method::POST, "/sessions", ("", with_code)).await;
     let second_token = again["token"].as_str().unwrap();
+    let own = json!({ "current_password": PASSWORD, "new_password": "a horse of my own" });
+    call(&site, Method::POST, "/password", (second_token, own)).await;
     let wrong = json!({ "username": "my password in the wrong field", "password": "guessed it" });
     call(&site, Method::POST, "/sessions", ("", wrong)).await;
     let colleague = json!({
@@ -76,6 +82,8 @@ async fn no_secret_is_in_the_log_however_much_it_tells() {
     );
     for hidden in [
         PASSWORD,
+        KEY,
+        "a horse of my own",
         token,
         second_token,
         secret,

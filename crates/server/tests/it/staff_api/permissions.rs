@@ -46,10 +46,11 @@ const TABLE: &str = "
     post   /admin/concerts/{id}/archive       401    401       403   200        200      401     401
     post   /admin/concerts/{id}/close         401    401       403   200        200      401     401
     post   /admin/concerts/{id}/open          401    401       403   200        200      401     401
+    post   /admin/password                    401    401       422   422        422      401     401
     post   /admin/reservations/{id}/cancel    401    401       200   200        200      401     401
     post   /admin/reservations/{id}/confirm   401    401       403   200        200      401     401
     post   /admin/sessions                    422    422       422   422        422      422     422
-    post   /admin/totp                        401    401       200   200        200      401     401
+    post   /admin/totp                        401    401       422   422        422      401     401
     post   /admin/totp/confirm                401    401       422   422        422      401     401
     post   /admin/users                       401    401       403   403        422      401     401
     post   /admin/users/{id}/disable          401    401       403   403        404      401     401

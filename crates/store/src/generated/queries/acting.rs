@@ -48,6 +48,32 @@ impl<'a> From<DeclareBorrowed<'a>> for Declare {
         }
     }
 }
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockAuthority {
+    pub is_revoked: bool,
+    pub role: String,
+    pub is_active: bool,
+}
+pub struct LockAuthorityBorrowed<'a> {
+    pub is_revoked: bool,
+    pub role: &'a str,
+    pub is_active: bool,
+}
+impl<'a> From<LockAuthorityBorrowed<'a>> for LockAuthority {
+    fn from(
+        LockAuthorityBorrowed {
+            is_revoked,
+            role,
+            is_active,
+        }: LockAuthorityBorrowed<'a>,
+    ) -> Self {
+        Self {
+            is_revoked,
+            role: role.into(),
+            is_active,
+        }
+    }
+}
 use crate::client::GenericClient;
 use futures_util::{self, StreamExt, TryStreamExt};
 pub struct DeclareQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
@@ -64,6 +90,66 @@ where
 {
     pub fn map<R>(self, mapper: fn(DeclareBorrowed) -> R) -> DeclareQuery<'c, 'a, 's, C, R, N> {
         DeclareQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct LockAuthorityQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<LockAuthorityBorrowed, tokio_postgres::Error>,
+    mapper: fn(LockAuthorityBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> LockAuthorityQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(
+        self,
+        mapper: fn(LockAuthorityBorrowed) -> R,
+    ) -> LockAuthorityQuery<'c, 'a, 's, C, R, N> {
+        LockAuthorityQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -193,5 +279,42 @@ impl<
             &params.address,
             &params.request_id,
         )
+    }
+}
+pub struct LockAuthorityStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn lock_authority() -> LockAuthorityStmt {
+    LockAuthorityStmt(
+        "/* acting.lock_authority */ SELECT s.revoked_at IS NOT NULL AS is_revoked, u.role, u.is_active AND u.deleted_at IS NULL AS is_active FROM admin_sessions s JOIN admin_users u ON u.id = s.admin_user_id WHERE s.token_digest = $1 FOR SHARE OF s",
+        None,
+    )
+}
+impl LockAuthorityStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::BytesSql>(
+        &'s self,
+        client: &'c C,
+        token_digest: &'a T1,
+    ) -> LockAuthorityQuery<'c, 'a, 's, C, LockAuthority, 1> {
+        LockAuthorityQuery {
+            client,
+            params: [token_digest],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<LockAuthorityBorrowed, tokio_postgres::Error> {
+                    Ok(LockAuthorityBorrowed {
+                        is_revoked: row.try_get(0)?,
+                        role: row.try_get(1)?,
+                        is_active: row.try_get(2)?,
+                    })
+                },
+            mapper: |it| LockAuthority::from(it),
+        }
     }
 }

@@ -29,6 +29,17 @@ pub struct RevokeAllParams {
     pub admin_user_id: i32,
 }
 #[derive(Debug)]
+pub struct RevokeOthersParams<T1: crate::generated::BytesSql> {
+    pub now: jiff::civil::DateTime,
+    pub admin_user_id: i32,
+    pub kept: T1,
+}
+#[derive(Clone, Copy, Debug)]
+pub struct ListAddressesParams {
+    pub admin_user_id: i32,
+    pub since: jiff::civil::DateTime,
+}
+#[derive(Debug)]
 pub struct IsAddressKnownParams<T1: crate::generated::StringSql, T2: crate::generated::BytesSql> {
     pub username: T1,
     pub address_digest: T2,
@@ -109,6 +120,63 @@ where
 {
     pub fn map<R>(self, mapper: fn(SessionBorrowed) -> R) -> SessionQuery<'c, 'a, 's, C, R, N> {
         SessionQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct Vecu8Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<&[u8], tokio_postgres::Error>,
+    mapper: fn(&[u8]) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> Vecu8Query<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(&[u8]) -> R) -> Vecu8Query<'c, 'a, 's, C, R, N> {
+        Vecu8Query {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -473,6 +541,96 @@ impl<'a, C: GenericClient + Send + Sync>
         Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
     > {
         Box::pin(self.bind(client, &params.now, &params.admin_user_id))
+    }
+}
+pub struct RevokeOthersStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn revoke_others() -> RevokeOthersStmt {
+    RevokeOthersStmt(
+        "/* admin_sessions.revoke_others */ UPDATE admin_sessions SET revoked_at = $1 WHERE admin_user_id = $2 AND token_digest <> $3 AND revoked_at IS NULL AND expires_at > $1",
+        None,
+    )
+}
+impl RevokeOthersStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::BytesSql>(
+        &'s self,
+        client: &'c C,
+        now: &'a jiff::civil::DateTime,
+        admin_user_id: &'a i32,
+        kept: &'a T1,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[now, admin_user_id, kept]).await
+    }
+}
+impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::BytesSql>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        RevokeOthersParams<T1>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for RevokeOthersStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a RevokeOthersParams<T1>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.now, &params.admin_user_id, &params.kept))
+    }
+}
+pub struct ListAddressesStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_addresses() -> ListAddressesStmt {
+    ListAddressesStmt(
+        "/* admin_sessions.list_addresses */ SELECT DISTINCT address_digest FROM admin_sessions WHERE admin_user_id = $1 AND created_at > $2",
+        None,
+    )
+}
+impl ListAddressesStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        admin_user_id: &'a i32,
+        since: &'a jiff::civil::DateTime,
+    ) -> Vecu8Query<'c, 'a, 's, C, Vec<u8>, 2> {
+        Vecu8Query {
+            client,
+            params: [admin_user_id, since],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it.into(),
+        }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient>
+    crate::client::Params<'c, 'a, 's, ListAddressesParams, Vecu8Query<'c, 'a, 's, C, Vec<u8>, 2>, C>
+    for ListAddressesStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListAddressesParams,
+    ) -> Vecu8Query<'c, 'a, 's, C, Vec<u8>, 2> {
+        self.bind(client, &params.admin_user_id, &params.since)
     }
 }
 pub struct IsAddressKnownStmt(&'static str, Option<tokio_postgres::Statement>);

@@ -316,7 +316,7 @@ impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::BytesSql>
 pub struct DeleteStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn delete() -> DeleteStmt {
     DeleteStmt(
-        "/* sign_in_failures.delete */ DELETE FROM sign_in_failures WHERE subject_digest = $1",
+        "/* sign_in_failures.delete */ DELETE FROM sign_in_failures WHERE subject_digest IN ( SELECT subject_digest FROM sign_in_failures WHERE subject_digest = ANY($1) ORDER BY subject_digest FOR UPDATE )",
         None,
     )
 }
@@ -328,12 +328,41 @@ impl DeleteStmt {
         self.1 = Some(client.prepare(self.0).await?);
         Ok(self)
     }
-    pub async fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::BytesSql>(
+    pub async fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::BytesSql,
+        T2: crate::generated::ArraySql<Item = T1>,
+    >(
         &'s self,
         client: &'c C,
-        subject: &'a T1,
+        subjects: &'a T2,
     ) -> Result<u64, tokio_postgres::Error> {
-        client.execute(self.0, &[subject]).await
+        client.execute(self.0, &[subjects]).await
+    }
+}
+pub struct DeleteAllStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn delete_all() -> DeleteAllStmt {
+    DeleteAllStmt(
+        "/* sign_in_failures.delete_all */ DELETE FROM sign_in_failures WHERE subject_digest IN ( SELECT subject_digest FROM sign_in_failures ORDER BY subject_digest FOR UPDATE )",
+        None,
+    )
+}
+impl DeleteAllStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[]).await
     }
 }
 pub struct DeleteOldStmt(&'static str, Option<tokio_postgres::Statement>);

@@ -1,0 +1,107 @@
+//! Whether somebody knows the password of an account: at sign-in, and once more before they change what
+//! they sign in with, for which a session that somebody left open isn't enough.
+//!
+//! Absent on purpose: second factors, and what follows from a right password.
+
+use std::time::Duration;
+
+use store::admin_users::{self, Credentials, StaffMember};
+use store::{Acting, Connection, StoreError, Transaction};
+
+use super::attempts::{self, Subjects};
+use crate::App;
+use crate::passwords::{Crowded, Turn};
+
+/// Why a password wasn't taken.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// It wasn't looked at.
+    #[error("too many failures; wait {wait:?}")]
+    Locked { wait: Duration },
+    #[error("the password is wrong")]
+    Wrong,
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Counts the attempt as failed, and looks at the password when it needn't wait. Whoever takes the
+/// attempt back must do so in a transaction of their own.
+pub(super) async fn check(
+    app: &App,
+    subjects: &Subjects,
+    password: &str,
+    by: &Acting,
+) -> Result<(Turn, Credentials), PasswordError> {
+    if let Some(wait) = attempts::wait(app, subjects).await? {
+        return Err(PasswordError::Locked { wait });
+    }
+    let turn = app.passwords().enter().await?;
+    if let Some(wait) = attempts::begin(app, subjects, by).await? {
+        return Err(PasswordError::Locked { wait });
+    }
+    let connection = app.writer().get().await?;
+    let credentials = find_credentials(&connection, subjects).await?;
+    drop(connection);
+    let hash = credentials
+        .as_ref()
+        .map(|known| known.password_hash.clone());
+    let is_right = turn.check(password.to_owned(), hash).await;
+    let credentials = credentials.filter(|known| is_right && known.may_sign_in);
+    Ok((turn, credentials.ok_or(PasswordError::Wrong)?))
+}
+
+pub(super) async fn find_credentials(
+    connection: &Connection,
+    subjects: &Subjects,
+) -> Result<Option<Credentials>, StoreError> {
+    match &subjects.username {
+        Some(username) => admin_users::find_credentials(connection, username).await,
+        None => Ok(None),
+    }
+}
+
+/// Somebody who is signed in has shown their password again.
+pub(crate) struct Proof {
+    subjects: Subjects,
+    credentials: Credentials,
+}
+
+/// Looks at the password that somebody who is signed in has typed again. Wrong ones count as those of
+/// a sign-in do, or a stolen session could guess without end. A new password may be hashed in the
+/// same turn.
+pub(crate) async fn ask(
+    app: &App,
+    member: &StaffMember,
+    password: &str,
+    by: &Acting,
+) -> Result<(Proof, Turn), PasswordError> {
+    let subjects = Subjects::new(&member.username, by.address);
+    let (turn, credentials) = check(app, &subjects, password, by).await?;
+    let proof = Proof {
+        subjects,
+        credentials,
+    };
+    Ok((proof, turn))
+}
+
+impl Proof {
+    /// Locks the account and makes sure that the proof still holds: it may have been disabled, have
+    /// got another password or lost the session meanwhile. The attempt was no failure.
+    pub(crate) async fn hold(
+        &self,
+        app: &App,
+        transaction: &Transaction,
+        by: &Acting,
+    ) -> Result<(), PasswordError> {
+        admin_users::lock(transaction, self.credentials.id).await?;
+        by.confirm(transaction).await?;
+        let current = find_credentials(transaction, &self.subjects).await?;
+        if current.as_ref() != Some(&self.credentials) {
+            return Err(PasswordError::Wrong);
+        }
+        attempts::take_back(transaction, &self.subjects, app.ctx().now()).await?;
+        Ok(())
+    }
+}
