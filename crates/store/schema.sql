@@ -97,7 +97,7 @@ BEGIN
            CASE WHEN is_engine THEN n.client_ip ELSE who.address END,
            CASE WHEN is_engine THEN 'holder' ELSE who.kind END,
            CASE WHEN is_engine THEN n.id ELSE who.actor END,
-           who.request_id
+           CASE WHEN is_engine THEN n.request_id ELSE who.request_id END
     FROM new_rows n;
     RETURN NULL;
 END
@@ -240,6 +240,8 @@ CREATE FUNCTION public.list_audit_changes(after_record text, after_id integer, r
            ARRAY(SELECT hashtextextended(n.value::text, 0) FROM jsonb_each(l.new_values) AS n)
     FROM public.audit_logs l
     WHERE (l.record_id, l.id) > (after_record, after_id)
+      -- Several rows are one record of it, so that none follows from the one before.
+      AND l.table_name <> 'admin_recovery_codes'
     ORDER BY l.record_id, l.id LIMIT rows_max
 $$;
 
@@ -604,6 +606,7 @@ CREATE TABLE public.reservations (
     expires_at timestamp without time zone,
     client_ip character varying(45),
     extensions integer,
+    request_id uuid,
     CONSTRAINT reservations_customer_email_check CHECK (((customer_email)::text <> ''::text)),
     CONSTRAINT reservations_customer_name_check CHECK (((customer_name)::text <> ''::text)),
     CONSTRAINT reservations_extensions_check CHECK ((extensions >= 0)),

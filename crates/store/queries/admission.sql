@@ -51,15 +51,17 @@ WHERE held.tickets > 0;
 --! insert_reservations
 INSERT INTO reservations (id, concert_id, customer_name, customer_email, quantity, total_price,
                           status, google_auth, payment_status, reserved_at, created_at,
-                          updated_at, expires_at, client_ip)
+                          updated_at, expires_at, client_ip, request_id)
 SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth,
        payment_status, :now::timestamp, :now::timestamp, :now::timestamp,
-       CASE WHEN status = 'pending' THEN :expires_at::timestamp END, nullif(client_ip, '')
+       CASE WHEN status = 'pending' THEN :expires_at::timestamp END, nullif(client_ip, ''),
+       request_id
 FROM unnest(:ids::text[], :concert_ids::int[], :customer_names::text[], :customer_emails::text[],
             :quantities::int[], :total_prices::numeric[], :statuses::text[],
-            :google_auths::bool[], :payment_statuses::text[], :client_ips::text[])
+            :google_auths::bool[], :payment_statuses::text[], :client_ips::text[],
+            :request_ids::uuid[])
      AS new (id, concert_id, customer_name, customer_email, quantity, total_price, status,
-             google_auth, payment_status, client_ip);
+             google_auth, payment_status, client_ip, request_id);
 
 --! delete_receipts
 -- Receipts too old to count, whose keys are about to be used again; not one that another server has

@@ -354,6 +354,7 @@ impl Desk {
                 &rows.google_auths,
                 &rows.payment_statuses,
                 &rows.client_ips,
+                &rows.request_ids,
             )
             .await?;
         expect_rows(
@@ -495,6 +496,7 @@ struct Rows<'a> {
     google_auths: Vec<bool>,
     payment_statuses: Vec<&'static str>,
     client_ips: Vec<&'a str>,
+    request_ids: Vec<Uuid>,
 }
 
 impl<'a> Rows<'a> {
@@ -503,6 +505,7 @@ impl<'a> Rows<'a> {
         for Admission {
             reservation,
             client_ip,
+            request_id,
             ..
         } in admissions
         {
@@ -519,6 +522,7 @@ impl<'a> Rows<'a> {
                 .push(reservation.payment_status.as_str());
             rows.client_ips
                 .push(client_ip.as_deref().unwrap_or_default());
+            rows.request_ids.push(*request_id);
         }
         rows
     }

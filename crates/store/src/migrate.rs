@@ -49,6 +49,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V8__audit_second_factors_and_open_setup",
         include_str!("../migrations/0008_audit_second_factors_and_open_setup.sql"),
     ),
+    (
+        "V9__tell_the_request_of_a_sale",
+        include_str!("../migrations/0009_tell_the_request_of_a_sale.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

@@ -15,6 +15,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_postgres::error::SqlState;
 
+use uuid::Uuid;
+
 use crate::support::program::Program;
 use crate::support::wait::{LIMIT, eventually};
 use crate::support::wishes::{RowLock, answers, keyed, occupy, queue, wish};
@@ -141,6 +143,7 @@ async fn in_a_batch_each_row_has_its_own_buyers_address() {
                 let address = IpAddr::from([10, 0, high, low]);
                 let wish = ReserveRequest {
                     client_ip: Some(address),
+                    request_id: Uuid::from_u128(u128::from(n)),
                     ..keyed(&format!("k{n}"), wish(concert, 1, &format!("b{n}")))
                 };
                 queue(&app.app, wish)
@@ -154,6 +157,11 @@ async fn in_a_batch_each_row_has_its_own_buyers_address() {
         let log = rows_after(app, before).await;
         let stock = log.iter().filter(|row| row.table == "concerts").count();
         assert_eq!(stock, 1, "one batch for all");
+        let requests = "SELECT count(DISTINCT request_id) FROM audit_logs
+                        WHERE table_name = 'reservations'
+                          AND new_values ->> 'customer_name' =
+                              'b' || ('x' || right(request_id::text, 8))::bit(32)::int";
+        assert_eq!(app.count(requests).await, 500, "each its own");
         let mut seen = 0;
         for row in log.iter().filter(|row| row.table == "reservations") {
             let Some(n) = row.new["customer_name"]

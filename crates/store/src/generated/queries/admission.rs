@@ -27,6 +27,7 @@ pub struct InsertReservationsParams<
     T14: crate::generated::ArraySql<Item = T13>,
     T15: crate::generated::StringSql,
     T16: crate::generated::ArraySql<Item = T15>,
+    T17: crate::generated::ArraySql<Item = uuid::Uuid>,
 > {
     pub now: jiff::civil::DateTime,
     pub expires_at: jiff::civil::DateTime,
@@ -40,6 +41,7 @@ pub struct InsertReservationsParams<
     pub google_auths: T12,
     pub payment_statuses: T14,
     pub client_ips: T16,
+    pub request_ids: T17,
 }
 #[derive(Debug)]
 pub struct DeleteReceiptsParams<
@@ -749,7 +751,7 @@ impl<
 pub struct InsertReservationsStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn insert_reservations() -> InsertReservationsStmt {
     InsertReservationsStmt(
-        "/* admission.insert_reservations */ INSERT INTO reservations (id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, client_ip) SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, $1::timestamp, $1::timestamp, $1::timestamp, CASE WHEN status = 'pending' THEN $2::timestamp END, nullif(client_ip, '') FROM unnest($3::text[], $4::int[], $5::text[], $6::text[], $7::int[], $8::numeric[], $9::text[], $10::bool[], $11::text[], $12::text[]) AS new (id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, client_ip)",
+        "/* admission.insert_reservations */ INSERT INTO reservations (id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, client_ip, request_id) SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, $1::timestamp, $1::timestamp, $1::timestamp, CASE WHEN status = 'pending' THEN $2::timestamp END, nullif(client_ip, ''), request_id FROM unnest($3::text[], $4::int[], $5::text[], $6::text[], $7::int[], $8::numeric[], $9::text[], $10::bool[], $11::text[], $12::text[], $13::uuid[]) AS new (id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, client_ip, request_id)",
         None,
     )
 }
@@ -782,6 +784,7 @@ impl InsertReservationsStmt {
         T14: crate::generated::ArraySql<Item = T13>,
         T15: crate::generated::StringSql,
         T16: crate::generated::ArraySql<Item = T15>,
+        T17: crate::generated::ArraySql<Item = uuid::Uuid>,
     >(
         &'s self,
         client: &'c C,
@@ -797,6 +800,7 @@ impl InsertReservationsStmt {
         google_auths: &'a T12,
         payment_statuses: &'a T14,
         client_ips: &'a T16,
+        request_ids: &'a T17,
     ) -> Result<u64, tokio_postgres::Error> {
         client
             .execute(
@@ -814,6 +818,7 @@ impl InsertReservationsStmt {
                     google_auths,
                     payment_statuses,
                     client_ips,
+                    request_ids,
                 ],
             )
             .await
@@ -838,6 +843,7 @@ impl<
     T14: crate::generated::ArraySql<Item = T13>,
     T15: crate::generated::StringSql,
     T16: crate::generated::ArraySql<Item = T15>,
+    T17: crate::generated::ArraySql<Item = uuid::Uuid>,
 >
     crate::client::Params<
         'a,
@@ -860,6 +866,7 @@ impl<
             T14,
             T15,
             T16,
+            T17,
         >,
         std::pin::Pin<
             Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
@@ -887,6 +894,7 @@ impl<
             T14,
             T15,
             T16,
+            T17,
         >,
     ) -> std::pin::Pin<
         Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
@@ -905,6 +913,7 @@ impl<
             &params.google_auths,
             &params.payment_statuses,
             &params.client_ips,
+            &params.request_ids,
         ))
     }
 }
