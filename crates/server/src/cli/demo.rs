@@ -55,16 +55,20 @@ pub async fn run(mut config: Config, _args: DemoArgs) -> Result<(), CliError> {
     name_base_url(&mut config, listeners.address)?;
     let folder = Path::new(FOLDER);
     let secrets = Secrets::load_or_make(folder)?;
-    if config.secret_key.is_none() {
-        config.secret_key = Some(secrets.secret_key());
-    }
     let private = match &config.database.url {
         Some(url) => {
             eprintln!("{NOT_PRIVATE}");
             login::refuse_refused(&config, "DATABASE_URL", url).await?;
             None
         }
-        None => Some(Private::start(&mut config, folder, &secrets).await?),
+        None => {
+            // Only here: what it sealed and encrypted in somebody else's database could be read by
+            // nobody who doesn't have this folder.
+            config
+                .secret_key
+                .get_or_insert_with(|| secrets.secret_key());
+            Some(Private::start(&mut config, folder, &secrets).await?)
+        }
     };
     let has_password = prepare(&config, &secrets, private.is_some()).await?;
     let url = config.require_database_url()?.reveal().to_owned();

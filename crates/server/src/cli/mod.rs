@@ -86,9 +86,11 @@ pub enum Command {
     #[command(
         about = "Try everything: private PostgreSQL, sample concerts, shop and API",
         long_about = "Try everything: starts a private PostgreSQL, migrates it, loads sample \
-            concerts, then serves and prints the addresses. A DATABASE_URL that is set isn't used.\n\n\
-            Its data stays in .stagedoor in the current folder, so a second start finds it again. \
-            The same folder's demo.json holds addresses and passwords for other programs.",
+            concerts, then serves and prints the addresses.\n\n\
+            A DATABASE_URL that is set is used instead, as it is: it is migrated and gets the \
+            samples only when DATABASE_OWNER_URL is set, too.\n\n\
+            Otherwise its data stays in .stagedoor in the current folder, so a second start finds \
+            it again. The same folder's demo.json holds addresses and passwords for other programs.",
         after_long_help = "Example:\n  stagedoor demo --listen 127.0.0.1:8081"
     )]
     Demo(DemoArgs),

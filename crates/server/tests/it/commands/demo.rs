@@ -6,13 +6,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use app::AccessKey;
+use domain::id::ReservationId;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{STOPS_WITHIN, status};
 use crate::support::program::{Program, Started};
 use crate::support::wait::eventually;
-use crate::support::{APP, OWNER, TestDatabase, connect};
+use crate::support::{APP, OWNER, TestDatabase, connect, plant_ten_tickets};
 
 /// The watchdog gives PostgreSQL thirty seconds for a clean end.
 const POSTGRES_STOPS_WITHIN: Duration = Duration::from_secs(45);
@@ -81,6 +83,8 @@ async fn a_demonstration_follows_an_exported_database_and_says_so() {
     assert!(!said.contains("secret@"), "{said}");
 
     let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    let concert = plant_ten_tickets(&postgres).await;
     let mut demo = Program::within(folder.path(), &DEMO)
         .env("DATABASE_URL", &database.url(APP))
         .start("Stop with Ctrl-C")
@@ -91,6 +95,18 @@ async fn a_demonstration_follows_an_exported_database_and_says_so() {
         demo.said()
     );
     assert!(!folder.path().join(".stagedoor/postgres").exists());
+
+    let told = json!({ "base_url": demo.word_after("Shop").trim_end_matches('/') });
+    let reservation = reserve(&told, &json!(concert)).await;
+    let secrets = fs::read(folder.path().join(".stagedoor/secrets.json")).unwrap();
+    let secrets: Value = serde_json::from_slice(&secrets).unwrap();
+    let of_demonstration = AccessKey::new(secrets["secret_key"].as_str().unwrap().as_bytes());
+    let id: ReservationId = reservation["id"].as_str().unwrap().parse().unwrap();
+    assert_ne!(
+        of_demonstration.token(&id),
+        reservation["access_token"].as_str().unwrap(),
+        "nothing in that database is made with a key that is kept here alone"
+    );
     demo.signal("INT");
     let ended = demo.end(POSTGRES_STOPS_WITHIN).await;
     assert_eq!(ended.code(), Some(0), "{}", demo.said());
