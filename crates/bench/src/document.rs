@@ -128,7 +128,8 @@ fn table(targets: &[Target]) -> String {
 
 pub(crate) fn table_of_cases(measured: &Measured) -> String {
     let mut text = "| case | per second | slowest and fastest round | p50 ms | p99 ms | server's \
-                    processor time each, µs | other answers |\n|---|--:|--:|--:|--:|--:|--:|\n"
+                    processor time each, µs | buyers in a batch | other answers |\n\
+                    |---|--:|--:|--:|--:|--:|--:|--:|\n"
         .to_owned();
     for (case, rounds) in measured.iter() {
         let _ = writeln!(text, "| {case} | {} |", figures(rounds));
@@ -151,6 +152,7 @@ fn figures(rounds: &Rounds) -> String {
         or_dash(median.p50_ms, 1),
         or_dash(median.p99_ms, 1),
         or_dash(median.server_us, 0),
+        or_dash(median.per_batch, 0),
         median.others.to_string(),
     ]
     .join(" | ")

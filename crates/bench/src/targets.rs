@@ -67,6 +67,12 @@ pub(crate) fn of_stage(measured: &Measured) -> Vec<Target> {
         targets.push(Target::below_ms(what, limit, p99));
     }
     targets.push(Target::at_least(
+        "two servers against one, 256 at once at the same concert",
+        80.0,
+        percent(rate(Case::TwoServers(256)), rate(Case::Engine(256))),
+        " %",
+    ));
+    targets.push(Target::at_least(
         "a single buyer, engine against the plain way",
         100.0,
         percent(rate(Case::Engine(1)), rate(Case::Plain(1))),
