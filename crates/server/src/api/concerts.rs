@@ -29,7 +29,7 @@ const LIMIT_DEFAULT: u16 = 50;
         ("from" = Option<shape::Day>, Query, description = "First day, `YYYY-MM-DD`"),
         ("to" = Option<shape::Day>, Query, description = "Last day, `YYYY-MM-DD`"),
         ("venue" = Option<String>, Query, description = "The venue's whole name", pattern = r"^[^\u0000]*$"),
-        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("limit" = Option<shape::Limit>, Query, description = "1 to 200, default 50"),
         ("cursor" = Option<shape::Cursor>, Query, description = "`next_cursor` of the page before"),
     ),
     responses(

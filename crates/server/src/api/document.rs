@@ -26,7 +26,8 @@ use crate::http::problem_render::ProblemBody;
         (name = "staff", description = "Who works here: signing in, second factors, accounts"),
     ),
     components(schemas(
-        shape::Cursor, shape::Day, shape::DayOrInstant, shape::EmailAddress, shape::ReservationId,
+        shape::Cursor, shape::Day, shape::DayOrInstant, shape::EmailFilter, shape::Flag,
+        shape::Limit, shape::Number, shape::ReservationId,
     ))
 )]
 struct Base;

@@ -3,10 +3,10 @@
 //! What is taken is decided by the parsers in `domain` and `query`; these patterns say the same,
 //! but for the blanks around a text, which the parsers throw away.
 
+use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
-    KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
+    KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type,
 };
-use utoipa::openapi::{Object, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 /// One line that isn't empty, without characters that hide or reorder text.
@@ -72,45 +72,46 @@ fn text(min: usize, max: usize, pattern: &str) -> ObjectBuilder {
         .pattern(Some(pattern))
 }
 
-/// A day in a query, where an empty value is none.
-#[derive(Debug)]
-pub enum Day {}
+/// Values in a query, where an empty one counts as none.
+macro_rules! parameters {
+    ($($name:ident $description:literal [$($form:expr),+];)*) => {$(
+        #[doc = $description]
+        #[derive(Debug)]
+        pub enum $name {}
 
-impl PartialSchema for Day {
-    fn schema() -> RefOr<Schema> {
-        let schema = OneOfBuilder::new().item(formatted(KnownFormat::Date));
-        schema.item(nothing()).into()
-    }
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let forms = OneOfBuilder::new()$(.item($form))+;
+                let empty = ObjectBuilder::new().schema_type(Type::String).max_length(Some(0));
+                forms.item(empty).description(Some($description)).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )*};
 }
 
-impl ToSchema for Day {}
-
-/// A day or an instant in a query, where an empty value is none.
-#[derive(Debug)]
-pub enum DayOrInstant {}
-
-impl PartialSchema for DayOrInstant {
-    fn schema() -> RefOr<Schema> {
-        let schema = OneOfBuilder::new().item(formatted(KnownFormat::Date));
-        let schema = schema.item(formatted(KnownFormat::DateTime));
-        schema.item(nothing()).into()
-    }
+parameters! {
+    Day "A day; empty: any." [text_as(KnownFormat::Date)];
+    DayOrInstant "A day or an instant; empty: any."
+        [text_as(KnownFormat::Date), text_as(KnownFormat::DateTime)];
+    Number "The number of a row; empty: any." [integer(i32::MAX)];
+    Limit "How many at most; empty: 50." [integer(200)];
+    Flag "`true` or `false`; empty: `false`." [ObjectBuilder::new().schema_type(Type::Boolean)];
+    EmailFilter "An e-mail address; empty: any."
+        [text(5, 254, EMAIL)];
 }
 
-impl ToSchema for DayOrInstant {}
-
-fn formatted(format: KnownFormat) -> Object {
+fn text_as(format: KnownFormat) -> ObjectBuilder {
+    let format = SchemaFormat::KnownFormat(format);
     ObjectBuilder::new()
-        .schema_type(SchemaType::new(Type::String))
-        .format(Some(SchemaFormat::KnownFormat(format)))
-        .build()
+        .schema_type(Type::String)
+        .format(Some(format))
 }
 
-fn nothing() -> Object {
-    ObjectBuilder::new()
-        .schema_type(SchemaType::new(Type::String))
-        .max_length(Some(0))
-        .build()
+fn integer(max: i32) -> ObjectBuilder {
+    let integer = ObjectBuilder::new().schema_type(Type::Integer);
+    integer.minimum(Some(1)).maximum(Some(max))
 }
 
 #[cfg(test)]

@@ -26,11 +26,11 @@ const ACTIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "EXPORT"];
     params(
         ("table_name" = Option<String>, Query, description = "`concerts`, `reservations` or `admin_users`", max_length = 100, pattern = r"^[^\u0000]*$"),
         ("record_id" = Option<String>, Query, description = "The row's number or id", max_length = 100, pattern = r"^[^\u0000]*$"),
-        ("user_id" = Option<i32>, Query, description = "The number of a staff account", minimum = 1),
+        ("user_id" = Option<shape::Number>, Query, description = "The number of a staff account"),
         ("action" = Option<String>, Query, description = "`CREATE`, `UPDATE`, `DELETE` or `EXPORT`", pattern = "^(CREATE|UPDATE|DELETE|EXPORT)?$"),
         ("from" = Option<shape::DayOrInstant>, Query, description = "From then on: a day, `YYYY-MM-DD`, or an instant"),
         ("to" = Option<shape::DayOrInstant>, Query, description = "Until then: a day, which belongs to it, or an instant, which doesn't"),
-        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("limit" = Option<shape::Limit>, Query, description = "1 to 200, default 50"),
         ("cursor" = Option<shape::Cursor>, Query, description = "`next_cursor` of the page before"),
     ),
     security(("staff_session" = [])),

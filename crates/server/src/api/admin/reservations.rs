@@ -36,13 +36,13 @@ const STATUSES: &str = "pending, confirmed, cancelled or expired";
 #[utoipa::path(
     get, path = "/admin/reservations", tag = "staff", operation_id = "listReservations",
     params(
-        ("concert_id" = Option<i32>, Query, description = "The concert's number", minimum = 1),
+        ("concert_id" = Option<shape::Number>, Query, description = "The concert's number"),
         ("status" = Option<String>, Query, description = "`pending`, `confirmed`, `cancelled` or `expired`; a hold that ran out is expired", pattern = "^(pending|confirmed|cancelled|expired)?$"),
-        ("email" = Option<shape::EmailAddress>, Query, description = "The customer's whole e-mail address"),
+        ("email" = Option<shape::EmailFilter>, Query, description = "The customer's whole e-mail address"),
         ("q" = Option<String>, Query, description = "A part of the name or e-mail address, or the beginning of the id", max_length = 100, pattern = r"^[^\u0000]*$"),
         ("from" = Option<shape::DayOrInstant>, Query, description = "Made from then on: a day, `YYYY-MM-DD`, or an instant"),
         ("to" = Option<shape::DayOrInstant>, Query, description = "Made until then: a day, which belongs to it, or an instant, which doesn't"),
-        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("limit" = Option<shape::Limit>, Query, description = "1 to 200, default 50"),
         ("cursor" = Option<shape::Cursor>, Query, description = "`next_cursor` of the page before"),
     ),
     security(("staff_session" = [])),

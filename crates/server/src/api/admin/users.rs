@@ -32,7 +32,7 @@ const ROLES: &str = "superadmin, admin or moderator";
 #[utoipa::path(
     get, path = "/admin/users", tag = "staff", operation_id = "listUsers",
     params(
-        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("limit" = Option<shape::Limit>, Query, description = "1 to 200, default 50"),
         ("cursor" = Option<shape::Cursor>, Query, description = "`next_cursor` of the page before"),
     ),
     security(("staff_session" = [])),
