@@ -3,12 +3,12 @@
 //! Absent on purpose: giving somebody else a new password, which is `staff`'s.
 
 use domain::password::Password;
-use store::{Acting, StoreError, Transaction};
+use store::{Acting, StoreError, Transaction, admin_users};
 
 use crate::sessions::{self, SignedIn};
 pub use crate::sign_in::proof::PasswordError;
 use crate::sign_in::proof::{self, Proof};
-use crate::{App, staff, task};
+use crate::{App, task};
 
 /// Why a password stayed as it was.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +46,10 @@ async fn change_in(
     (who, by): (&SignedIn, &Acting),
     (proof, hash): (&Proof, &str),
 ) -> Result<(), OwnPasswordError> {
-    proof.hold(app, transaction, by).await?;
-    let now = app.ctx().now();
-    staff::set_password(transaction, who.member(), hash, now).await?;
+    proof.hold(transaction, by).await?;
+    let (id, now) = (who.member().id, app.ctx().now());
     sessions::end_others(transaction, who, now).await?;
+    admin_users::update_password(transaction, id, hash, now).await?;
+    proof.forget_failures(transaction, now).await?;
     Ok(())
 }

@@ -4,6 +4,8 @@
 //! Secrets are kept encrypted, so that whoever reads the database can't make codes. Asking for one
 //! is `sign_in`'s.
 
+use std::time::Duration;
+
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{Key, KeyInit as _, XChaCha20Poly1305, XNonce};
 use domain::id::AdminUserId;
@@ -15,6 +17,7 @@ use store::{Acting, StoreError, Transaction, admin_users};
 use totp_rs::{Algorithm, Builder, Secret, Totp};
 
 use crate::sessions::{self, SignedIn};
+use crate::sign_in::attempts::{self, Subjects};
 use crate::sign_in::proof::{self, PasswordError, Proof};
 use crate::{App, task};
 
@@ -25,6 +28,9 @@ const ISSUER: &str = "stagedoor";
 /// RFC 4226, section 4: at least 128 bits, better 160.
 const SECRET_BYTES: usize = 20;
 const NONCE_BYTES: usize = 24;
+/// Plenty for whoever has the authenticator at hand; a secret that lies about for longer is there only
+/// to be guessed at.
+const CONFIRMED_WITHIN: Duration = Duration::from_mins(10);
 /// Enough to last until somebody notices, few enough to print.
 const RECOVERY_CODES: usize = 10;
 /// 80 bits: nobody guesses one, not even with its digest at hand.
@@ -54,7 +60,7 @@ pub enum EnrolError {
     Password(#[from] PasswordError),
     #[error("a second factor is in use already")]
     AlreadyOn,
-    #[error("no second factor was begun")]
+    #[error("no second factor was begun lately")]
     NotBegun,
     #[error("the code is wrong")]
     WrongCode,
@@ -106,13 +112,16 @@ async fn begin_in(
     (proof, by): (&Proof, &Acting),
     (id, secret): (AdminUserId, &[u8]),
 ) -> Result<bool, EnrolError> {
-    proof.hold(app, transaction, by).await?;
+    proof.hold(transaction, by).await?;
     let (encrypted, now) = (encrypt(app, id, secret), app.ctx().now());
-    Ok(admin_totp::upsert_unconfirmed(transaction, id, &encrypted, now).await?)
+    let is_kept = admin_totp::upsert_unconfirmed(transaction, id, &encrypted, now).await?;
+    proof.take_back(transaction, now).await?;
+    Ok(is_kept)
 }
 
 /// Puts the secret in use, given a code of it; returns the recovery codes, which aren't shown again.
-/// Sessions that began without a second factor end, but for the one that asks.
+/// Sessions that began without a second factor end, but for the one that asks. Wrong codes count as
+/// wrong passwords do, or whoever finds an open session could guess until one is right.
 pub async fn confirm(
     app: &App,
     who: &SignedIn,
@@ -122,8 +131,14 @@ pub async fn confirm(
     let (app, by, code, who) = (app.clone(), by.clone(), code.to_owned(), who.clone());
     task::uninterrupted(async move {
         let transaction = task::begin_unconfirmed(&app, &by).await?;
-        let codes = confirm_in(&app, &transaction, (&who, &by), &code).await;
-        task::end(transaction, codes).await
+        match confirm_in(&app, &transaction, (&who, &by), &code).await {
+            // That it was wrong is kept.
+            Err(EnrolError::WrongCode) => {
+                transaction.commit().await?;
+                Err(EnrolError::WrongCode)
+            }
+            codes => task::end(transaction, codes).await,
+        }
     })
     .await
 }
@@ -134,25 +149,47 @@ async fn confirm_in(
     (who, by): (&SignedIn, &Acting),
     code: &str,
 ) -> Result<Vec<String>, EnrolError> {
-    let id = who.member().id;
+    let (id, now) = (who.member().id, app.ctx().now());
     admin_users::lock(transaction, id).await?;
     by.confirm(transaction).await?;
-    let stored = admin_totp::lock(transaction, id).await?;
-    let stored = stored.ok_or(EnrolError::NotBegun)?;
-    if stored.is_confirmed {
-        return Err(EnrolError::AlreadyOn);
+    let stored = lock_unconfirmed(transaction, id, now).await?;
+    let subjects = Subjects::new(&who.member().username, by.address);
+    if let Some(wait) = attempts::wait(app, transaction, &subjects).await? {
+        return Err(PasswordError::Locked { wait }.into());
     }
-    let now = app.ctx().now();
-    let secret = decrypt_or_tell(app, id, &stored.secret).ok_or(EnrolError::WrongCode)?;
-    let step = matching_step(&secret.plain, &stored, code, now).ok_or(EnrolError::WrongCode)?;
+    let found = decrypt_or_tell(app, id, &stored.secret).and_then(|secret| {
+        let step = matching_step(&secret.plain, &stored, code, now)?;
+        Some((secret, step))
+    });
+    let Some((secret, step)) = found else {
+        attempts::failed(transaction, &subjects, now).await?;
+        return Err(EnrolError::WrongCode);
+    };
+    sessions::end_others(transaction, who, now).await?;
     admin_totp::update_confirmed(transaction, id, step, now).await?;
     renew(app, transaction, id, &secret).await?;
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code(app)).collect();
     let digests: Vec<Digest> = codes.iter().filter_map(|code| code_digest(code)).collect();
     admin_totp::delete_recovery_codes(transaction, id).await?;
     admin_totp::insert_recovery_codes(transaction, id, &digests, now).await?;
-    sessions::end_others(transaction, who, now).await?;
     Ok(codes)
+}
+
+/// A secret that was begun a short while ago and isn't in use yet.
+async fn lock_unconfirmed(
+    transaction: &Transaction,
+    id: AdminUserId,
+    now: Timestamp,
+) -> Result<Stored, EnrolError> {
+    let stored = admin_totp::lock(transaction, id).await?;
+    let stored = stored.ok_or(EnrolError::NotBegun)?;
+    if stored.is_confirmed {
+        return Err(EnrolError::AlreadyOn);
+    }
+    if now >= stored.created_at + CONFIRMED_WITHIN {
+        return Err(EnrolError::NotBegun);
+    }
+    Ok(stored)
 }
 
 /// What a sign-in still needs after its password.
@@ -181,12 +218,14 @@ pub(crate) async fn check(
     };
     let now = app.ctx().now();
     if let Some(digest) = code_digest(code) {
-        let is_good = admin_totp::use_recovery_code(transaction, id, &digest, now).await?;
-        return Ok(if is_good {
-            Verdict::Passed
-        } else {
-            Verdict::Wrong
-        });
+        if !admin_totp::use_recovery_code(transaction, id, &digest, now).await? {
+            return Ok(Verdict::Wrong);
+        }
+        // It opens without the secret; but whoever signed in needs the former key no more.
+        if let Some(secret) = decrypt_or_tell(app, id, &stored.secret) {
+            renew(app, transaction, id, &secret).await?;
+        }
+        return Ok(Verdict::Passed);
     }
     let Some(secret) = decrypt_or_tell(app, id, &stored.secret) else {
         return Ok(Verdict::Wrong);

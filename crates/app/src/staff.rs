@@ -180,6 +180,13 @@ async fn change_in(
     if superadmins == [id] && !stays_superadmin {
         return Err(StaffError::LastSuperadmin);
     }
+    let ends_sessions =
+        after.role != before.role || !after.is_active || new_hash.is_some() || change.forget_totp;
+    if ends_sessions {
+        // First of all: a request in one of them may be about to write to the audit log, which
+        // refers to the account.
+        admin_sessions::revoke_all(transaction, id, now).await?;
+    }
     let mut is_changed = after != before;
     if is_changed {
         admin_users::update(transaction, &after, now).await?;
@@ -191,11 +198,6 @@ async fn change_in(
     if change.forget_totp {
         admin_totp::delete(transaction, id).await?;
     }
-    let ends_sessions =
-        after.role != before.role || !after.is_active || new_hash.is_some() || change.forget_totp;
-    if ends_sessions {
-        admin_sessions::revoke_all(transaction, id, now).await?;
-    }
     let updated_at = if is_changed { now } else { before.updated_at };
     Ok(StaffMember {
         updated_at,
@@ -204,7 +206,7 @@ async fn change_in(
 }
 
 /// A new password lets its owner in at once from wherever nobody is guessing at other accounts.
-pub(crate) async fn set_password(
+async fn set_password(
     transaction: &Transaction,
     member: &StaffMember,
     hash: &str,
@@ -237,9 +239,9 @@ async fn delete_in(
     if superadmins == [id] {
         return Err(StaffError::LastSuperadmin);
     }
+    admin_sessions::revoke_all(transaction, id, now).await?;
     admin_users::delete(transaction, id, now).await?;
     admin_totp::delete(transaction, id).await?;
-    admin_sessions::revoke_all(transaction, id, now).await?;
     Ok(())
 }
 

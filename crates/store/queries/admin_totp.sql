@@ -2,7 +2,7 @@
 
 --! lock : Totp
 -- Primary key.
-SELECT secret, confirmed_at, last_step FROM admin_totp
+SELECT secret, created_at, confirmed_at, last_step FROM admin_totp
 WHERE admin_user_id = :admin_user_id FOR UPDATE;
 
 --! upsert_unconfirmed

@@ -5,26 +5,21 @@
 SELECT subject_digest, failures, last_failed_at, locked_until
 FROM sign_in_failures WHERE subject_digest = ANY(:subjects);
 
---! insert_missing
--- In the order of the digests, so that two attempts wait for each other and never in a circle.
--- Primary key.
+--! lock
+-- Makes rows that are missing and locks the others, for a row is locked although its update is not
+-- wanted. In one pass, in the order of the digests, each once, so that two attempts wait for each
+-- other and never in a circle, whatever is deleted meanwhile. Primary key.
 INSERT INTO sign_in_failures (subject_digest, failures, last_failed_at)
-SELECT subject, 0, :now FROM unnest(CAST(:subjects AS bytea[])) AS subject ORDER BY subject
-ON CONFLICT (subject_digest) DO NOTHING;
+SELECT subject, 0, :now
+FROM (SELECT DISTINCT unnest(CAST(:subjects AS bytea[])) AS subject) AS subjects
+ORDER BY subject
+ON CONFLICT (subject_digest) DO UPDATE SET failures = excluded.failures WHERE false;
 
---! lock : Failures
--- In the same order. Primary key.
-SELECT subject_digest, failures, last_failed_at, locked_until
-FROM sign_in_failures WHERE subject_digest = ANY(:subjects)
-ORDER BY subject_digest FOR UPDATE;
-
---! upsert (locked_until?)
--- The row is locked, but may have been deleted before it was. Primary key.
-INSERT INTO sign_in_failures (subject_digest, failures, last_failed_at, locked_until)
-VALUES (:subject, :failures, :last_failed_at, :locked_until)
-ON CONFLICT (subject_digest) DO UPDATE
-SET failures = excluded.failures, last_failed_at = excluded.last_failed_at,
-    locked_until = excluded.locked_until;
+--! update (locked_until?)
+-- Of a row that is locked. Primary key.
+UPDATE sign_in_failures
+SET failures = :failures, last_failed_at = :last_failed_at, locked_until = :locked_until
+WHERE subject_digest = :subject;
 
 --! delete
 -- In the same order as they are locked. Primary key.

@@ -89,8 +89,12 @@ impl Acting {
     /// Makes sure that whoever acts still may, and may until the transaction ends: what takes rights
     /// away revokes sessions, which waits for this one's row.
     ///
-    /// INVARIANT: accounts are locked before sessions, so that nobody waits in a circle; guarded by
-    /// `superadmins_who_change_accounts_at_once_do_not_wait_in_a_circle`.
+    /// INVARIANT: locks are taken in the order accounts, sessions, failures of sign-ins, all
+    /// failures at once, so that nobody waits in a circle. What ends sessions does so before it
+    /// writes anything: whoever acts in one of them refers to the account in the audit log. Guarded
+    /// by `superadmins_who_change_accounts_at_once_do_not_wait_in_a_circle`,
+    /// `who_ends_a_session_lets_what_is_under_way_in_it_end_first` and
+    /// `whoever_ends_sessions_has_not_locked_failures_yet`.
     pub async fn confirm(&self, connection: &Connection) -> Result<(), StoreError> {
         let Some(authority) = &self.authority else {
             return Ok(());

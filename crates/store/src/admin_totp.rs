@@ -7,13 +7,15 @@ use crate::connection::Connection;
 use crate::error::{StoreError, expect_rows};
 use crate::generated::queries::admin_totp as statements;
 use crate::sign_in_failures::Digest;
-use crate::time::to_column;
+use crate::time::{from_column, to_column};
 
 /// A second factor as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Totp {
     /// Nonce, encrypted secret and tag.
     pub secret: Vec<u8>,
+    /// When it was begun.
+    pub created_at: Timestamp,
     /// Whether a code of it was shown once, so that it is asked for.
     pub is_confirmed: bool,
     /// The last step whose code was accepted.
@@ -24,6 +26,7 @@ pub async fn lock(connection: &Connection, id: AdminUserId) -> Result<Option<Tot
     let found = statements::lock().bind(connection, &id.get()).opt().await?;
     Ok(found.map(|row| Totp {
         secret: row.secret,
+        created_at: from_column(row.created_at),
         is_confirmed: row.confirmed_at.is_some(),
         last_step: row.last_step,
     }))

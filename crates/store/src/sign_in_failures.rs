@@ -26,41 +26,38 @@ pub async fn find<const N: usize>(
     Ok(in_order(subjects, &rows))
 }
 
-/// The same, locked until the transaction ends; rows that weren't there are made.
-pub async fn lock<const N: usize>(
+/// Locks these subjects until the transaction ends; rows that weren't there are made. Whoever needs
+/// several names all of them at once: a second call would take them in another order.
+pub async fn lock(
     connection: &Connection,
-    subjects: [&Digest; N],
+    subjects: &[&Digest],
     now: Timestamp,
-) -> Result<[Failures; N], StoreError> {
-    let wanted = subjects.map(<[u8; 32]>::as_slice);
-    statements::insert_missing()
-        .bind(connection, &to_column(now), &wanted.as_slice())
+) -> Result<(), StoreError> {
+    let subjects: Vec<&[u8]> = subjects.iter().map(|subject| subject.as_slice()).collect();
+    statements::lock()
+        .bind(connection, &to_column(now), &subjects)
         .await?;
-    let rows = statements::lock()
-        .bind(connection, &wanted.as_slice())
-        .all()
-        .await?;
-    Ok(in_order(subjects, &rows))
+    Ok(())
 }
 
 /// Writes the failures of a subject whose row is locked.
-pub async fn upsert(
+pub async fn update(
     connection: &Connection,
     subject: &Digest,
     failures: Failures,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let count = i32::try_from(failures.count).unwrap_or(i32::MAX);
-    let changed = statements::upsert()
+    let changed = statements::update()
         .bind(
             connection,
-            &subject.as_slice(),
             &count,
             &to_column(failures.last_failed_at.unwrap_or(now)),
             &failures.locked_until.map(to_column),
+            &subject.as_slice(),
         )
         .await?;
-    expect_rows("sign_in_failures.upsert", changed, 1)
+    expect_rows("sign_in_failures.update", changed, 1)
 }
 
 /// Forgets the failures of these subjects; returns of how many there were any.

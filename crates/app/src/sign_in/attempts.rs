@@ -28,7 +28,7 @@ pub(crate) struct Subjects {
 }
 
 impl Subjects {
-    pub(super) fn new(typed: &str, address: Option<IpAddr>) -> Self {
+    pub(crate) fn new(typed: &str, address: Option<IpAddr>) -> Self {
         let username = Username::parse(typed).ok();
         let name = username.as_ref().map_or(typed, Username::as_str);
         let (account, address) = (account_digest(name), address_digest(address));
@@ -70,12 +70,14 @@ pub(super) fn account_there_digest(account: &Digest, address: &Digest) -> Digest
     digest.finalize().into()
 }
 
-/// How long this attempt must wait; `None` when it may go on. Changes nothing, so that attempts
-/// that are locked out cost little.
-pub(super) async fn wait(app: &App, subjects: &Subjects) -> Result<Option<Duration>, StoreError> {
-    let connection = app.writer().get().await?;
-    let failures = stored::find(&connection, subjects.all()).await?;
-    wait_of(app, &connection, subjects, failures).await
+/// How long this attempt must wait; `None` when it may go on. Changes and locks nothing.
+pub(crate) async fn wait(
+    app: &App,
+    connection: &Connection,
+    subjects: &Subjects,
+) -> Result<Option<Duration>, StoreError> {
+    let failures = stored::find(connection, subjects.all()).await?;
+    wait_of(app, connection, subjects, failures).await
 }
 
 /// Counts the attempt as failed, unless it must wait.
@@ -86,21 +88,26 @@ pub(super) async fn begin(
 ) -> Result<Option<Duration>, StoreError> {
     let now = app.ctx().now();
     let transaction = task::begin(app, by).await?;
-    let failures = stored::lock(&transaction, subjects.all(), now).await?;
+    let failures = lock(&transaction, subjects, now).await?;
     let wait = wait_of(app, &transaction, subjects, failures).await?;
     if wait.is_some() {
         transaction.rollback().await;
         return Ok(wait);
     }
-    let [account, address, account_there] = failures;
-    let failures = [
-        account.and_one(Counted::Account, now),
-        address.and_one(Counted::Address, now),
-        account_there.and_one(Counted::AccountThere, now),
-    ];
-    write(&transaction, subjects, failures, now).await?;
+    write(&transaction, subjects, with_one_more(failures, now), now).await?;
     transaction.commit().await?;
     Ok(None)
+}
+
+/// Counts an attempt as failed once its outcome is known, which is enough where the account's row is
+/// locked: no other one is under way meanwhile.
+pub(crate) async fn failed(
+    transaction: &Transaction,
+    subjects: &Subjects,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let failures = lock(transaction, subjects, now).await?;
+    write(transaction, subjects, with_one_more(failures, now), now).await
 }
 
 /// The attempt has signed somebody in: their name is clean again, and the address as it was.
@@ -109,7 +116,7 @@ pub(super) async fn succeeded(
     subjects: &Subjects,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let [_, address, _] = stored::lock(transaction, subjects.all(), now).await?;
+    let [_, address, _] = lock(transaction, subjects, now).await?;
     let clean = Failures {
         last_failed_at: Some(now),
         ..Failures::default()
@@ -124,8 +131,43 @@ pub(super) async fn take_back(
     subjects: &Subjects,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let failures = stored::lock(transaction, subjects.all(), now).await?;
+    let failures = lock(transaction, subjects, now).await?;
     write(transaction, subjects, failures.map(Failures::less_one), now).await
+}
+
+/// The same, and forgets the failures of the account, which has a new password. All that either
+/// touches is locked at once, or it would be in two orders.
+pub(super) async fn take_back_and_forget(
+    transaction: &Transaction,
+    subjects: &Subjects,
+    (id, now): (AdminUserId, Timestamp),
+) -> Result<(), StoreError> {
+    let forgotten = list_of_account(transaction, &subjects.account, (Some(id), now)).await?;
+    let all: Vec<&Digest> = subjects.all().into_iter().chain(&forgotten).collect();
+    stored::lock(transaction, &all, now).await?;
+    take_back(transaction, subjects, now).await?;
+    stored::delete(transaction, &forgotten).await?;
+    Ok(())
+}
+
+async fn lock(
+    transaction: &Transaction,
+    subjects: &Subjects,
+    now: Timestamp,
+) -> Result<[Failures; 3], StoreError> {
+    stored::lock(transaction, &subjects.all(), now).await?;
+    stored::find(transaction, subjects.all()).await
+}
+
+fn with_one_more(
+    [account, address, account_there]: [Failures; 3],
+    now: Timestamp,
+) -> [Failures; 3] {
+    [
+        account.and_one(Counted::Account, now),
+        address.and_one(Counted::Address, now),
+        account_there.and_one(Counted::AccountThere, now),
+    ]
 }
 
 async fn write(
@@ -135,7 +177,7 @@ async fn write(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     for (subject, failures) in subjects.all().into_iter().zip(failures) {
-        stored::upsert(transaction, subject, failures, now).await?;
+        stored::update(transaction, subject, failures, now).await?;
     }
     Ok(())
 }
@@ -171,17 +213,26 @@ pub(crate) async fn forget(
     (id, now): (Option<AdminUserId>, Timestamp),
 ) -> Result<u64, StoreError> {
     let account = account_digest(username);
-    let mut subjects = vec![account];
+    let subjects = list_of_account(transaction, &account, (id, now)).await?;
+    stored::delete(transaction, &subjects).await
+}
+
+/// What failures of an account are counted under: everywhere and where its owner signed in lately.
+async fn list_of_account(
+    transaction: &Transaction,
+    account: &Digest,
+    (id, now): (Option<AdminUserId>, Timestamp),
+) -> Result<Vec<Digest>, StoreError> {
+    let mut subjects = vec![*account];
     if let Some(id) = id {
         let since = now - ADDRESS_KNOWN_FOR;
         let places = admin_sessions::list_addresses(transaction, id, since).await?;
-        subjects.extend(
-            places
-                .iter()
-                .map(|place| account_there_digest(&account, place)),
-        );
+        let there = places
+            .iter()
+            .map(|place| account_there_digest(account, place));
+        subjects.extend(there);
     }
-    stored::delete(transaction, &subjects).await
+    Ok(subjects)
 }
 
 /// Deletes failures and sessions that count no more, up to `limit` of each; returns how many.
@@ -191,9 +242,9 @@ pub(crate) async fn forget_old(
     limit: i64,
 ) -> Result<u64, StoreError> {
     let now = app.ctx().now();
-    let failures = stored::delete_old(transaction, now - FAILURES_KEPT_FOR, limit).await?;
     // Long ended: a session lives for hours.
     let sessions = admin_sessions::delete_old(transaction, now - ADDRESS_KNOWN_FOR, limit).await?;
+    let failures = stored::delete_old(transaction, now - FAILURES_KEPT_FOR, limit).await?;
     Ok(failures + sessions)
 }
 

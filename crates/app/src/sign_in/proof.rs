@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use store::admin_users::{self, Credentials, StaffMember};
 use store::{Acting, Connection, StoreError, Transaction};
 
@@ -34,7 +35,11 @@ pub(super) async fn check(
     password: &str,
     by: &Acting,
 ) -> Result<(Turn, Credentials), PasswordError> {
-    if let Some(wait) = attempts::wait(app, subjects).await? {
+    // Attempts that are locked out change nothing, so that they cost little.
+    let connection = app.writer().get().await?;
+    let wait = attempts::wait(app, &connection, subjects).await?;
+    drop(connection);
+    if let Some(wait) = wait {
         return Err(PasswordError::Locked { wait });
     }
     let turn = app.passwords().enter().await?;
@@ -88,10 +93,10 @@ pub(crate) async fn ask(
 
 impl Proof {
     /// Locks the account and makes sure that the proof still holds: it may have been disabled, have
-    /// got another password or lost the session meanwhile. The attempt was no failure.
+    /// got another password or lost the session meanwhile. That the attempt was no failure is said
+    /// behind it, and behind the end of sessions.
     pub(crate) async fn hold(
         &self,
-        app: &App,
         transaction: &Transaction,
         by: &Acting,
     ) -> Result<(), PasswordError> {
@@ -101,7 +106,25 @@ impl Proof {
         if current.as_ref() != Some(&self.credentials) {
             return Err(PasswordError::Wrong);
         }
-        attempts::take_back(transaction, &self.subjects, app.ctx().now()).await?;
         Ok(())
+    }
+
+    /// The attempt was no failure.
+    pub(crate) async fn take_back(
+        &self,
+        transaction: &Transaction,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        attempts::take_back(transaction, &self.subjects, now).await
+    }
+
+    /// The same, and the account has a new password, so that older failures count no more.
+    pub(crate) async fn forget_failures(
+        &self,
+        transaction: &Transaction,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let whose = (self.credentials.id, now);
+        attempts::take_back_and_forget(transaction, &self.subjects, whose).await
     }
 }

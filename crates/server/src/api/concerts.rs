@@ -10,7 +10,7 @@ use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 
 use super::model::{ConcertBody, ConcertPageBody};
-use super::{cursor, query};
+use super::{cursor, query, shape};
 use crate::http::fields::FieldReason;
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
@@ -24,13 +24,13 @@ const LIMIT_DEFAULT: u16 = 50;
 #[utoipa::path(
     get, path = "/concerts", tag = "concerts", operation_id = "listConcerts",
     params(
-        ("status" = Option<String>, Query, description = "`open` (default) or `closed`"),
-        ("q" = Option<String>, Query, description = "A part of name, artist or venue", max_length = 100),
-        ("from" = Option<String>, Query, description = "First day, `YYYY-MM-DD`"),
-        ("to" = Option<String>, Query, description = "Last day, `YYYY-MM-DD`"),
-        ("venue" = Option<String>, Query, description = "The venue's whole name"),
-        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("status" = Option<String>, Query, description = "`open` (default) or `closed`", pattern = "^(open|closed)?$"),
+        ("q" = Option<String>, Query, description = "A part of name, artist or venue", max_length = 100, pattern = r"^[^\u0000]*$"),
+        ("from" = Option<shape::Day>, Query, description = "First day, `YYYY-MM-DD`"),
+        ("to" = Option<shape::Day>, Query, description = "Last day, `YYYY-MM-DD`"),
+        ("venue" = Option<String>, Query, description = "The venue's whole name", pattern = r"^[^\u0000]*$"),
+        ("limit" = Option<shape::Limit>, Query, description = "1 to 200, default 50"),
+        ("cursor" = Option<shape::Cursor>, Query, description = "`next_cursor` of the page before"),
     ),
     responses(
         (status = 200, body = ConcertPageBody, description = "A page of concerts"),
@@ -60,7 +60,7 @@ pub async fn list(
 /// One concert
 #[utoipa::path(
     get, path = "/concerts/{id}", tag = "concerts", operation_id = "getConcert",
-    params(("id" = i32, Path, description = "The concert's number")),
+    params(("id" = i32, Path, description = "The concert's number", minimum = 1)),
     responses(
         (status = 200, body = ConcertBody, description = "The concert", headers(("ETag" = String, description = "Changes with every field"))),
         (status = 304, description = "`If-None-Match` has the current ETag"),

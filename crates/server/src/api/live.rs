@@ -19,7 +19,7 @@ use crate::http::problem_render::ProblemBody;
 /// stops; asking again tells which.
 #[utoipa::path(
     get, path = "/concerts/{id}/live", tag = "concerts", operation_id = "watchConcert",
-    params(("id" = i32, Path, description = "The concert's number")),
+    params(("id" = i32, Path, description = "The concert's number", minimum = 1)),
     responses(
         (status = 200, body = String, content_type = "text/event-stream", description = "A stream of events"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),

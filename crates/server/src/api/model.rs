@@ -6,6 +6,8 @@ use domain::reservation::Reservation;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::shape;
+
 /// A concert as everybody may see it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Concert)]
@@ -24,7 +26,7 @@ pub struct ConcertBody {
     #[schema(minimum = 0)]
     available_tickets: i32,
     /// For one ticket, all-in, with two decimals.
-    #[schema(pattern = r"^\d+\.\d{2}$", example = "1250.00")]
+    #[schema(pattern = r"^[0-9]+\.[0-9]{2}$", example = "1250.00")]
     price: String,
     /// ISO 4217.
     #[schema(example = "THB")]
@@ -78,15 +80,15 @@ pub struct ConcertPageBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reservation)]
 pub struct ReservationBody {
-    #[schema(example = "RES1764000000123-0A1B2C3D")]
+    #[schema(value_type = shape::ReservationId, example = "RES1764000000123-0A1B2C3D")]
     id: String,
     concert_id: i32,
     customer_name: String,
-    #[schema(format = "email")]
+    #[schema(value_type = shape::EmailAddress)]
     customer_email: String,
     #[schema(minimum = 1)]
     quantity: i32,
-    #[schema(pattern = r"^\d+\.\d{2}$", example = "2500.00")]
+    #[schema(pattern = r"^[0-9]+\.[0-9]{2}$", example = "2500.00")]
     total_price: String,
     #[schema(example = "THB")]
     currency: String,
@@ -161,8 +163,8 @@ pub struct ReservationRequestBody {
     concert_id: i32,
     #[schema(minimum = 1, example = 2)]
     quantity: i32,
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(value_type = shape::Line)]
     customer_name: String,
-    #[schema(format = "email", max_length = 254)]
+    #[schema(value_type = shape::EmailAddress)]
     customer_email: String,
 }

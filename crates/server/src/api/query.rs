@@ -121,7 +121,8 @@ fn instant(
     };
     let earliest = EARLIEST.to_zoned(TimeZone::UTC).map(|day| day.timestamp());
     match (instant, earliest) {
-        (Ok(instant), Ok(earliest)) if instant >= earliest => Ok(instant),
+        // Nothing of ours is as old: whatever lies before has the same answer.
+        (Ok(instant), Ok(earliest)) if !value.starts_with('-') => Ok(instant.max(earliest)),
         _ => Err(WANTED),
     }
 }
@@ -151,5 +152,9 @@ mod tests {
             }
         }
         assert_eq!(end("9999-12-31", &zone), Ok(Timestamp::MAX));
+        for first in ["0001-01-01", "0001-01-01T00:00:00Z"] {
+            let begin = beginning(first, &zone).unwrap();
+            assert_eq!(begin.to_string(), "0001-01-02T00:00:00Z");
+        }
     }
 }

@@ -16,6 +16,7 @@ use store::Acting;
 
 use super::body::JsonFields;
 use super::model::{NewReservationBody, ReservationBody, ReservationRequestBody};
+use super::shape;
 use crate::http::client::{ClientAddress, origin};
 use crate::http::fields::{FieldError, FieldReason, Fields};
 use crate::http::headers::bearer;
@@ -35,7 +36,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// again, whatever happened since; refusals aren't kept.
 #[utoipa::path(
     post, path = "/reservations", tag = "reservations", operation_id = "createReservation",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters", min_length = 1, max_length = 255)),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body = ReservationRequestBody,
     responses(
         (status = 201, body = NewReservationBody, description = "The tickets are held or, when free, confirmed", headers(
@@ -88,7 +89,7 @@ pub async fn create(
 /// Without its access token, or a session of staff, it doesn't exist.
 #[utoipa::path(
     get, path = "/reservations/{id}", tag = "reservations", operation_id = "getReservation",
-    params(("id" = String, Path, description = "The reservation's id")),
+    params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
     security(("access_token" = []), ("staff_session" = [])),
     responses(
         (status = 200, body = ReservationBody, description = "The reservation"),
@@ -117,7 +118,7 @@ pub async fn show(
 /// Its tickets are on sale again when the answer leaves.
 #[utoipa::path(
     post, path = "/reservations/{id}/cancel", tag = "reservations", operation_id = "cancelReservation",
-    params(("id" = String, Path, description = "The reservation's id")),
+    params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
     security(("access_token" = [])),
     responses(
         (status = 200, body = ReservationBody, description = "The cancelled reservation"),
@@ -144,7 +145,7 @@ pub async fn cancel(
 /// repeated with its `Idempotency-Key`, still shows the first end.
 #[utoipa::path(
     post, path = "/reservations/{id}/extend", tag = "reservations", operation_id = "extendReservation",
-    params(("id" = String, Path, description = "The reservation's id")),
+    params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
     security(("access_token" = [])),
     responses(
         (status = 200, body = ReservationBody, description = "The reservation with its new `expires_at`"),

@@ -65,6 +65,7 @@ const WITHOUT_EFFECT: [&str; 8] = [
 /// Everything that can be said about a configuration without a database.
 pub fn findings(config: &Config) -> Vec<Finding> {
     let mut findings = production_findings(config);
+    findings.extend(listing_finding(config.secret_key.as_ref()));
     findings.extend(https_findings(config));
     findings.extend(findings_without_effect(config));
     findings
@@ -236,6 +237,23 @@ fn previous_key_finding(keys: &[Secret]) -> Option<Finding> {
             "a key in STAGEDOOR_SECRET_KEY_PREVIOUS is shorter than 32 bytes, and opens all that it \
              ever signed",
             "leave it out; give it to `stagedoor audit verify` alone",
+        )
+    })
+}
+
+/// In any environment, for a key that is in use has made links, seals and second factors. Said while
+/// few of them are out, not on the day on which it must be changed.
+fn listing_finding(key: Option<&Secret>) -> Option<Finding> {
+    key?.reveal().contains(',').then(|| {
+        finding(
+            "secret_key_unlistable",
+            Severity::Warning,
+            "STAGEDOOR_SECRET_KEY has a comma, so that it can't be named in \
+             STAGEDOOR_SECRET_KEY_PREVIOUS, a list, once it is changed",
+            "change it while few links are out, to one made with: openssl rand -hex 32. Links of \
+             this one stop working then, and second factors begin anew with `stagedoor admin \
+             reset-password --forget-totp`; `stagedoor audit verify` needs this one as \
+             STAGEDOOR_SECRET_KEY and the new one in STAGEDOOR_SECRET_KEY_PREVIOUS",
         )
     })
 }

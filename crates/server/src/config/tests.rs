@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{
     Config, ConfigErrors, DEFAULT_FILE, Environment, Inputs, KEYS, LogFormat, Overrides,
-    PaymentProvider, Secret, Source,
+    PaymentProvider, Secret, Severity, Source, findings,
 };
 
 /// Inputs of one test: an empty folder, and only the given variables and overrides.
@@ -282,12 +282,30 @@ fn previous_keys_are_a_list_beside_the_key() {
         .map(Secret::reveal)
         .collect();
     assert_eq!(previous, ["one", "two", "three"]);
+    // Spaces at its ends are no part of a key, in either place.
+    let spaced = Scene::new().variable("STAGEDOOR_SECRET_KEY", " two ");
+    let spaced = spaced.load().unwrap().secret_key.unwrap();
+    assert_eq!(spaced.reveal(), previous[1]);
     let many = vec!["key"; 33].join(",");
     let complaint = Scene::new()
         .variable("STAGEDOOR_SECRET_KEY", "four")
         .variable("STAGEDOOR_SECRET_KEY_PREVIOUS", &many)
         .complaint();
     assert!(complaint.contains("more than 32 keys"), "{complaint}");
+}
+
+#[test]
+fn a_key_that_could_never_be_listed_as_a_previous_one_is_warned_of_in_time() {
+    let told = |key: &str| {
+        let config = Scene::new().variable("STAGEDOOR_SECRET_KEY", key).load();
+        findings(&config.unwrap())
+    };
+    assert_eq!(told("one two"), []);
+    let told = told("one,two");
+    let found: Vec<_> = told.iter().map(|one| (one.id, one.severity)).collect();
+    assert_eq!(found, [("secret_key_unlistable", Severity::Warning)]);
+    assert!(!told[0].detail.contains("two"), "{told:?}");
+    assert!(told[0].mend.contains("STAGEDOOR_SECRET_KEY_PREVIOUS"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use domain::concert::{Capacity, Replacement};
 use domain::id::ConcertId;
 use domain::reservation::Quantity;
 use domain::text::TextError;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// Why a field was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,12 +286,11 @@ impl Fields {
             }
             Some(_) => return self.refuse(field, WANTED),
         };
-        if !number.is_i64() && !number.is_u64() {
+        let whole = number.as_i64().or_else(|| whole(&number));
+        if whole.is_none() && !number.is_u64() {
             return self.refuse(field, WANTED);
         }
-        let fits = number
-            .as_i64()
-            .and_then(|number| i32::try_from(number).ok());
+        let fits = whole.and_then(|number| i32::try_from(number).ok());
         match fits {
             Some(number) if (min..=max).contains(&number) => Some(number),
             _ => self.refuse(field, beyond),
@@ -305,6 +304,13 @@ impl Fields {
         });
         None
     }
+}
+
+/// `2.0` is the integer 2 (JSON Schema, section 4.2.3), and some languages write it so. What is
+/// beyond the range of the columns stays what it was, a number that nobody means as an integer.
+fn whole(number: &Number) -> Option<i64> {
+    let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
+    format!("{number:.0}").parse::<i32>().ok().map(i64::from)
 }
 
 #[cfg(test)]
@@ -323,6 +329,7 @@ mod tests {
     #[test]
     fn numbers_are_integers_in_range() {
         assert_eq!(quantity_code(json!(1)), None);
+        assert_eq!(quantity_code(json!(2.0)), None);
         assert_eq!(quantity_code(json!(i32::MAX)), None);
         for value in [
             json!(0),
@@ -337,6 +344,7 @@ mod tests {
             json!("2"),
             json!(true),
             json!([1]),
+            json!(3e9),
             json!(1e300),
         ] {
             assert_eq!(quantity_code(value.clone()), Some("wrong_type"), "{value}");

@@ -493,7 +493,8 @@ impl From<EnrolError> for Problem {
             ),
             EnrolError::NotBegun => Self::new(
                 Code::InvalidState,
-                "There is no second factor to confirm. Begin with `POST /api/v1/admin/totp`.",
+                "There is no second factor to confirm: none was begun in the last ten minutes. \
+                 Begin with `POST /api/v1/admin/totp`.",
             ),
             EnrolError::WrongCode => Self::validation(vec![FieldError {
                 field: "totp".to_owned(),

@@ -32,7 +32,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(4900);
 /// The whole site.
 pub fn router(web: Web) -> Router {
     let (api, document) = api().split_for_parts();
-    let document = document.to_json().unwrap_or_default();
+    let document = document::complete(document).to_json().unwrap_or_default();
     let document = get(async || ([(CONTENT_TYPE, "application/json")], document));
     let site = Router::new()
         .nest("/api/v1", api.route("/openapi.json", document))
@@ -128,7 +128,7 @@ fn shop() -> Router<Web> {
 
 /// The API's document as the routes make it.
 pub fn api_document() -> utoipa::openapi::OpenApi {
-    api().split_for_parts().1
+    document::complete(api().split_for_parts().1)
 }
 
 /// Style sheet, script, posters; also under names with their content's hash.

@@ -117,6 +117,26 @@ async fn free_concerts_confirm_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whole_numbers_may_be_written_with_a_zero_fraction() {
+    TestApp::run(async |app| {
+        let concert = app.plant(NewConcert::default()).await;
+        for (quantity, status) in [("2.0", 201), ("2e0", 201), ("2.5", 422), ("1e300", 422)] {
+            let body = format!(
+                r#"{{"concert_id":{concert}.0,"quantity":{quantity},"customer_name":"Som",
+                    "customer_email":"som@example.com"}}"#
+            );
+            let request = app
+                .request(Method::POST, "/api/v1/reservations")
+                .header("content-type", "application/json");
+            let response = request.body(body).send().await.unwrap();
+            assert_eq!(response.status(), status, "{quantity}");
+        }
+        assert_eq!(app.available(concert).await, 96);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hold_reads_expired_once_its_time_is_over() {
     TestApp::run(async |app| {
         let concert = app.plant(NewConcert::default()).await;

@@ -170,6 +170,36 @@ async fn the_document_is_well_formed() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_tells_what_the_layers_around_it_may_answer() {
+    let document: Value = serde_json::from_str(&printed().await).unwrap();
+    for (method, path, operation) in operations(&document) {
+        let foreign = (method != "get").then_some("403");
+        for status in ["400", "413", "429", "500", "503"]
+            .into_iter()
+            .chain(foreign)
+        {
+            let response = &operation["responses"][status];
+            assert!(response.is_object(), "{method} {path} {status}");
+        }
+        for (status, response) in members(&operation["responses"]) {
+            let headers = match status.as_str() {
+                "401" => vec!["x-request-id", "WWW-Authenticate"],
+                "429" | "503" => vec!["x-request-id", "Retry-After"],
+                _ => vec!["x-request-id"],
+            };
+            for header in headers {
+                let header = &response["headers"][header];
+                assert!(header.is_object(), "{method} {path} {status}");
+            }
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let kind = &parameter["schema"]["type"];
+            assert!(!kind.is_array(), "{method} {path}: nobody can send null");
+        }
+    }
+}
+
 fn check_parameters(name: &str, path: &str, operation: &Value) {
     let in_path: BTreeSet<String> = path
         .split('/')

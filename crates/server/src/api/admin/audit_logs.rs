@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::model::{AuditEntryBody, AuditPageBody};
-use crate::api::{cursor, query};
+use crate::api::{cursor, query, shape};
 use crate::http::fields::FieldReason;
 use crate::http::problem::Problem;
 use crate::http::problem_render::ProblemBody;
@@ -24,14 +24,14 @@ const ACTIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "EXPORT"];
 #[utoipa::path(
     get, path = "/admin/audit-logs", tag = "staff", operation_id = "listAuditLogs",
     params(
-        ("table_name" = Option<String>, Query, description = "`concerts`, `reservations` or `admin_users`", max_length = 100),
-        ("record_id" = Option<String>, Query, description = "The row's number or id", max_length = 100),
-        ("user_id" = Option<i32>, Query, description = "The number of a staff account", minimum = 1),
-        ("action" = Option<String>, Query, description = "`CREATE`, `UPDATE`, `DELETE` or `EXPORT`"),
-        ("from" = Option<String>, Query, description = "From then on: a day, `YYYY-MM-DD`, or an instant"),
-        ("to" = Option<String>, Query, description = "Until then: a day, which belongs to it, or an instant, which doesn't"),
-        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("table_name" = Option<String>, Query, description = "`concerts`, `reservations` or `admin_users`", max_length = 100, pattern = r"^[^\u0000]*$"),
+        ("record_id" = Option<String>, Query, description = "The row's number or id", max_length = 100, pattern = r"^[^\u0000]*$"),
+        ("user_id" = Option<shape::Number>, Query, description = "The number of a staff account"),
+        ("action" = Option<String>, Query, description = "`CREATE`, `UPDATE`, `DELETE` or `EXPORT`", pattern = "^(CREATE|UPDATE|DELETE|EXPORT)?$"),
+        ("from" = Option<shape::DayOrInstant>, Query, description = "From then on: a day, `YYYY-MM-DD`, or an instant"),
+        ("to" = Option<shape::DayOrInstant>, Query, description = "Until then: a day, which belongs to it, or an instant, which doesn't"),
+        ("limit" = Option<shape::Limit>, Query, description = "1 to 200, default 50"),
+        ("cursor" = Option<shape::Cursor>, Query, description = "`next_cursor` of the page before"),
     ),
     security(("staff_session" = [])),
     responses(

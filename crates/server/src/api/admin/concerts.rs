@@ -17,7 +17,7 @@ use store::Acting;
 use super::model::{ConcertChangeBody, NewConcertBody};
 use crate::api::body::JsonFields;
 use crate::api::model::{ConcertBody, ConcertPageBody};
-use crate::api::{cursor, query};
+use crate::api::{cursor, query, shape};
 use crate::http::etag;
 use crate::http::fields::{FieldReason, Fields};
 use crate::http::path::Segment;
@@ -36,14 +36,14 @@ const PRICE: &str = "an amount like 1250.00, from 0.00 to 99999999.99";
 #[utoipa::path(
     get, path = "/admin/concerts", tag = "staff", operation_id = "listAllConcerts",
     params(
-        ("status" = Option<String>, Query, description = "`open`, `closed` or `archived`"),
-        ("q" = Option<String>, Query, description = "A part of name, artist or venue", max_length = 100),
-        ("from" = Option<String>, Query, description = "First day, `YYYY-MM-DD`"),
-        ("to" = Option<String>, Query, description = "Last day, `YYYY-MM-DD`"),
-        ("venue" = Option<String>, Query, description = "The venue's whole name"),
-        ("deleted" = Option<bool>, Query, description = "`true`: deleted ones, and no others"),
-        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("status" = Option<String>, Query, description = "`open`, `closed` or `archived`", pattern = "^(open|closed|archived)?$"),
+        ("q" = Option<String>, Query, description = "A part of name, artist or venue", max_length = 100, pattern = r"^[^\u0000]*$"),
+        ("from" = Option<shape::Day>, Query, description = "First day, `YYYY-MM-DD`"),
+        ("to" = Option<shape::Day>, Query, description = "Last day, `YYYY-MM-DD`"),
+        ("venue" = Option<String>, Query, description = "The venue's whole name", pattern = r"^[^\u0000]*$"),
+        ("deleted" = Option<shape::Flag>, Query, description = "`true`: deleted ones, and no others"),
+        ("limit" = Option<shape::Limit>, Query, description = "1 to 200, default 50"),
+        ("cursor" = Option<shape::Cursor>, Query, description = "`next_cursor` of the page before"),
     ),
     security(("staff_session" = [])),
     responses(
@@ -109,7 +109,7 @@ pub async fn create(
 /// One concert, archived ones too
 #[utoipa::path(
     get, path = "/admin/concerts/{id}", tag = "staff", operation_id = "getAnyConcert",
-    params(("id" = i32, Path, description = "The concert's number")),
+    params(("id" = i32, Path, description = "The concert's number", minimum = 1)),
     security(("staff_session" = [])),
     responses(
         (status = 200, body = ConcertBody, description = "The concert", headers(("ETag" = String, description = "Changes with what can be edited, not with a sale"))),
@@ -136,7 +136,7 @@ pub async fn show(
 #[utoipa::path(
     patch, path = "/admin/concerts/{id}", tag = "staff", operation_id = "changeConcert",
     params(
-        ("id" = i32, Path, description = "The concert's number"),
+        ("id" = i32, Path, description = "The concert's number", minimum = 1),
         ("If-Match" = String, Header, description = "The `ETag` of the version that is edited"),
     ),
     request_body = ConcertChangeBody,
@@ -175,7 +175,7 @@ pub async fn change(
 /// Its tickets are on sale until its day is over.
 #[utoipa::path(
     post, path = "/admin/concerts/{id}/open", tag = "staff", operation_id = "openConcert",
-    params(("id" = i32, Path, description = "The concert's number")),
+    params(("id" = i32, Path, description = "The concert's number", minimum = 1)),
     security(("staff_session" = [])),
     responses(
         (status = 200, body = ConcertBody, description = "The concert; also when it was so before", headers(("ETag" = String, description = "Changes with what can be edited, not with a sale"))),
@@ -200,7 +200,7 @@ pub async fn open(
 /// Nothing of it is sold any more; reservations stay, and held tickets can still be paid.
 #[utoipa::path(
     post, path = "/admin/concerts/{id}/close", tag = "staff", operation_id = "closeConcert",
-    params(("id" = i32, Path, description = "The concert's number")),
+    params(("id" = i32, Path, description = "The concert's number", minimum = 1)),
     security(("staff_session" = [])),
     responses(
         (status = 200, body = ConcertBody, description = "The concert; also when it was so before", headers(("ETag" = String, description = "Changes with what can be edited, not with a sale"))),
@@ -225,7 +225,7 @@ pub async fn close(
 /// It is gone from every page, which is final; reservations stay.
 #[utoipa::path(
     post, path = "/admin/concerts/{id}/archive", tag = "staff", operation_id = "archiveConcert",
-    params(("id" = i32, Path, description = "The concert's number")),
+    params(("id" = i32, Path, description = "The concert's number", minimum = 1)),
     security(("staff_session" = [])),
     responses(
         (status = 200, body = ConcertBody, description = "The concert; also when it was so before", headers(("ETag" = String, description = "Changes with what can be edited, not with a sale"))),
@@ -250,7 +250,7 @@ pub async fn archive(
 /// Softly, and only without pending or confirmed reservations.
 #[utoipa::path(
     delete, path = "/admin/concerts/{id}", tag = "staff", operation_id = "deleteConcert",
-    params(("id" = i32, Path, description = "The concert's number")),
+    params(("id" = i32, Path, description = "The concert's number", minimum = 1)),
     security(("staff_session" = [])),
     responses(
         (status = 204, description = "Deleted"),

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::api::shape;
+
 /// A staff account.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StaffMember)]
@@ -15,7 +17,7 @@ pub struct StaffMemberBody {
     #[schema(example = 1, minimum = 1)]
     id: i32,
     username: String,
-    #[schema(format = "email")]
+    #[schema(value_type = shape::EmailAddress)]
     email: String,
     #[schema(pattern = "^(superadmin|admin|moderator)$")]
     role: &'static str,
@@ -177,12 +179,11 @@ pub struct TotpCodeRequestBody {
 pub struct NewStaffMemberBody {
     #[schema(pattern = "^[A-Za-z0-9._-]+$", max_length = 100)]
     username: String,
-    #[schema(format = "email", max_length = 254)]
+    #[schema(value_type = shape::EmailAddress)]
     email: String,
     #[schema(pattern = "^(superadmin|admin|moderator)$")]
     role: String,
-    /// At least 8 characters, at most 72 bytes of UTF-8.
-    #[schema(min_length = 8, max_length = 72)]
+    #[schema(value_type = shape::Password)]
     password: String,
 }
 
@@ -199,12 +200,12 @@ pub struct NewStaffMemberBody {
     reason = "a password has no place in a log"
 )]
 pub struct StaffMemberChangeBody {
-    #[schema(format = "email", max_length = 254)]
+    #[schema(value_type = Option<shape::EmailAddress>)]
     email: Option<String>,
     #[schema(pattern = "^(superadmin|admin|moderator)$")]
     role: Option<String>,
     is_active: Option<bool>,
-    #[schema(min_length = 8, max_length = 72)]
+    #[schema(value_type = Option<shape::Password>)]
     password: Option<String>,
 }
 
@@ -217,22 +218,22 @@ pub struct StaffMemberChangeBody {
     reason = "documents the fields that the handler reads one by one"
 )]
 pub struct NewConcertBody {
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(value_type = shape::Line)]
     name: String,
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(value_type = shape::Line)]
     artist: String,
     #[schema(format = Date, example = "2026-12-12")]
     date: String,
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(value_type = shape::Line)]
     venue: String,
     #[schema(minimum = 0, maximum = 1_000_000)]
     total_tickets: i32,
-    #[schema(pattern = r"^\d{1,8}(\.\d{1,2})?$", example = "1250.00")]
+    #[schema(pattern = r"^[0-9]{1,8}(\.[0-9]{1,2})?$", example = "1250.00")]
     price: String,
-    #[schema(max_length = 10_000)]
+    #[schema(value_type = Option<shape::Paragraphs>)]
     description: Option<String>,
     /// A path of this site.
-    #[schema(max_length = 255, example = "/assets/posters/a.svg")]
+    #[schema(value_type = Option<shape::ImagePath>, example = "/assets/posters/a.svg")]
     image_url: Option<String>,
 }
 
@@ -245,25 +246,25 @@ pub struct NewConcertBody {
     reason = "documents the fields that the handler reads one by one"
 )]
 pub struct ConcertChangeBody {
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<shape::Line>)]
     name: Option<String>,
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<shape::Line>)]
     artist: Option<String>,
     #[schema(format = Date)]
     date: Option<String>,
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<shape::Line>)]
     venue: Option<String>,
     /// Not less than is sold and held.
     #[schema(minimum = 0, maximum = 1_000_000)]
     total_tickets: Option<i32>,
     /// Of tickets that are reserved from then on.
-    #[schema(pattern = r"^\d{1,8}(\.\d{1,2})?$")]
+    #[schema(pattern = r"^[0-9]{1,8}(\.[0-9]{1,2})?$")]
     price: Option<String>,
     /// `null` takes it away.
-    #[schema(max_length = 10_000)]
+    #[schema(value_type = Option<shape::Paragraphs>)]
     description: Option<String>,
     /// A path of this site; `null` takes it away.
-    #[schema(max_length = 255)]
+    #[schema(value_type = Option<shape::ImagePath>)]
     image_url: Option<String>,
 }
 

@@ -15,7 +15,7 @@ use http::StatusCode;
 use jiff::tz::TimeZone;
 
 use crate::api::model::{ReservationBody, ReservationPageBody};
-use crate::api::{cursor, query};
+use crate::api::{cursor, query, shape};
 use crate::http::fields::FieldReason;
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
@@ -36,14 +36,14 @@ const STATUSES: &str = "pending, confirmed, cancelled or expired";
 #[utoipa::path(
     get, path = "/admin/reservations", tag = "staff", operation_id = "listReservations",
     params(
-        ("concert_id" = Option<i32>, Query, description = "The concert's number", minimum = 1),
-        ("status" = Option<String>, Query, description = "`pending`, `confirmed`, `cancelled` or `expired`; a hold that ran out is expired"),
-        ("email" = Option<String>, Query, description = "The customer's whole e-mail address"),
-        ("q" = Option<String>, Query, description = "A part of the name or e-mail address, or the beginning of the id", max_length = 100),
-        ("from" = Option<String>, Query, description = "Made from then on: a day, `YYYY-MM-DD`, or an instant"),
-        ("to" = Option<String>, Query, description = "Made until then: a day, which belongs to it, or an instant, which doesn't"),
-        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("concert_id" = Option<shape::Number>, Query, description = "The concert's number"),
+        ("status" = Option<String>, Query, description = "`pending`, `confirmed`, `cancelled` or `expired`; a hold that ran out is expired", pattern = "^(pending|confirmed|cancelled|expired)?$"),
+        ("email" = Option<shape::EmailFilter>, Query, description = "The customer's whole e-mail address"),
+        ("q" = Option<String>, Query, description = "A part of the name or e-mail address, or the beginning of the id", max_length = 100, pattern = r"^[^\u0000]*$"),
+        ("from" = Option<shape::DayOrInstant>, Query, description = "Made from then on: a day, `YYYY-MM-DD`, or an instant"),
+        ("to" = Option<shape::DayOrInstant>, Query, description = "Made until then: a day, which belongs to it, or an instant, which doesn't"),
+        ("limit" = Option<shape::Limit>, Query, description = "1 to 200, default 50"),
+        ("cursor" = Option<shape::Cursor>, Query, description = "`next_cursor` of the page before"),
     ),
     security(("staff_session" = [])),
     responses(
@@ -78,7 +78,7 @@ pub async fn list(
 /// Any reservation
 #[utoipa::path(
     get, path = "/admin/reservations/{id}", tag = "staff", operation_id = "getAnyReservation",
-    params(("id" = String, Path, description = "The reservation's id")),
+    params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
     security(("staff_session" = [])),
     responses(
         (status = 200, body = ReservationBody, description = "The reservation"),
@@ -105,7 +105,7 @@ pub async fn show(
 /// have.
 #[utoipa::path(
     post, path = "/admin/reservations/{id}/confirm", tag = "staff", operation_id = "confirmReservation",
-    params(("id" = String, Path, description = "The reservation's id")),
+    params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
     security(("staff_session" = [])),
     responses(
         (status = 200, body = ReservationBody, description = "The confirmed reservation"),
@@ -132,7 +132,7 @@ pub async fn confirm(
 /// `payment_status` stays as it is until refunds exist.
 #[utoipa::path(
     post, path = "/admin/reservations/{id}/cancel", tag = "staff", operation_id = "cancelAnyReservation",
-    params(("id" = String, Path, description = "The reservation's id")),
+    params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
     security(("staff_session" = [])),
     responses(
         (status = 200, body = ReservationBody, description = "The cancelled reservation"),
@@ -158,7 +158,7 @@ pub async fn cancel(
 /// Softly, and only when it is cancelled or expired.
 #[utoipa::path(
     delete, path = "/admin/reservations/{id}", tag = "staff", operation_id = "deleteReservation",
-    params(("id" = String, Path, description = "The reservation's id")),
+    params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
     security(("staff_session" = [])),
     responses(
         (status = 204, description = "Deleted"),

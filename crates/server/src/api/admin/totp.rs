@@ -53,7 +53,8 @@ pub async fn begin(
 
 /// Confirm a second factor
 ///
-/// From then on signing in asks for a code. Other sessions of the account end.
+/// Within ten minutes of its beginning. From then on signing in asks for a code. Other sessions of the
+/// account end.
 #[utoipa::path(
     post, path = "/admin/totp/confirm", tag = "staff", operation_id = "confirmTotp",
     request_body = TotpCodeRequestBody,
@@ -62,11 +63,11 @@ pub async fn begin(
         (status = 200, body = RecoveryCodesBody, description = "It is in use; these codes replace it, each once"),
         (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "Not JSON"),
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: none was begun, or one is in use"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: none was begun in the last ten minutes, or one is in use"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: also for a wrong code"),
-        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after `Retry-After` seconds", headers(("Retry-After" = u64, description = "Seconds to wait"))),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`: also after too many wrong codes", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
 )]

@@ -14,7 +14,7 @@ use super::model::{
     NewStaffMemberBody, StaffMemberBody, StaffMemberChangeBody, StaffMemberPageBody,
 };
 use crate::api::body::JsonFields;
-use crate::api::{cursor, query};
+use crate::api::{cursor, query, shape};
 use crate::http::fields::{FieldReason, Fields};
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
@@ -32,8 +32,8 @@ const ROLES: &str = "superadmin, admin or moderator";
 #[utoipa::path(
     get, path = "/admin/users", tag = "staff", operation_id = "listUsers",
     params(
-        ("limit" = Option<u16>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<shape::Limit>, Query, description = "1 to 200, default 50"),
+        ("cursor" = Option<shape::Cursor>, Query, description = "`next_cursor` of the page before"),
     ),
     security(("staff_session" = [])),
     responses(
@@ -102,7 +102,7 @@ pub async fn create(
 /// Another role, another password and disabling end all of its sessions.
 #[utoipa::path(
     patch, path = "/admin/users/{id}", tag = "staff", operation_id = "changeUser",
-    params(("id" = i32, Path, description = "The account's number")),
+    params(("id" = i32, Path, description = "The account's number", minimum = 1)),
     request_body = StaffMemberChangeBody,
     security(("staff_session" = [])),
     responses(
@@ -135,7 +135,7 @@ pub async fn change(
 /// Nobody can sign in with it any more, and its sessions end. `PATCH` with `is_active` enables it.
 #[utoipa::path(
     post, path = "/admin/users/{id}/disable", tag = "staff", operation_id = "disableUser",
-    params(("id" = i32, Path, description = "The account's number")),
+    params(("id" = i32, Path, description = "The account's number", minimum = 1)),
     security(("staff_session" = [])),
     responses(
         (status = 200, body = StaffMemberBody, description = "The disabled account; also when it was disabled before"),
@@ -165,7 +165,7 @@ pub async fn disable(
 /// Softly: its sessions end, and its name stays taken, for the audit log speaks of it.
 #[utoipa::path(
     delete, path = "/admin/users/{id}", tag = "staff", operation_id = "deleteUser",
-    params(("id" = i32, Path, description = "The account's number")),
+    params(("id" = i32, Path, description = "The account's number", minimum = 1)),
     security(("staff_session" = [])),
     responses(
         (status = 204, description = "Deleted"),

@@ -228,6 +228,68 @@ async fn a_second_factor_outlives_its_key_and_moves_to_the_new_one_when_it_is_us
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_code_moves_a_second_factor_to_the_new_key_too() {
+    TestApp::run(async |app| {
+        let token = app.plant_signed_in("ada", "admin").await;
+        let (authenticator, codes) = enrol(app, &token).await;
+        let both: &[&[u8]] = &[b"new", b"a key that is only used for tests"];
+        let changed = with_keys(app, both, STEP).await;
+        assert_eq!(sign_in(&changed, Some(&codes[0])).await.0, 201);
+        let later = with_keys(app, &[b"new"], STEP * 2).await;
+        let code = authenticator.code(&later);
+        assert_eq!(sign_in(&later, Some(&code)).await.0, 201);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_factor_that_nobody_confirmed_within_ten_minutes_must_be_begun_again() {
+    TestApp::run(async |app| {
+        let token = app.plant_signed_in("ada", "admin").await;
+        let confirm = async |secret: &str| {
+            let code = json!({ "totp": Authenticator::new(secret).code(app) });
+            post(app, &token, "/totp/confirm", &code).await
+        };
+        let (_, begun) = begin(app, &token).await;
+        app.clock.advance(Duration::from_mins(10));
+        let (status, problem) = confirm(begun["secret"].as_str().unwrap()).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("invalid_state")));
+        let (_, begun) = begin(app, &token).await;
+        app.clock
+            .advance(Duration::from_mins(10) - Duration::from_secs(1));
+        let (status, confirmed) = confirm(begun["secret"].as_str().unwrap()).await;
+        assert_eq!(status, 200, "{confirmed}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_the_code_that_confirms_a_second_factor_is_locked_like_a_sign_in() {
+    TestApp::run(async |app| {
+        let token = app.plant_signed_in("ada", "admin").await;
+        let (_, begun) = begin(app, &token).await;
+        let authenticator = Authenticator::new(begun["secret"].as_str().unwrap());
+        let wrong = json!({ "totp": "000000" });
+        for _ in 0..6 {
+            assert_eq!(post(app, &token, "/totp/confirm", &wrong).await.0, 422);
+        }
+        let right = json!({ "totp": authenticator.code(app) });
+        let locked = app.as_staff(&token, Method::POST, "/totp/confirm");
+        let locked = locked.json(&right).send().await.unwrap();
+        assert_eq!(locked.status(), 429, "even the right one");
+        assert_eq!(locked.headers()["retry-after"], "1");
+        assert_eq!(
+            app.sign_in("ada", STAFF_PASSWORD).await.status(),
+            429,
+            "they count for all that the account is asked"
+        );
+        app.clock.advance(Duration::from_secs(1));
+        assert_eq!(post(app, &token, "/totp/confirm", &right).await.0, 200);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_without_the_password_begins_no_second_factor() {
     TestApp::run(async |app| {
         let token = app.plant_signed_in("ada", "admin").await;

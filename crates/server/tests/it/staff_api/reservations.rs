@@ -200,6 +200,8 @@ async fn staff_find_reservations_newest_first_by_everything_they_may_know() {
             (&format!("q={half}"), vec![a, b, c]),
             ("q=ES1", vec![]),
             ("from=2026-11-22&to=2026-11-22", vec![a, b, c]),
+            ("from=0001-01-01&to=9999-12-31", vec![a, b, c]),
+            ("to=0001-01-01", vec![]),
             ("to=2026-11-21", vec![]),
             ("from=2026-11-22T05:09:00Z", vec![b, c]),
             ("to=2026-11-22T05:09:00Z&limit=1", vec![a]),

@@ -40,11 +40,13 @@ pub struct UseRecoveryCodeParams<T1: crate::generated::BytesSql> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Totp {
     pub secret: Vec<u8>,
+    pub created_at: jiff::civil::DateTime,
     pub confirmed_at: Option<jiff::civil::DateTime>,
     pub last_step: Option<i64>,
 }
 pub struct TotpBorrowed<'a> {
     pub secret: &'a [u8],
+    pub created_at: jiff::civil::DateTime,
     pub confirmed_at: Option<jiff::civil::DateTime>,
     pub last_step: Option<i64>,
 }
@@ -52,12 +54,14 @@ impl<'a> From<TotpBorrowed<'a>> for Totp {
     fn from(
         TotpBorrowed {
             secret,
+            created_at,
             confirmed_at,
             last_step,
         }: TotpBorrowed<'a>,
     ) -> Self {
         Self {
             secret: secret.into(),
+            created_at,
             confirmed_at,
             last_step,
         }
@@ -125,7 +129,7 @@ where
 pub struct LockStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn lock() -> LockStmt {
     LockStmt(
-        "/* admin_totp.lock */ SELECT secret, confirmed_at, last_step FROM admin_totp WHERE admin_user_id = $1 FOR UPDATE",
+        "/* admin_totp.lock */ SELECT secret, created_at, confirmed_at, last_step FROM admin_totp WHERE admin_user_id = $1 FOR UPDATE",
         None,
     )
 }
@@ -150,8 +154,9 @@ impl LockStmt {
             extractor: |row: &tokio_postgres::Row| -> Result<TotpBorrowed, tokio_postgres::Error> {
                 Ok(TotpBorrowed {
                     secret: row.try_get(0)?,
-                    confirmed_at: row.try_get(1)?,
-                    last_step: row.try_get(2)?,
+                    created_at: row.try_get(1)?,
+                    confirmed_at: row.try_get(2)?,
+                    last_step: row.try_get(3)?,
                 })
             },
             mapper: |it| Totp::from(it),
