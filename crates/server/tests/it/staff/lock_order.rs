@@ -103,6 +103,14 @@ async fn whoever_ends_sessions_has_not_locked_failures_yet() {
 async fn share_session(app: &TestApp, token: &str) -> String {
     let signed_in = sessions::find(&app.app, token).await.unwrap().unwrap();
     let digest = signed_in.authority(None).token_digest;
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("SELECT 1 FROM admin_sessions WHERE token_digest = '\\x{digest}' FOR SHARE")
+    let row = app
+        .postgres
+        .query_one(
+            "SELECT format('SELECT 1 FROM admin_sessions WHERE token_digest = %L FOR SHARE',
+                           CAST($1 AS bytea))",
+            &[&digest.as_slice()],
+        )
+        .await
+        .unwrap();
+    row.get(0)
 }
