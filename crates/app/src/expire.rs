@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use domain::actor::Actor;
 use domain::id::ConcertId;
 use jiff::{SignedDuration, Timestamp};
 use store::heartbeats::{self, Task};
@@ -36,7 +37,7 @@ const PASS_MAX: Duration = Duration::from_secs(2);
 const LEND_MAX: i64 = 5_000;
 
 /// Who expires holds.
-const SWEEPER: Acting = Acting::system("sweeper");
+const SWEEPER: Acting = Acting::new(Actor::Job("sweeper"));
 
 /// What a pass of the sweeper did.
 #[derive(Clone, Debug, PartialEq, Eq)]

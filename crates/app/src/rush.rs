@@ -36,7 +36,7 @@ pub async fn open_concerts(
     tickets: Capacity,
 ) -> Result<Vec<ConcertId>, OpenError> {
     let now = app.ctx().now();
-    let transaction = Transaction::begin(app.writer(), &Acting::cli()).await?;
+    let transaction = Transaction::begin(app.writer(), &Acting::cli(None)).await?;
     let mut ids = Vec::new();
     for number in 1..=count {
         let name = format!("Rush {run}, concert {number} of {count}");
@@ -65,7 +65,7 @@ fn concert(app: &App, name: &str, total_tickets: Capacity) -> Result<NewConcert,
 
 /// A concert's stock and what is held of it; `None` when there is no such concert.
 pub async fn stock(app: &App, concert_id: i32) -> Result<Option<Stock>, StoreError> {
-    let transaction = Transaction::begin(app.writer(), &Acting::cli()).await?;
+    let transaction = Transaction::begin(app.writer(), &Acting::cli(None)).await?;
     let stock = proof::find_stock(&transaction, concert_id).await;
     transaction.rollback().await;
     stock
@@ -76,7 +76,7 @@ pub async fn reservations_of(
     app: &App,
     emails: &[String],
 ) -> Result<Vec<StoredReservation>, StoreError> {
-    let transaction = Transaction::begin(app.writer(), &Acting::cli()).await?;
+    let transaction = Transaction::begin(app.writer(), &Acting::cli(None)).await?;
     let found = proof::list_of_customers(&transaction, emails).await;
     transaction.rollback().await;
     found

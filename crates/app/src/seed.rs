@@ -105,7 +105,7 @@ pub async fn seed(
     amounts: Amounts,
     mut progress: impl FnMut(u64),
 ) -> Result<(), StoreError> {
-    let transaction = Transaction::begin(app.writer(), &Acting::cli()).await?;
+    let transaction = Transaction::begin(app.writer(), &Acting::cli(None)).await?;
     stored::pause_audit(&transaction).await?;
     let plan = Plan::new(app, amounts);
     let ids = stored::insert_concerts(&transaction, &plan.concerts, plan.now).await?;

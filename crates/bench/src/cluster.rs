@@ -163,7 +163,7 @@ impl Ground {
     /// A benchmark that oversells measures nothing.
     pub(crate) async fn check_inventory(&self) -> Result<()> {
         let pool = self.pool()?;
-        let transaction = Transaction::begin(&pool, &Acting::cli()).await?;
+        let transaction = Transaction::begin(&pool, &Acting::cli(None)).await?;
         let broken = store::monitor::list_broken_inventory(&transaction, 10).await?;
         transaction.rollback().await;
         // What pgbench sold is in the table like everything else.

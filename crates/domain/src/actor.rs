@@ -16,8 +16,12 @@ pub enum Actor {
     System(&'static str),
     /// A background job, by its task.
     Job(&'static str),
-    /// Somebody at the server's command line, who may have said which member of staff they are.
-    Cli(Option<AdminUserId>),
+    /// Somebody at the server's command line: the system's user, who may have said which member of
+    /// staff they are.
+    Cli {
+        user: String,
+        member: Option<AdminUserId>,
+    },
 }
 
 impl Actor {
@@ -29,14 +33,17 @@ impl Actor {
             Self::Staff(_) => "staff",
             Self::System(_) => "system",
             Self::Job(_) => "job",
-            Self::Cli(_) => "cli",
+            Self::Cli { .. } => "cli",
         }
     }
 
     /// The account of a member of staff, as in `audit_logs.user_id`.
     pub const fn staff_id(&self) -> Option<AdminUserId> {
         match self {
-            Self::Staff(id) | Self::Cli(Some(id)) => Some(*id),
+            Self::Staff(id)
+            | Self::Cli {
+                member: Some(id), ..
+            } => Some(*id),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use domain::actor::Actor;
+use domain::id::AdminUserId;
 use domain::role::{Permission, Role};
 use tokio_postgres::Error;
 use uuid::Uuid;
@@ -55,9 +56,12 @@ impl Acting {
         Self::new(Actor::System(part))
     }
 
-    /// Somebody at the server's command line who has not said who they are.
-    pub const fn cli() -> Self {
-        Self::new(Actor::Cli(None))
+    /// Whoever started this process at the server's command line, and which member of staff they say
+    /// they are.
+    pub fn cli(member: Option<AdminUserId>) -> Self {
+        // A user whom the system has no name for, as in some containers, is known by the login.
+        let user = whoami::username().unwrap_or_default();
+        Self::new(Actor::Cli { user, member })
     }
 
     /// Has what can be sent before anything depends on it: with its statement prepared, this is
@@ -113,8 +117,9 @@ impl Acting {
             Actor::Customer(email) => email.as_str().to_owned(),
             Actor::Holder(id) => id.as_str().to_owned(),
             Actor::System(name) | Actor::Job(name) => (*name).to_owned(),
-            // Known by their account; at the command line, by the login of its connection.
-            Actor::Staff(_) | Actor::Cli(_) => String::new(),
+            Actor::Cli { user, .. } => user.clone(),
+            // Known by their account.
+            Actor::Staff(_) => String::new(),
         }
     }
 }

@@ -8,7 +8,6 @@ use std::path::Path;
 use app::sign_in::unlock::{self, Locked};
 use app::staff::{self, Change, NewStaffMember, StaffError, StaffMember};
 use app::{App, first_setup};
-use domain::actor::Actor;
 use domain::password::{self, Password};
 use domain::role::Role;
 use domain::text::{EmailAddress, TextError, Username};
@@ -128,7 +127,7 @@ async fn unlock(app: &App, args: &UnlockArgs) -> Result<(), CliError> {
         (None, Some(address)) => (Locked::Address(address), format!("from {address}")),
         (None, None) => (Locked::All, "of all names and addresses".to_owned()),
     };
-    let forgotten = unlock::unlock(app, whose, Acting::cli()).await;
+    let forgotten = unlock::unlock(app, whose, Acting::cli(None)).await;
     let forgotten =
         forgotten.map_err(|error| CliError::failed("can't forget the failures", &error))?;
     if args.report.json {
@@ -190,14 +189,14 @@ fn first_member(first: &FirstAdmin) -> Result<NewStaffMember, CliError> {
 /// Somebody at the command line, and who of the staff they say they are.
 async fn acting(app: &App, by: &ByArgs) -> Result<Acting, CliError> {
     let Some(name) = &by.actor else {
-        return Ok(Acting::new(Actor::Cli(None)));
+        return Ok(Acting::cli(None));
     };
     let username = parse("--as", Username::parse(name))?;
     let member = staff::find_by_username(app, &username)
         .await
         .map_err(|error| CliError::failed("can't read the accounts", &error))?;
     match member {
-        Some(member) => Ok(Acting::new(Actor::Cli(Some(member.id)))),
+        Some(member) => Ok(Acting::cli(Some(member.id))),
         None => Err(CliError::Usage(format!(
             "--as names {name}, whom `stagedoor admin list` doesn't know"
         ))),

@@ -66,7 +66,7 @@ async fn import(app: &App, args: &ConcertImportArgs) -> Result<(), CliError> {
         None if by_ending => Format::Json,
         _ => Format::Csv,
     };
-    match import::import(app, &Acting::cli(), (format, &content)).await {
+    match import::import(app, &Acting::cli(None), (format, &content)).await {
         Ok(ids) if args.report.json => {
             let ids: Vec<i32> = ids.into_iter().map(domain::id::ConcertId::get).collect();
             print_json(&json!({ "imported": ids.len(), "ids": ids, "errors": [] }))
@@ -98,7 +98,7 @@ async fn export(app: &App, args: &ConcertExportArgs) -> Result<(), CliError> {
         FileFormat::Csv => "csv",
     };
     let asked = json!({ "format": format, "rows": concerts.len() });
-    audit::log_export(app, &Acting::cli(), "concerts", &asked)
+    audit::log_export(app, &Acting::cli(None), "concerts", &asked)
         .await
         .map_err(|error| CliError::failed("can't write to the audit log", &error))?;
     let currency = app.settings().currency;

@@ -22,6 +22,7 @@ use crate::support::wait::{LIMIT, eventually};
 use crate::support::wishes::{RowLock, answers, keyed, occupy, queue, wish};
 use crate::support::{APP, NewConcert, TestApp, TestDatabase, connect};
 
+mod actors;
 mod double_entry;
 mod rotation;
 mod waiting;

@@ -249,7 +249,7 @@ async fn an_operator_unlocks_a_name_an_address_or_all() {
         app.plant_staff("ada", "admin").await;
         assert_eq!(app.sign_in("ada", STAFF_PASSWORD).await.status(), 201);
         let unlock = async |whose: Locked| {
-            let by = Acting::cli();
+            let by = Acting::cli(None);
             unlock::unlock(&app.app, whose, by).await.unwrap()
         };
         let ada = || Locked::Username(Username::parse("ada").unwrap());
