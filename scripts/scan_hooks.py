@@ -168,6 +168,8 @@ def filter_failure(context, failure, case, response):
     told = {(error["pointer"], error["code"]) for error in problem.get("errors", [])}
     return not told or not told <= {
         ("/totp", "invalid"),  # not the code that the authenticator shows
+        ("/password", "invalid"),  # not the current one
+        ("/current_password", "invalid"),
         ("/username", "taken"),
         ("/email", "taken"),
         ("/total_tickets", "out_of_range"),  # below what is sold

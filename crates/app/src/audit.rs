@@ -70,7 +70,7 @@ pub async fn list(
     filter: &Filter,
     (behind, limit): (Option<(Timestamp, i32)>, i32),
 ) -> Result<Vec<Entry>, StoreError> {
-    let transaction = Transaction::begin(app.writer(), by).await?;
+    let transaction = Transaction::begin_reading(app.writer(), by).await?;
     let entries = audit_logs::list(&transaction, filter, behind, limit).await;
     transaction.rollback().await;
     entries

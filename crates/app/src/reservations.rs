@@ -67,7 +67,7 @@ pub struct Page {
 
 /// A page of reservations for staff who may see them.
 pub async fn list(app: &App, request: ListRequest, by: &Acting) -> Result<Page, StoreError> {
-    let transaction = task::begin(app, by).await?;
+    let transaction = Transaction::begin_reading(app.writer(), by).await?;
     let page = list_in(app, &transaction, request).await;
     transaction.rollback().await;
     page

@@ -36,6 +36,7 @@ impl SignedIn {
     /// What they act by who do what needs this permission.
     pub fn authority(&self, permission: Option<Permission>) -> Authority {
         Authority {
+            account: self.member.id,
             token_digest: self.token_digest,
             permission,
         }

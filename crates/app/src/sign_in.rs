@@ -20,8 +20,8 @@ pub(crate) mod attempts;
 pub(crate) mod proof;
 pub mod unlock;
 
-use attempts::Subjects;
-use proof::PasswordError;
+use attempts::{Mark, Subjects};
+use proof::{Checked, PasswordError};
 
 /// What somebody typed to sign in.
 #[derive(Clone)]
@@ -96,7 +96,11 @@ async fn try_to(
     subjects: &Subjects,
     by: &Acting,
 ) -> Result<Begun, SignInError> {
-    let (turn, credentials) = proof::check(app, subjects, &attempt.password, by).await?;
+    let Checked {
+        credentials,
+        mark,
+        turn,
+    } = proof::check(app, subjects, &attempt.password, by).await?;
     let stronger = match domain::password::Password::parse(&attempt.password) {
         Ok(password) if passwords::is_weak(&credentials.password_hash) => {
             turn.hash(&password).await
@@ -112,6 +116,7 @@ async fn try_to(
     let transaction = task::begin(app, &by).await?;
     let known = Known {
         credentials,
+        mark,
         stronger,
     };
     match finish(app, &transaction, (attempt, subjects, &by), &known).await {
@@ -127,6 +132,7 @@ async fn try_to(
 /// An account whose password was right a moment ago.
 struct Known {
     credentials: Credentials,
+    mark: Box<Mark>,
     /// A new hash of the same password, where the kept one was made with too little work.
     stronger: Option<String>,
 }
@@ -153,7 +159,7 @@ async fn finish(
         Verdict::Passed => {}
         Verdict::Wrong => return Err(SignInError::Wrong),
         Verdict::Missing => {
-            attempts::take_back(transaction, subjects, now).await?;
+            attempts::take_back(transaction, (subjects, &known.mark), now).await?;
             return Err(SignInError::CodeMissing);
         }
     }
@@ -172,7 +178,7 @@ async fn finish(
         admin_users::update_password(transaction, id, hash, now).await?;
     }
     admin_users::update_last_login(transaction, id, now).await?;
-    attempts::succeeded(transaction, subjects, now).await?;
+    attempts::succeeded(transaction, (subjects, &known.mark), now).await?;
     Ok(Begun {
         token,
         expires_at,

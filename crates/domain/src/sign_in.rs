@@ -87,12 +87,15 @@ impl Failures {
         }
     }
 
-    /// Takes back what an attempt that didn't fail was counted as.
+    /// Takes an attempt back that didn't fail, given what it found and what it left: all is as it was
+    /// before. Where another one was counted since, only the number is one less: its lock stays.
     #[must_use]
-    pub fn less_one(self) -> Self {
+    pub fn without(self, found: Self, left: Self) -> Self {
+        if self == left {
+            return found;
+        }
         Self {
             count: self.count.saturating_sub(1),
-            locked_until: None,
             ..self
         }
     }
@@ -144,12 +147,20 @@ mod tests {
     #[test]
     fn an_attempt_that_did_not_fail_is_taken_back_alone() {
         let start: Timestamp = "2026-11-22T05:00:00Z".parse().unwrap();
-        let mut failures = Failures::default();
+        let hour = |hours| start + Duration::from_hours(hours);
+        let mut found = Failures::default();
         for _ in 0..7 {
-            failures = failures.and_one(Counted::Account, start);
+            found = found.and_one(Counted::Account, start);
         }
-        let back = failures.less_one();
-        assert_eq!((back.count, back.wait(start)), (6, None));
-        assert_eq!(Failures::default().less_one().count, 0);
+        // Neither its lock ends by that, nor does it begin to age anew.
+        let left = found.and_one(Counted::Account, hour(1));
+        assert_eq!(left.without(found, left), found);
+        assert_eq!(found.and_one(Counted::Account, hour(24)).count, 1);
+        let other = left.and_one(Counted::Account, hour(2));
+        let back = other.without(found, left);
+        assert_eq!((back.count, back.wait(hour(2))), (8, other.wait(hour(2))));
+        let none = Failures::default();
+        let deleted = none.without(found, left);
+        assert_eq!((deleted.count, deleted.locked_until), (0, None));
     }
 }

@@ -30,6 +30,7 @@ pub struct Acting {
 /// role is enough.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Authority {
+    pub account: AdminUserId,
     pub token_digest: Digest,
     pub permission: Option<Permission>,
 }
@@ -91,24 +92,33 @@ impl Acting {
     }
 
     /// Makes sure that whoever acts still may, and may until the transaction ends: what takes rights
-    /// away revokes sessions, which waits for this one's row.
+    /// away waits for [`hold`] of the account.
     ///
-    /// INVARIANT: locks are taken in the order accounts, sessions, failures of sign-ins, all
-    /// failures at once, so that nobody waits in a circle. What ends sessions does so before it
-    /// writes anything: whoever acts in one of them refers to the account in the audit log. Guarded
-    /// by `superadmins_who_change_accounts_at_once_do_not_wait_in_a_circle`,
+    /// INVARIANT: locks are taken in the order rows of accounts, accounts' sessions, failures of
+    /// sign-ins, all failures at once, so that nobody waits in a circle. What ends sessions does so
+    /// before it writes anything: whoever acts in one of them refers to the account in the audit
+    /// log. Guarded by `superadmins_who_change_accounts_at_once_do_not_wait_in_a_circle`,
     /// `who_ends_a_session_lets_what_is_under_way_in_it_end_first` and
     /// `whoever_ends_sessions_has_not_locked_failures_yet`.
     pub async fn confirm(&self, connection: &Connection) -> Result<(), StoreError> {
+        if let Some(authority) = &self.authority {
+            statements::share_account()
+                .bind(connection, &authority.account.get())
+                .one()
+                .await?;
+        }
+        self.check(connection).await
+    }
+
+    /// Makes sure that whoever acts may at this moment, which is enough to read.
+    pub(crate) async fn check(&self, connection: &Connection) -> Result<(), StoreError> {
         let Some(authority) = &self.authority else {
             return Ok(());
         };
-        if authority.find_denial(connection).await?.is_none() {
-            return Ok(());
+        match authority.find_denial(connection).await? {
+            Some(denial) => Err(denial),
+            None => Ok(()),
         }
-        // Behind a wait for the session, its account is still read as it was before.
-        let denial = authority.find_denial(connection).await?;
-        Err(denial.unwrap_or(StoreError::NotAllowed { role: None }))
     }
 
     /// As in `audit_logs.actor`, and for a customer what rows are told by.
@@ -124,9 +134,19 @@ impl Acting {
     }
 }
 
+/// Waits until nothing is under way in an account's sessions, and keeps others from beginning
+/// anything until the transaction ends. The account's row is locked already.
+pub(crate) async fn hold(connection: &Connection, account: AdminUserId) -> Result<(), StoreError> {
+    statements::hold_account()
+        .bind(connection, &account.get())
+        .one()
+        .await?;
+    Ok(())
+}
+
 impl Authority {
     async fn find_denial(&self, connection: &Connection) -> Result<Option<StoreError>, StoreError> {
-        let found = statements::lock_authority()
+        let found = statements::find_authority()
             .bind(connection, &self.token_digest.as_slice())
             .opt()
             .await?;

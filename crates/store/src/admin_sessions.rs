@@ -6,6 +6,7 @@ use domain::id::AdminUserId;
 use domain::text::Username;
 use jiff::Timestamp;
 
+use crate::acting;
 use crate::admin_users::{self, StaffMember};
 use crate::connection::Connection;
 use crate::error::{StoreError, expect_rows};
@@ -98,25 +99,27 @@ pub async fn revoke(
     Ok(())
 }
 
-/// Ends every session of an account.
+/// Ends every session of an account, whose row is locked, when nothing is under way in them.
 pub async fn revoke_all(
     connection: &Connection,
     id: AdminUserId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    acting::hold(connection, id).await?;
     statements::revoke_all()
         .bind(connection, &to_column(now), &id.get())
         .await?;
     Ok(())
 }
 
-/// Ends every session of an account but one.
+/// The same but for one of them.
 pub async fn revoke_others(
     connection: &Connection,
     id: AdminUserId,
     kept: &Digest,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    acting::hold(connection, id).await?;
     statements::revoke_others()
         .bind(connection, &to_column(now), &id.get(), &kept.as_slice())
         .await?;

@@ -28,6 +28,19 @@ impl Transaction {
             .await
     }
 
+    /// The same for what only reads: it keeps nobody from taking away the right to it meanwhile, and
+    /// the database gives it up when whoever asked has had another answer long ago.
+    pub async fn begin_reading(pool: &Pool, acting: &Acting) -> Result<Self, StoreError> {
+        let begun = Self::begin_with(
+            pool,
+            acting,
+            "BEGIN READ ONLY; SET LOCAL statement_timeout = 5000",
+        )
+        .await?;
+        let checked = acting.check(&begun).await;
+        begun.unless_denied(checked).await
+    }
+
     /// The same for what locks accounts: it says [`Acting::confirm`] itself, behind those locks.
     pub async fn begin_unconfirmed(pool: &Pool, acting: &Acting) -> Result<Self, StoreError> {
         Self::begin_with(pool, acting, "BEGIN").await
@@ -41,7 +54,12 @@ impl Transaction {
     }
 
     async fn confirmed(self, acting: &Acting) -> Result<Self, StoreError> {
-        match acting.confirm(&self).await {
+        let confirmed = acting.confirm(&self).await;
+        self.unless_denied(confirmed).await
+    }
+
+    async fn unless_denied(self, verdict: Result<(), StoreError>) -> Result<Self, StoreError> {
+        match verdict {
             Ok(()) => Ok(self),
             Err(denial) => {
                 self.rollback().await;

@@ -45,6 +45,26 @@ impl Subjects {
     }
 }
 
+/// What an attempt found and left when it was counted as failed, by the order of [`Subjects::all`].
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    found: [Failures; 3],
+    left: [Failures; 3],
+}
+
+/// Whether an attempt may go on, and what it was counted as then.
+pub(super) enum Turnout {
+    MayTry(Box<Mark>),
+    MustWait(Duration),
+}
+
+impl Mark {
+    /// The failures as they are now, without this attempt.
+    fn take_from(&self, failures: [Failures; 3]) -> [Failures; 3] {
+        std::array::from_fn(|which| failures[which].without(self.found[which], self.left[which]))
+    }
+}
+
 /// What failures of a name are counted under; a digest, for people type passwords there.
 pub(super) fn account_digest(name: &str) -> Digest {
     Sha256::digest(["account ", name].concat()).into()
@@ -85,18 +105,18 @@ pub(super) async fn begin(
     app: &App,
     subjects: &Subjects,
     by: &Acting,
-) -> Result<Option<Duration>, StoreError> {
+) -> Result<Turnout, StoreError> {
     let now = app.ctx().now();
     let transaction = task::begin(app, by).await?;
-    let failures = lock(&transaction, subjects, now).await?;
-    let wait = wait_of(app, &transaction, subjects, failures).await?;
-    if wait.is_some() {
+    let found = lock(&transaction, subjects, now).await?;
+    if let Some(wait) = wait_of(app, &transaction, subjects, found).await? {
         transaction.rollback().await;
-        return Ok(wait);
+        return Ok(Turnout::MustWait(wait));
     }
-    write(&transaction, subjects, with_one_more(failures, now), now).await?;
+    let left = with_one_more(found, now);
+    write(&transaction, subjects, left, now).await?;
     transaction.commit().await?;
-    Ok(None)
+    Ok(Turnout::MayTry(Box::new(Mark { found, left })))
 }
 
 /// Counts an attempt as failed once its outcome is known, which is enough where the account's row is
@@ -113,39 +133,39 @@ pub(crate) async fn failed(
 /// The attempt has signed somebody in: their name is clean again, and the address as it was.
 pub(super) async fn succeeded(
     transaction: &Transaction,
-    subjects: &Subjects,
+    (subjects, mark): (&Subjects, &Mark),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let [_, address, _] = lock(transaction, subjects, now).await?;
+    let [_, address, _] = mark.take_from(lock(transaction, subjects, now).await?);
     let clean = Failures {
         last_failed_at: Some(now),
         ..Failures::default()
     };
-    let failures = [clean, address.less_one(), clean];
+    let failures = [clean, address, clean];
     write(transaction, subjects, failures, now).await
 }
 
 /// The attempt was none: its password was right, and something is still wanted.
 pub(super) async fn take_back(
     transaction: &Transaction,
-    subjects: &Subjects,
+    (subjects, mark): (&Subjects, &Mark),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let failures = lock(transaction, subjects, now).await?;
-    write(transaction, subjects, failures.map(Failures::less_one), now).await
+    let failures = mark.take_from(lock(transaction, subjects, now).await?);
+    write(transaction, subjects, failures, now).await
 }
 
 /// The same, and forgets the failures of the account, which has a new password. All that either
 /// touches is locked at once, or it would be in two orders.
 pub(super) async fn take_back_and_forget(
     transaction: &Transaction,
-    subjects: &Subjects,
+    (subjects, mark): (&Subjects, &Mark),
     (id, now): (AdminUserId, Timestamp),
 ) -> Result<(), StoreError> {
     let forgotten = list_of_account(transaction, &subjects.account, (Some(id), now)).await?;
     let all: Vec<&Digest> = subjects.all().into_iter().chain(&forgotten).collect();
     stored::lock(transaction, &all, now).await?;
-    take_back(transaction, subjects, now).await?;
+    take_back(transaction, (subjects, mark), now).await?;
     stored::delete(transaction, &forgotten).await?;
     Ok(())
 }

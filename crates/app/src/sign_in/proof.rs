@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use store::admin_users::{self, Credentials, StaffMember};
 use store::{Acting, Connection, StoreError, Transaction};
 
-use super::attempts::{self, Subjects};
+use super::attempts::{self, Mark, Subjects, Turnout};
 use crate::App;
 use crate::passwords::{Crowded, Turn};
 
@@ -27,6 +27,14 @@ pub enum PasswordError {
     Store(#[from] StoreError),
 }
 
+/// A right password: whose, what the attempt was counted as until it is taken back, and the turn that
+/// looked at it.
+pub(super) struct Checked {
+    pub(super) credentials: Credentials,
+    pub(super) mark: Box<Mark>,
+    pub(super) turn: Turn,
+}
+
 /// Counts the attempt as failed, and looks at the password when it needn't wait. Whoever takes the
 /// attempt back must do so in a transaction of their own.
 pub(super) async fn check(
@@ -34,7 +42,7 @@ pub(super) async fn check(
     subjects: &Subjects,
     password: &str,
     by: &Acting,
-) -> Result<(Turn, Credentials), PasswordError> {
+) -> Result<Checked, PasswordError> {
     // Attempts that are locked out change nothing, so that they cost little.
     let connection = app.writer().get().await?;
     let wait = attempts::wait(app, &connection, subjects).await?;
@@ -43,9 +51,10 @@ pub(super) async fn check(
         return Err(PasswordError::Locked { wait });
     }
     let turn = app.passwords().enter().await?;
-    if let Some(wait) = attempts::begin(app, subjects, by).await? {
-        return Err(PasswordError::Locked { wait });
-    }
+    let mark = match attempts::begin(app, subjects, by).await? {
+        Turnout::MayTry(mark) => mark,
+        Turnout::MustWait(wait) => return Err(PasswordError::Locked { wait }),
+    };
     let connection = app.writer().get().await?;
     let credentials = find_credentials(&connection, subjects).await?;
     drop(connection);
@@ -54,7 +63,11 @@ pub(super) async fn check(
         .map(|known| known.password_hash.clone());
     let is_right = turn.check(password.to_owned(), hash).await;
     let credentials = credentials.filter(|known| is_right && known.may_sign_in);
-    Ok((turn, credentials.ok_or(PasswordError::Wrong)?))
+    Ok(Checked {
+        credentials: credentials.ok_or(PasswordError::Wrong)?,
+        mark,
+        turn,
+    })
 }
 
 pub(super) async fn find_credentials(
@@ -70,6 +83,7 @@ pub(super) async fn find_credentials(
 /// Somebody who is signed in has shown their password again.
 pub(crate) struct Proof {
     subjects: Subjects,
+    mark: Box<Mark>,
     credentials: Credentials,
 }
 
@@ -83,12 +97,13 @@ pub(crate) async fn ask(
     by: &Acting,
 ) -> Result<(Proof, Turn), PasswordError> {
     let subjects = Subjects::new(&member.username, by.address);
-    let (turn, credentials) = check(app, &subjects, password, by).await?;
+    let checked = check(app, &subjects, password, by).await?;
     let proof = Proof {
         subjects,
-        credentials,
+        mark: checked.mark,
+        credentials: checked.credentials,
     };
-    Ok((proof, turn))
+    Ok((proof, checked.turn))
 }
 
 impl Proof {
@@ -115,7 +130,7 @@ impl Proof {
         transaction: &Transaction,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        attempts::take_back(transaction, &self.subjects, now).await
+        attempts::take_back(transaction, (&self.subjects, &self.mark), now).await
     }
 
     /// The same, and the account has a new password, so that older failures count no more.
@@ -125,6 +140,6 @@ impl Proof {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let whose = (self.credentials.id, now);
-        attempts::take_back_and_forget(transaction, &self.subjects, whose).await
+        attempts::take_back_and_forget(transaction, (&self.subjects, &self.mark), whose).await
     }
 }

@@ -21,7 +21,9 @@ pub mod stock;
 
 pub const NAMES: &[&str] = &[
     "acting.declare",
-    "acting.lock_authority",
+    "acting.share_account",
+    "acting.hold_account",
+    "acting.find_authority",
     "admin_sessions.insert",
     "admin_sessions.find",
     "admin_sessions.update_last_used",

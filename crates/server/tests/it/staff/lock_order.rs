@@ -1,7 +1,6 @@
 //! Requests of staff that meet in the middle wait for each other in a line, never in a circle: a
 //! circle costs one of them a second and then its work.
 
-use app::sessions;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -83,7 +82,7 @@ async fn whoever_ends_sessions_has_not_locked_failures_yet() {
                 "/password" => app.plant_session(ada).await,
                 _ => eve.clone(),
             };
-            let somebody = somebody_with(app, &share_session(app, &other).await).await;
+            let somebody = somebody_with(app, &share(ada)).await;
             let ends = status_of(app.as_staff(&token, method, path).json(&body));
             wait_for(app, 1).await;
             // Counts as a failure in the session that is about to end.
@@ -99,18 +98,42 @@ async fn whoever_ends_sessions_has_not_locked_failures_yet() {
     .await;
 }
 
-/// What a request in this session holds until it ends.
-async fn share_session(app: &TestApp, token: &str) -> String {
-    let signed_in = sessions::find(&app.app, token).await.unwrap().unwrap();
-    let digest = signed_in.authority(None).token_digest;
-    let row = app
-        .postgres
-        .query_one(
-            "SELECT format('SELECT 1 FROM admin_sessions WHERE token_digest = %L FOR SHARE',
-                           CAST($1 AS bytea))",
-            &[&digest.as_slice()],
-        )
-        .await
-        .unwrap();
-    row.get(0)
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_never_rests_is_disabled_all_the_same() {
+    TestApp::run(async |app| {
+        let ada = app.plant_staff("ada", "superadmin").await;
+        let (ada_token, eve_token) = (
+            app.plant_session(ada).await,
+            app.plant_signed_in("eve", "superadmin").await,
+        );
+        let somebody = somebody_with(app, &share(ada)).await;
+        let disable = format!("/users/{ada}/disable");
+        let disables = status_of(app.as_staff(&eve_token, Method::POST, &disable));
+        wait_for(app, 1).await;
+        // What comes behind waits behind, and changes nothing; reading waits for nobody.
+        let bob = json!({
+            "username": "bob", "email": "bob@example.com", "role": "admin",
+            "password": STAFF_PASSWORD,
+        });
+        let creates = app.as_staff(&ada_token, Method::POST, "/users").json(&bob);
+        let creates = status_of(creates);
+        wait_for(app, 2).await;
+        for path in ["/reservations", "/audit-logs"] {
+            let reads = app.as_staff(&ada_token, Method::GET, path);
+            assert_eq!(status_of(reads).await.unwrap(), 200, "{path}");
+        }
+        somebody.batch_execute("ROLLBACK").await.unwrap();
+        assert_eq!(
+            (disables.await.unwrap(), creates.await.unwrap()),
+            (200, 401)
+        );
+        let bobs = "SELECT count(*) FROM admin_users WHERE username = 'bob'";
+        assert_eq!(app.count(bobs).await, 0);
+    })
+    .await;
+}
+
+/// What a request in one of the account's sessions holds until it ends.
+fn share(account: i32) -> String {
+    format!("SELECT pg_advisory_xact_lock_shared(7164911, {account})")
 }

@@ -203,6 +203,36 @@ async fn a_neighbour_who_guesses_does_not_shut_out_the_box_office_behind_the_sam
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_colleagues_success_leaves_the_address_as_locked_as_it_was() {
+    TestApp::run(async |app| {
+        app.plant_staff("ada", "admin").await;
+        assert_eq!(app.sign_in("ada", STAFF_PASSWORD).await.status(), 201);
+        // A day without failures is a new beginning, however often people sign in meanwhile.
+        for number in 0..9 {
+            assert_eq!(
+                app.sign_in(&format!("old{number}"), WRONG).await.status(),
+                401
+            );
+        }
+        for _ in 0..24 {
+            app.clock.advance(Duration::from_hours(1));
+            assert_eq!(app.sign_in("ada", STAFF_PASSWORD).await.status(), 201);
+        }
+        for number in 0..14 {
+            let name = format!("name{number}");
+            assert_eq!(app.sign_in(&name, WRONG).await.status(), 401, "{number}");
+            let wait = if number < 10 { 0 } else { 1 << (number - 10) };
+            if wait > 0 {
+                assert_eq!(app.sign_in("ada", STAFF_PASSWORD).await.status(), 201);
+                assert_eq!(retry_after(app.sign_in("bob", WRONG).await).await, wait);
+            }
+            app.clock.advance(Duration::from_secs(wait));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guessing_where_the_owner_signs_in_gets_slow_too() {
     TestApp::run(async |app| {
         app.plant_staff("ada", "admin").await;

@@ -49,23 +49,23 @@ impl<'a> From<DeclareBorrowed<'a>> for Declare {
     }
 }
 #[derive(Debug, Clone, PartialEq)]
-pub struct LockAuthority {
+pub struct FindAuthority {
     pub is_revoked: bool,
     pub role: String,
     pub is_active: bool,
 }
-pub struct LockAuthorityBorrowed<'a> {
+pub struct FindAuthorityBorrowed<'a> {
     pub is_revoked: bool,
     pub role: &'a str,
     pub is_active: bool,
 }
-impl<'a> From<LockAuthorityBorrowed<'a>> for LockAuthority {
+impl<'a> From<FindAuthorityBorrowed<'a>> for FindAuthority {
     fn from(
-        LockAuthorityBorrowed {
+        FindAuthorityBorrowed {
             is_revoked,
             role,
             is_active,
-        }: LockAuthorityBorrowed<'a>,
+        }: FindAuthorityBorrowed<'a>,
     ) -> Self {
         Self {
             is_revoked,
@@ -133,23 +133,80 @@ where
         Ok(mapped)
     }
 }
-pub struct LockAuthorityQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+pub struct BoolQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
     query: &'static str,
     cached: Option<&'s tokio_postgres::Statement>,
-    extractor: fn(&tokio_postgres::Row) -> Result<LockAuthorityBorrowed, tokio_postgres::Error>,
-    mapper: fn(LockAuthorityBorrowed) -> T,
+    extractor: fn(&tokio_postgres::Row) -> Result<bool, tokio_postgres::Error>,
+    mapper: fn(bool) -> T,
 }
-impl<'c, 'a, 's, C, T: 'c, const N: usize> LockAuthorityQuery<'c, 'a, 's, C, T, N>
+impl<'c, 'a, 's, C, T: 'c, const N: usize> BoolQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(bool) -> R) -> BoolQuery<'c, 'a, 's, C, R, N> {
+        BoolQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct FindAuthorityQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<FindAuthorityBorrowed, tokio_postgres::Error>,
+    mapper: fn(FindAuthorityBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> FindAuthorityQuery<'c, 'a, 's, C, T, N>
 where
     C: GenericClient,
 {
     pub fn map<R>(
         self,
-        mapper: fn(LockAuthorityBorrowed) -> R,
-    ) -> LockAuthorityQuery<'c, 'a, 's, C, R, N> {
-        LockAuthorityQuery {
+        mapper: fn(FindAuthorityBorrowed) -> R,
+    ) -> FindAuthorityQuery<'c, 'a, 's, C, R, N> {
+        FindAuthorityQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -281,14 +338,74 @@ impl<
         )
     }
 }
-pub struct LockAuthorityStmt(&'static str, Option<tokio_postgres::Statement>);
-pub fn lock_authority() -> LockAuthorityStmt {
-    LockAuthorityStmt(
-        "/* acting.lock_authority */ SELECT s.revoked_at IS NOT NULL AS is_revoked, u.role, u.is_active AND u.deleted_at IS NULL AS is_active FROM admin_sessions s JOIN admin_users u ON u.id = s.admin_user_id WHERE s.token_digest = $1 FOR SHARE OF s",
+pub struct ShareAccountStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn share_account() -> ShareAccountStmt {
+    ShareAccountStmt(
+        "/* acting.share_account */ SELECT true AS is_locked FROM pg_advisory_xact_lock_shared(7164911, $1)",
         None,
     )
 }
-impl LockAuthorityStmt {
+impl ShareAccountStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        account: &'a i32,
+    ) -> BoolQuery<'c, 'a, 's, C, bool, 1> {
+        BoolQuery {
+            client,
+            params: [account],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
+pub struct HoldAccountStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn hold_account() -> HoldAccountStmt {
+    HoldAccountStmt(
+        "/* acting.hold_account */ SELECT true AS is_locked FROM pg_advisory_xact_lock(7164911, $1)",
+        None,
+    )
+}
+impl HoldAccountStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        account: &'a i32,
+    ) -> BoolQuery<'c, 'a, 's, C, bool, 1> {
+        BoolQuery {
+            client,
+            params: [account],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
+pub struct FindAuthorityStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn find_authority() -> FindAuthorityStmt {
+    FindAuthorityStmt(
+        "/* acting.find_authority */ SELECT s.revoked_at IS NOT NULL AS is_revoked, u.role, u.is_active AND u.deleted_at IS NULL AS is_active FROM admin_sessions s JOIN admin_users u ON u.id = s.admin_user_id WHERE s.token_digest = $1",
+        None,
+    )
+}
+impl FindAuthorityStmt {
     pub async fn prepare<'a, C: GenericClient>(
         mut self,
         client: &'a C,
@@ -300,21 +417,21 @@ impl LockAuthorityStmt {
         &'s self,
         client: &'c C,
         token_digest: &'a T1,
-    ) -> LockAuthorityQuery<'c, 'a, 's, C, LockAuthority, 1> {
-        LockAuthorityQuery {
+    ) -> FindAuthorityQuery<'c, 'a, 's, C, FindAuthority, 1> {
+        FindAuthorityQuery {
             client,
             params: [token_digest],
             query: self.0,
             cached: self.1.as_ref(),
             extractor:
-                |row: &tokio_postgres::Row| -> Result<LockAuthorityBorrowed, tokio_postgres::Error> {
-                    Ok(LockAuthorityBorrowed {
+                |row: &tokio_postgres::Row| -> Result<FindAuthorityBorrowed, tokio_postgres::Error> {
+                    Ok(FindAuthorityBorrowed {
                         is_revoked: row.try_get(0)?,
                         role: row.try_get(1)?,
                         is_active: row.try_get(2)?,
                     })
                 },
-            mapper: |it| LockAuthority::from(it),
+            mapper: |it| FindAuthority::from(it),
         }
     }
 }
