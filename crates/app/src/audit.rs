@@ -16,11 +16,13 @@ use store::{Acting, StoreError, Transaction};
 use crate::App;
 
 mod entries;
+mod head;
 mod key;
 mod pace;
 mod verify;
 
 pub use entries::{Difference, PAGE_ROWS, differences};
+pub(crate) use head::Head;
 pub use key::SealKey;
 pub use pace::Sealed;
 pub use verify::{Report, Wrong, verify};
@@ -38,12 +40,16 @@ pub async fn seal(app: &App, key: &SealKey) -> Result<Sealed, StoreError> {
         transaction.rollback().await;
         return Ok(Sealed::NOTHING);
     }
+    let has_lost_head = app.sealed_head().is_lost(&transaction).await?;
     let began = Instant::now();
     let rows = audit_logs::list_unsealed(&transaction, ROWS_MAX).await?;
     let cluster_id = audit_seals::find_cluster(&transaction).await?;
     let Some(covered) = Covered::of(cluster_id, &rows) else {
         transaction.rollback().await;
-        return Ok(Sealed::NOTHING);
+        return Ok(Sealed {
+            has_lost_head,
+            ..Sealed::NOTHING
+        });
     };
     let before = audit_seals::find_last_mac(&transaction).await?;
     let signature = key.sign(before.as_ref(), &covered);
@@ -51,6 +57,7 @@ pub async fn seal(app: &App, key: &SealKey) -> Result<Sealed, StoreError> {
     let seal = audit_seals::insert(&transaction, &covered, &signature, now).await?;
     let took = began.elapsed();
     transaction.commit().await?;
+    app.sealed_head().keep(seal, signature.mac);
     let (until, head) = (covered.until.id, STANDARD.encode(signature.mac));
     tracing::info!(seal, rows = rows.len(), until, head, "audit rows sealed");
     let oldest = rows.iter().map(|(_, written_at)| *written_at).min();
@@ -60,6 +67,7 @@ pub async fn seal(app: &App, key: &SealKey) -> Result<Sealed, StoreError> {
         is_full: rows.len() >= ROWS_MAX as usize,
         age: age.map_or(Duration::ZERO, |age| age.try_into().unwrap_or_default()),
         took,
+        has_lost_head,
     })
 }
 

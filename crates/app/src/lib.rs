@@ -75,6 +75,7 @@ struct Inner {
     access_key: AccessKey,
     /// None where the secret key doesn't outlive the process.
     seal_key: Option<SealKey>,
+    sealed_head: audit::Head,
     passwords: Passwords,
     is_alone: bool,
     notes: Arc<Notes>,
@@ -93,6 +94,7 @@ impl App {
                 writer,
                 access_key,
                 seal_key: None,
+                sealed_head: audit::Head::default(),
                 passwords: Passwords::new(),
                 is_alone: false,
                 notes: Arc::default(),
@@ -153,6 +155,10 @@ impl App {
     /// The key of the audit log's seals, where there is one that lasts.
     pub fn seal_key(&self) -> Option<&SealKey> {
         self.inner.seal_key.as_ref()
+    }
+
+    pub(crate) fn sealed_head(&self) -> &audit::Head {
+        &self.inner.sealed_head
     }
 
     pub(crate) fn passwords(&self) -> &Passwords {

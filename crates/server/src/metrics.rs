@@ -170,6 +170,10 @@ fn describe() {
         "stagedoor_staff_sign_ins_total",
         "Attempts of staff to sign in, by outcome"
     );
+    describe_counter!(
+        "stagedoor_audit_seals_lost_total",
+        "Seals over the audit log that this process made and then found gone"
+    );
     describe_gauge!(
         "stagedoor_audit_unsealed",
         "Seconds since the oldest audit row without a seal was written"

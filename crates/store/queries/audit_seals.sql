@@ -6,6 +6,10 @@ SELECT pg_try_advisory_xact_lock(7164908) AS is_locked;
 -- What the next seal is chained to. Primary key.
 SELECT id, mac FROM audit_seals ORDER BY id DESC LIMIT 1;
 
+--! find_mac
+-- Of one seal, if it is there. Primary key.
+SELECT id, mac FROM audit_seals WHERE id = :id;
+
 --! insert (key_id?)
 INSERT INTO audit_seals (cluster_id, until_tx, until_id, row_ids, digests, mac, sealed_at, key_id)
 VALUES (:cluster_id, :until_tx::text::xid8, :until_id, :row_ids, :digests, :mac, :sealed_at, :key_id)

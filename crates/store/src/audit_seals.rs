@@ -78,6 +78,12 @@ pub async fn find_last_mac(connection: &Connection) -> Result<Option<Mac>, Store
     last.map(|row| read_mac(row.id, &row.mac)).transpose()
 }
 
+/// The signature of one seal; `None` where there is no such seal.
+pub async fn find_mac(connection: &Connection, id: i64) -> Result<Option<Mac>, StoreError> {
+    let found = statements::find_mac().bind(connection, &id).opt().await?;
+    found.map(|row| read_mac(row.id, &row.mac)).transpose()
+}
+
 pub async fn insert(
     connection: &Connection,
     covered: &Covered,

@@ -27,6 +27,8 @@ pub struct Sealed {
     pub age: Duration,
     /// Time that the database and this process worked, or waited for their turn on a core.
     pub took: Duration,
+    /// The newest seal that this process made before was gone.
+    pub has_lost_head: bool,
 }
 
 impl Sealed {
@@ -36,6 +38,7 @@ impl Sealed {
         is_full: false,
         age: Duration::ZERO,
         took: Duration::ZERO,
+        has_lost_head: false,
     };
 
     /// How long to rest before the next turn.
@@ -76,6 +79,7 @@ mod tests {
                 is_full: rows == ROWS_MAX,
                 age: now.saturating_sub(began),
                 took: Duration::from_micros(rows * row_us),
+                ..Sealed::NOTHING
             };
             oldest = oldest.max(turn.age);
             busy += turn.took;
@@ -110,6 +114,7 @@ mod tests {
             is_full: true,
             age: Duration::from_hours(1),
             took: Duration::from_millis(25),
+            ..Sealed::NOTHING
         };
         assert_eq!(late.rest(), REST_MIN);
     }

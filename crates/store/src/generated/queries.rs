@@ -75,6 +75,7 @@ pub const NAMES: &[&str] = &[
     "audit_logs.list_reservation_entries",
     "audit_seals.try_lock",
     "audit_seals.find_last_mac",
+    "audit_seals.find_mac",
     "audit_seals.insert",
     "audit_seals.cluster",
     "audit_seals.list",

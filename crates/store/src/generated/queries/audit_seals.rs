@@ -40,6 +40,23 @@ impl<'a> From<FindLastMacBorrowed<'a>> for FindLastMac {
     }
 }
 #[derive(Debug, Clone, PartialEq)]
+pub struct FindMac {
+    pub id: i64,
+    pub mac: Vec<u8>,
+}
+pub struct FindMacBorrowed<'a> {
+    pub id: i64,
+    pub mac: &'a [u8],
+}
+impl<'a> From<FindMacBorrowed<'a>> for FindMac {
+    fn from(FindMacBorrowed { id, mac }: FindMacBorrowed<'a>) -> Self {
+        Self {
+            id,
+            mac: mac.into(),
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sealed {
     pub id: i64,
     pub cluster_id: i64,
@@ -161,6 +178,63 @@ where
         mapper: fn(FindLastMacBorrowed) -> R,
     ) -> FindLastMacQuery<'c, 'a, 's, C, R, N> {
         FindLastMacQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct FindMacQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<FindMacBorrowed, tokio_postgres::Error>,
+    mapper: fn(FindMacBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> FindMacQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(FindMacBorrowed) -> R) -> FindMacQuery<'c, 'a, 's, C, R, N> {
+        FindMacQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -379,6 +453,42 @@ impl FindLastMacStmt {
                     })
                 },
             mapper: |it| FindLastMac::from(it),
+        }
+    }
+}
+pub struct FindMacStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn find_mac() -> FindMacStmt {
+    FindMacStmt(
+        "/* audit_seals.find_mac */ SELECT id, mac FROM audit_seals WHERE id = $1",
+        None,
+    )
+}
+impl FindMacStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        id: &'a i64,
+    ) -> FindMacQuery<'c, 'a, 's, C, FindMac, 1> {
+        FindMacQuery {
+            client,
+            params: [id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<FindMacBorrowed, tokio_postgres::Error> {
+                    Ok(FindMacBorrowed {
+                        id: row.try_get(0)?,
+                        mac: row.try_get(1)?,
+                    })
+                },
+            mapper: |it| FindMac::from(it),
         }
     }
 }
