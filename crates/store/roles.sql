@@ -32,8 +32,11 @@ GRANT SELECT, INSERT ON audit_seals TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_unsealed_audit_logs(integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_audit_digests(integer, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION log_export(text, jsonb) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION log_unlock(jsonb) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION find_unsealed_audit_log() TO stagedoor_app;
-GRANT EXECUTE ON FUNCTION list_audit_changes(text, integer, integer) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_audit_changes(text, integer, bigint, integer) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_record_changes(text, text, integer, bigint, integer)
+    TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_concert_entries(integer, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_reservation_entries(text, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_audit_logs(text, text, integer, text, timestamp, timestamp,

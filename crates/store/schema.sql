@@ -204,46 +204,77 @@ CREATE FUNCTION public.find_admin_credentials(wanted_username text) RETURNS TABL
     WHERE u.username = wanted_username
 $$;
 
+CREATE FUNCTION public.find_audit_floor(cluster bigint) RETURNS integer
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH RECURSIVE clusters AS (
+        SELECT min(s.cluster_id) AS id FROM public.audit_seals s
+        UNION ALL
+        SELECT (SELECT min(s.cluster_id) FROM public.audit_seals s WHERE s.cluster_id > c.id)
+        FROM clusters c WHERE c.id IS NOT NULL
+    ), ends AS (
+        SELECT (SELECT max(s.id) FROM public.audit_seals s WHERE s.cluster_id = c.id) AS id
+        FROM clusters c WHERE c.id <> cluster
+    )
+    SELECT coalesce(max(sealed.row_id), -2147483648)
+    FROM public.audit_seals s, unnest(s.row_ids) AS sealed (row_id)
+    WHERE s.id = (SELECT max(e.id) FROM ends e)
+$$;
+
 CREATE FUNCTION public.find_unsealed_audit_log() RETURNS timestamp without time zone
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     last record;
+    above integer;
+    begun xid8 := pg_snapshot_xmax(pg_current_snapshot());
 BEGIN
     SELECT s.cluster_id, s.until_tx, s.until_id INTO last
     FROM public.audit_seals s ORDER BY s.id DESC LIMIT 1;
-    IF last.cluster_id IS NULL THEN
-        RETURN (SELECT l.created_at FROM public.audit_logs l ORDER BY l.tx, l.id LIMIT 1);
-    ELSIF last.cluster_id = (SELECT system_identifier FROM pg_control_system()) THEN
+    IF last.cluster_id = (SELECT system_identifier FROM pg_control_system())
+       AND last.until_tx < '4611686018427387904'::xid8 THEN
+        -- Sealed rows of a cluster that this is a copy of may have numbers beyond ours.
+        above := public.find_audit_floor(last.cluster_id);
         RETURN (SELECT l.created_at FROM public.audit_logs l
-                WHERE (l.tx, l.id) > (last.until_tx, last.until_id)
+                WHERE (l.tx, l.id) > (last.until_tx, last.until_id) AND l.tx < begun
+                  AND l.id > above
                 ORDER BY l.tx, l.id LIMIT 1);
     END IF;
-    -- A restored copy that nobody has sealed yet: near enough.
-    RETURN (SELECT l.created_at FROM public.audit_logs l WHERE l.id > last.until_id
-            ORDER BY l.id LIMIT 1);
+    -- Nothing sealed, or a restored copy that isn't sealed to its end: near enough.
+    RETURN (SELECT l.created_at FROM public.audit_logs l
+            WHERE l.id > coalesce(last.until_id, -2147483648) ORDER BY l.id LIMIT 1);
 END
 $$;
 
-CREATE FUNCTION public.list_audit_changes(after_record text, after_id integer, rows_max integer) RETURNS TABLE(id integer, table_name text, record_id text, is_new boolean, old_columns text[], old_hashes bigint[], new_columns text[], new_hashes bigint[])
+CREATE FUNCTION public.list_audit_changes(after_record text, after_id integer, seed bigint, rows_max integer) RETURNS TABLE(id integer, table_name text, record_id text, is_new boolean, old_columns text[], old_hashes bigint[], new_columns text[], new_hashes bigint[], is_lost boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
-    AS $$
+    AS $_$
     SELECT l.id, l.table_name, l.record_id, l.action = 'CREATE',
            ARRAY(SELECT o.key FROM jsonb_each(l.old_values) AS o),
-           ARRAY(SELECT hashtextextended(o.value::text, 0) FROM jsonb_each(l.old_values) AS o),
+           ARRAY(SELECT hashtextextended(o.value::text, seed) FROM jsonb_each(l.old_values) AS o),
            ARRAY(SELECT n.key FROM jsonb_each(l.new_values) AS n),
-           ARRAY(SELECT hashtextextended(n.value::text, 0) FROM jsonb_each(l.new_values) AS n)
+           ARRAY(SELECT hashtextextended(n.value::text, seed) FROM jsonb_each(l.new_values) AS n),
+           CASE WHEN l.table_name = 'reservations'
+                    THEN (SELECT false FROM public.reservations r WHERE r.id = l.record_id)
+                WHEN l.table_name = 'concerts' AND l.record_id ~ '^-?[0-9]{1,18}$'
+                    THEN (SELECT false FROM public.concerts c WHERE c.id = l.record_id::bigint)
+                WHEN l.table_name <> 'concerts' THEN false
+           END IS NULL
+           AND (SELECT true FROM public.audit_logs t
+                WHERE t.record_id IS NULL AND t.id > l.id AND t.table_name = l.table_name
+                  AND t.action = 'DELETE' LIMIT 1) IS NULL
     FROM public.audit_logs l
     WHERE (l.record_id, l.id) > (after_record, after_id)
       -- Several rows are one record of it, so that none follows from the one before.
       AND l.table_name <> 'admin_recovery_codes'
     ORDER BY l.record_id, l.id LIMIT rows_max
-$$;
+$_$;
 
 CREATE FUNCTION public.list_audit_digests(after_id integer, rows_max integer) RETURNS TABLE(id integer, tx xid8, digest bytea)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -304,6 +335,20 @@ CREATE FUNCTION public.list_concert_entries(after_id integer, rows_max integer) 
     ORDER BY c.id
 $$;
 
+CREATE FUNCTION public.list_record_changes(of_table text, of_record text, after_id integer, seed bigint, rows_max integer) RETURNS TABLE(id integer, table_name text, record_id text, is_new boolean, old_columns text[], old_hashes bigint[], new_columns text[], new_hashes bigint[], is_lost boolean)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+    SELECT changes.*
+    FROM (SELECT l.record_id, l.id FROM public.audit_logs l
+          WHERE l.record_id = of_record AND l.id > after_id AND l.table_name = of_table
+          ORDER BY l.record_id, l.id LIMIT rows_max) AS page
+    CROSS JOIN LATERAL public.list_audit_changes(page.record_id, page.id - 1, seed, 1) AS changes
+$$;
+
 CREATE FUNCTION public.list_reservation_entries(after_id text, rows_max integer) RETURNS TABLE(id text, by_log text, by_table text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -330,33 +375,52 @@ DECLARE
     last record;
     cluster bigint := (SELECT system_identifier FROM pg_control_system());
     over xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    begun xid8 := pg_snapshot_xmax(pg_current_snapshot());
+    by_id bigint := 1::bigint << 62;
+    last_tx xid8;
+    last_id integer;
+    -- Below it are rows of other clusters alone.
+    above integer := public.find_audit_floor(cluster);
+    goes_on xid8 := (over::text::bigint - 1)::text::xid8;
 BEGIN
     SELECT s.cluster_id, s.until_tx, s.until_id INTO last
     FROM public.audit_seals s ORDER BY s.id DESC LIMIT 1;
-    IF last.cluster_id IS NOT DISTINCT FROM cluster THEN
+    last_tx := (last.until_tx::text::bigint & (by_id - 1))::text::xid8;
+    last_id := coalesce(last.until_id, -2147483648);
+    IF last.cluster_id IS DISTINCT FROM cluster OR last.until_tx <> last_tx THEN
+        IF last.cluster_id = cluster THEN
+            goes_on := last_tx;
+        END IF;
         RETURN QUERY
-        SELECT l.id, l.tx, public.audit_digest(l), l.created_at FROM public.audit_logs l
-        WHERE (l.tx, l.id) > (last.until_tx, last.until_id) AND l.tx < over
-        ORDER BY l.tx, l.id LIMIT rows_max;
-    ELSIF last.cluster_id IS NULL THEN
-        RETURN QUERY
-        SELECT l.id, l.tx, public.audit_digest(l), l.created_at FROM public.audit_logs l
-        WHERE l.tx < over ORDER BY l.tx, l.id LIMIT rows_max;
-    ELSE
-        -- A restored copy: its rows count another cluster's transactions. What that one had not
-        -- sealed yet and what came since, at once; ids that the last seals cover may be beyond their
-        -- last row. A row of a transaction beside this one may be covered twice, without harm.
-        RETURN QUERY
-        SELECT l.id, (over::text::bigint - 1)::text::xid8, public.audit_digest(l), l.created_at
-        FROM public.audit_logs l
-        WHERE ((l.tx, l.id) > (last.until_tx, last.until_id) OR l.id > last.until_id)
-          AND NOT EXISTS (
-              SELECT
-              FROM (SELECT s.row_ids FROM public.audit_seals s ORDER BY s.id DESC LIMIT 100) AS lately,
-                   unnest(lately.row_ids) AS sealed (row_id)
-              WHERE sealed.row_id = l.id)
-        ORDER BY l.id;
+        WITH waiting AS (
+            -- What the cluster before hadn't sealed because its transaction was under way.
+            (SELECT w.id FROM public.audit_logs w
+             WHERE last.cluster_id <> cluster AND (w.tx, w.id) > (last_tx, last_id)
+               AND w.id > public.find_audit_floor(last.cluster_id) AND w.id <= last_id
+             ORDER BY w.id LIMIT rows_max + 1)
+            UNION ALL
+            (SELECT w.id FROM public.audit_logs w
+             WHERE w.id > last_id AND (w.id <= above OR w.tx <= goes_on OR w.tx >= begun)
+             ORDER BY w.id LIMIT rows_max + 1)
+        ), page AS (
+            SELECT w.id FROM waiting w ORDER BY w.id LIMIT rows_max
+        ), mark AS (
+            SELECT CASE WHEN count(*) <= rows_max THEN goes_on
+                        ELSE (goes_on::text::bigint + by_id)::text::xid8 END AS tx
+            FROM waiting
+        )
+        SELECT l.id, (SELECT m.tx FROM mark m), public.audit_digest(l), l.created_at
+        FROM page JOIN public.audit_logs l ON l.id = page.id ORDER BY l.id;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+        last_tx := goes_on;
+        last_id := 2147483647;
     END IF;
+    RETURN QUERY
+    SELECT l.id, l.tx, public.audit_digest(l), l.created_at FROM public.audit_logs l
+    WHERE (l.tx, l.id) > (last_tx, last_id) AND l.tx < over AND l.id > above
+    ORDER BY l.tx, l.id LIMIT rows_max;
 END
 $$;
 
@@ -371,6 +435,21 @@ BEGIN
     INSERT INTO public.audit_logs (user_id, action, table_name, new_values, ip_address, actor_kind,
                                    actor, request_id)
     VALUES (who.user_id, 'EXPORT', of_table, asked, who.address, who.kind, who.actor,
+            who.request_id);
+END
+$$;
+
+CREATE FUNCTION public.log_unlock(asked jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    who record;
+BEGIN
+    SELECT * INTO who FROM public.audit_actor();
+    INSERT INTO public.audit_logs (user_id, action, table_name, new_values, ip_address, actor_kind,
+                                   actor, request_id)
+    VALUES (who.user_id, 'UPDATE', 'sign_in_failures', asked, who.address, who.kind, who.actor,
             who.request_id);
 END
 $$;
@@ -698,6 +777,8 @@ CREATE INDEX audit_logs_table_name_idx ON public.audit_logs USING btree (table_n
 CREATE INDEX audit_logs_tx_idx ON public.audit_logs USING btree (tx, id);
 
 CREATE INDEX audit_logs_user_id_idx ON public.audit_logs USING btree (user_id, created_at, id) WHERE (user_id IS NOT NULL);
+
+CREATE INDEX audit_seals_cluster_id_idx ON public.audit_seals USING btree (cluster_id, id);
 
 CREATE INDEX idx_admin_users_username ON public.admin_users USING btree (username);
 

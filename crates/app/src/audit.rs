@@ -30,8 +30,8 @@ pub use verify::{Report, Wrong, verify};
 /// Rows under one seal: digested in some 25 ms, so that a sale beside it waits for no longer.
 const ROWS_MAX: i32 = 4_000;
 
-/// Seals the next rows of the log, at most [`ROWS_MAX`] unless the database was restored from
-/// elsewhere. Of several servers one does it at a time; the others find nothing.
+/// Seals the next rows of the log, at most [`ROWS_MAX`]. Of several servers one does it at a time; the
+/// others find nothing.
 ///
 /// The head of the chain goes to the log of the process as well, so that a cut end shows.
 pub async fn seal(app: &App, key: &SealKey) -> Result<Sealed, StoreError> {

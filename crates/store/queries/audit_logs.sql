@@ -12,6 +12,10 @@ FROM list_audit_logs(:of_table, :of_record, :of_user, :of_action, :from_at, :to_
 -- That so many rows left, for which question.
 SELECT log_export(:of_table, :asked::text::jsonb)::text AS nothing;
 
+--! log_unlock
+-- That failed sign-ins were forgotten, and whose.
+SELECT log_unlock(:asked::text::jsonb)::text AS nothing;
+
 --! list_unsealed : Digest()
 -- The next rows that no seal covers. audit_logs_tx_idx.
 SELECT id, tx::text AS tx, digest, written_at FROM list_unsealed_audit_logs(:rows_max);
@@ -29,8 +33,13 @@ FROM find_unsealed_audit_log() AS written_at;
 
 --! list_changes : Change()
 -- A page of the changes by record, as numbers that stand for values. audit_logs_record_id_idx.
-SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes
-FROM list_audit_changes(:after_record, :after_id, :rows_max);
+SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost
+FROM list_audit_changes(:after_record, :after_id, :seed, :rows_max);
+
+--! list_record_changes : Change()
+-- The same of one record alone. audit_logs_record_id_idx.
+SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost
+FROM list_record_changes(:of_table, :of_record, :after_id, :seed, :rows_max);
 
 --! list_concert_entries : ConcertEntry(by_log?)
 -- A page of concerts with their tickets by the log and by the table. Primary key,

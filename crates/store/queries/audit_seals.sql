@@ -19,6 +19,10 @@ RETURNING id;
 -- Whose transactions are counted.
 SELECT system_identifier AS cluster_id FROM pg_control_system();
 
+--! find_next_tx
+-- The number of the next transaction: no row of this cluster has it yet.
+SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS tx;
+
 --! list : Sealed(key_id?)
 -- The seals in order, behind one. Primary key.
 SELECT id, cluster_id, until_tx::text AS until_tx, until_id, row_ids, digests, mac, key_id

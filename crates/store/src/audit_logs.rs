@@ -95,6 +95,13 @@ pub async fn log_export(
     Ok(())
 }
 
+/// Writes that failed sign-ins were forgotten, and whose, as JSON.
+pub async fn log_unlock(connection: &Connection, asked: &str) -> Result<(), StoreError> {
+    let log_unlock = statements::log_unlock();
+    log_unlock.bind(connection, &asked).one().await?;
+    Ok(())
+}
+
 /// Where a row stands in the order of the seals: by the end of its transaction's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
@@ -180,26 +187,47 @@ pub struct Change {
     pub old_values: Vec<(String, i64)>,
     /// None where the record went for good.
     pub new_values: Vec<(String, i64)>,
+    /// The table of concerts or reservations doesn't have it, nor was it emptied at once since.
+    pub is_lost: bool,
 }
 
-/// A page of the changes, by record and in each record's order, behind a row of a record.
+/// A page of the changes, by record and in each record's order, behind a row of a record. Numbers
+/// for values compare within one seed.
 pub async fn list_changes(
     connection: &Connection,
     (after_record, after_id): (&str, i32),
+    seed: i64,
     rows_max: i32,
 ) -> Result<Vec<Change>, StoreError> {
     let list_changes = statements::list_changes();
-    let rows = list_changes.bind(connection, &after_record, &after_id, &rows_max);
+    let rows = list_changes.bind(connection, &after_record, &after_id, &seed, &rows_max);
+    Ok(rows.map(change).all().await?)
+}
+
+/// The same of one record of a table, behind a row of it.
+pub async fn list_record_changes(
+    connection: &Connection,
+    (table, record, after_id): (&str, &str, i32),
+    seed: i64,
+    rows_max: i32,
+) -> Result<Vec<Change>, StoreError> {
+    let list_changes = statements::list_record_changes();
+    let rows = list_changes.bind(connection, &table, &record, &after_id, &seed, &rows_max);
+    Ok(rows.map(change).all().await?)
+}
+
+fn change(row: statements::ChangeBorrowed<'_>) -> Change {
+    let row = statements::Change::from(row);
     let pairs = |columns: Vec<String>, hashes| columns.into_iter().zip(hashes).collect();
-    let changes = rows.all().await?.into_iter().map(|row| Change {
+    Change {
         id: row.id,
         table_name: row.table_name,
         record_id: row.record_id,
         is_new: row.is_new,
         old_values: pairs(row.old_columns, row.old_hashes),
         new_values: pairs(row.new_columns, row.new_hashes),
-    });
-    Ok(changes.collect())
+        is_lost: row.is_lost,
+    }
 }
 
 /// What the log and a table say of the same.

@@ -35,6 +35,10 @@ pub struct Covered {
     pub digests: Vec<u8>,
 }
 
+/// What until's transaction has more while the beginning is sealed in the order of ids; numbers of
+/// transactions never get there.
+const BY_ID: u64 = 1 << 62;
+
 /// A seal as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seal {
@@ -55,6 +59,12 @@ impl Covered {
         })
     }
 
+    /// The last row, unless what a cluster begins with isn't sealed to its end: rows that the cluster
+    /// didn't write itself are in no order until then.
+    pub fn in_order_until(&self) -> Option<Position> {
+        (self.until.tx < BY_ID).then_some(self.until)
+    }
+
     /// Each row with its digest.
     pub fn rows(&self) -> impl Iterator<Item = (i32, Digest)> {
         let (digests, _) = self.digests.as_chunks::<16>();
@@ -70,6 +80,16 @@ pub async fn try_lock(connection: &Connection) -> Result<bool, StoreError> {
 /// The number of the cluster that answers.
 pub async fn find_cluster(connection: &Connection) -> Result<i64, StoreError> {
     Ok(statements::cluster().bind(connection).one().await?)
+}
+
+/// The number of the cluster's next transaction.
+pub async fn find_next_tx(connection: &Connection) -> Result<u64, StoreError> {
+    let tx = statements::find_next_tx().bind(connection).one().await?;
+    let unreadable = || StoreError::Unreadable {
+        table: "pg_current_snapshot",
+        detail: format!("the number {tx}"),
+    };
+    tx.parse().map_err(|_| unreadable())
 }
 
 /// What the next seal is chained to.

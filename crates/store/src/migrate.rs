@@ -53,6 +53,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V9__tell_the_request_of_a_sale",
         include_str!("../migrations/0009_tell_the_request_of_a_sale.sql"),
     ),
+    (
+        "V10__follow_audit_past_a_restore",
+        include_str!("../migrations/0010_follow_audit_past_a_restore.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

@@ -93,9 +93,33 @@ impl fmt::Display for Wrong {
 #[derive(Default)]
 struct Sealed {
     rows: HashMap<i32, Digest>,
+    /// The highest of them.
+    highest: Option<i32>,
+    /// The same when another cluster last sealed; what the present one wrote itself is above it.
+    floor: Option<i32>,
     /// The last row of the newest seal.
     until: Option<Position>,
+    /// The same where rows before it are known to be in order.
+    in_order_until: Option<Position>,
+    /// Whether the present cluster made the newest seal.
+    is_own: bool,
     wrong: Option<Wrong>,
+}
+
+impl Sealed {
+    /// Whether a row without a seal should have had one, where `next_tx` hasn't begun yet.
+    ///
+    /// What another cluster counts is no order here. In a restored copy the last seal from elsewhere
+    /// tells only of rows that came with it; once all those are sealed, only its own rows wait.
+    fn is_past(&self, row: Position, next_tx: u64) -> bool {
+        self.in_order_until.is_some_and(|until| {
+            if self.is_own {
+                row <= until || Some(row.id) <= self.floor || row.tx >= next_tx
+            } else {
+                row <= until && Some(row.id) <= self.highest
+            }
+        })
+    }
 }
 
 /// Follows all seals and all rows, in pages; a sealed row takes some 40 bytes of memory meanwhile.
@@ -111,9 +135,11 @@ pub async fn verify(app: &App, key: &SealKey) -> Result<Report, StoreError> {
     let mut after = i32::MIN;
     loop {
         let page = read(app, async |transaction| {
-            audit_logs::list_proofs(transaction, after, ROWS_MAX).await
+            let page = audit_logs::list_proofs(transaction, after, ROWS_MAX).await?;
+            // Behind the page, whose transactions are all older.
+            Ok((page, audit_seals::find_next_tx(transaction).await?))
         });
-        let page = page.await?;
+        let (page, next_tx) = page.await?;
         let Some(last) = page.last() else {
             break;
         };
@@ -124,7 +150,7 @@ pub async fn verify(app: &App, key: &SealKey) -> Result<Report, StoreError> {
             match sealed.rows.remove(&id) {
                 Some(digest) if digest == row.digest => {}
                 Some(_) => note(&mut report.wrong, Wrong::Changed(id)),
-                None if Some(row.position) <= sealed.until => {
+                None if sealed.is_past(row.position, next_tx) => {
                     note(&mut report.wrong, Wrong::Inserted(id));
                 }
                 None => report.unsealed += 1,
@@ -146,6 +172,10 @@ fn note(first: &mut Option<Wrong>, wrong: Wrong) {
 
 async fn follow_seals(app: &App, key: &SealKey) -> Result<Sealed, StoreError> {
     let mut sealed = Sealed::default();
+    let present = read(app, async |transaction| {
+        audit_seals::find_cluster(transaction).await
+    });
+    let present = present.await?;
     let (mut before, mut after): (Option<Mac>, i64) = (None, 0);
     loop {
         let page = read(app, async |transaction| {
@@ -175,7 +205,13 @@ async fn follow_seals(app: &App, key: &SealKey) -> Result<Sealed, StoreError> {
                     note(&mut sealed.wrong, Wrong::Changed(row));
                 }
             }
+            sealed.highest = sealed.highest.max(covered.row_ids.iter().max().copied());
+            sealed.is_own = covered.cluster_id == present;
+            if !sealed.is_own {
+                sealed.floor = sealed.highest;
+            }
             sealed.until = Some(covered.until);
+            sealed.in_order_until = covered.in_order_until();
             (before, after) = (Some(signature.mac), id);
         }
     }

@@ -155,20 +155,29 @@ impl Stamp {
     }
 }
 
-/// When a chain is valid: when all of its certificates are.
+/// When a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     pub from: Timestamp,
     pub until: Timestamp,
 }
 
+/// The dates of the certificate, and when all behind it are valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validities {
+    pub own: Validity,
+    /// Of certificates of authorities; for ever without any.
+    pub behind: Validity,
+}
+
 /// Reads the dates of the certificate and its chain; rustls doesn't look at those of its own side.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the file, and what to do.
-pub fn validity(files: &TlsFiles) -> Result<Validity, TlsError> {
+pub fn validities(files: &TlsFiles) -> Result<Validities, TlsError> {
     let no_dates = || TlsError::NoDates(files.cert.clone());
-    let mut whole = Validity {
+    let mut own = None;
+    let mut behind = Validity {
         from: Timestamp::MIN,
         until: Timestamp::MAX,
     };
@@ -179,11 +188,20 @@ pub fn validity(files: &TlsFiles) -> Result<Validity, TlsError> {
             let seconds = i64::try_from(time.to_unix_duration().as_secs()).ok()?;
             Timestamp::from_second(seconds).ok()
         });
-        whole.from = whole.from.max(from.ok_or_else(no_dates)?);
-        // The year 9999 stands for "never" (RFC 5280, 4.1.2.5).
-        whole.until = whole.until.min(until.unwrap_or(Timestamp::MAX));
+        let dates = Validity {
+            from: from.ok_or_else(no_dates)?,
+            // The year 9999 stands for "never" (RFC 5280, 4.1.2.5).
+            until: until.unwrap_or(Timestamp::MAX),
+        };
+        if own.is_none() {
+            own = Some(dates);
+        } else {
+            behind.from = behind.from.max(dates.from);
+            behind.until = behind.until.min(dates.until);
+        }
     }
-    Ok(whole)
+    let own = own.ok_or_else(no_dates)?;
+    Ok(Validities { own, behind })
 }
 
 fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {

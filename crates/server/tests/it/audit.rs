@@ -24,6 +24,7 @@ use crate::support::{APP, NewConcert, TestApp, TestDatabase, connect};
 
 mod actors;
 mod double_entry;
+mod restored;
 mod rotation;
 mod waiting;
 

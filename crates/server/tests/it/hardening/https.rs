@@ -19,7 +19,9 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use crate::support::TestDatabase;
 use crate::support::program::{Done, Program};
-use crate::support::tls::{Certificate, Offer, files, shake_hands, write_pair, write_pair_valid};
+use crate::support::tls::{
+    Certificate, Offer, append_valid, files, shake_hands, write_pair, write_pair_valid,
+};
 use crate::support::wait::within_limit;
 
 const MODERN: Offer<'static> = Offer {
@@ -257,6 +259,22 @@ async fn doctor_says_when_the_certificate_ends() {
         let date = format!("{year}-{month:02}-{day:02}T00:00:00Z");
         assert!(detail.contains(&date), "{detail}");
         assert_eq!(pair_finding, None);
+    }
+    // Whoever doesn't know the authority itself may still have another way than an old certificate
+    // of it; whose own has ended has none.
+    for ((from, until), own_until, severity, sentence) in [
+        ((-300, 60), 60, "info", "the certificate ends on"),
+        ((-300, 0), 60, "warning", "behind the first in"),
+        ((-300, 20), 60, "warning", "behind the first in"),
+        ((2, 60), 60, "warning", "begins only on"),
+        ((-300, 0), 20, "warning", "the certificate in"),
+        ((-300, 60), 0, "error", "the certificate in"),
+    ] {
+        write_pair_valid(&pair, [day(-300), day(own_until)]);
+        append_valid(&pair, [day(from), day(until)]);
+        let (found, detail, _) = finding().await;
+        assert_eq!(found, severity, "{detail}");
+        assert!(detail.contains(sentence), "{detail}");
     }
     // A key of another certificate, and nothing to read.
     let other = TempDir::new().unwrap();

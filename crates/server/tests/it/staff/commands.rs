@@ -165,6 +165,40 @@ async fn an_operator_lets_everybody_in_whom_failures_keep_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_let_people_in_is_in_the_audit_log_and_wrong_passwords_are_not() {
+    let database = TestDatabase::migrated().await;
+    assert_eq!(create(&database, &ADA, PASSWORD).await.code, 0);
+    let postgres = database.superuser().await;
+    let logged = async || -> Vec<String> {
+        let select = "SELECT concat_ws(' ', action, record_id, new_values, actor_kind, actor)
+                      FROM audit_logs WHERE table_name = 'sign_in_failures' ORDER BY id";
+        let rows = postgres.query(select, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    };
+    let served = Program::serve(&database).await;
+    let wrong = can_sign_in(&served.site(), "ada", "no horse of hers").await;
+    assert_eq!(wrong, 401);
+    assert_eq!(logged().await, <[String; 0]>::default());
+    for arguments in [
+        vec!["--username", "Ada"],
+        vec!["--address", "192.0.2.7"],
+        vec!["--all"],
+    ] {
+        let all = [&["admin", "unlock"], arguments.as_slice()].concat();
+        let done = Program::on(&database, &all).run().await;
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+    let user = whoami::username().unwrap();
+    let expected = [
+        r#"{"username": "ada", "forgotten": 1}"#,
+        r#"{"address": "192.0.2.7", "forgotten": 0}"#,
+        r#"{"all": true, "forgotten": 2}"#,
+    ]
+    .map(|told| format!("UPDATE {told} cli {user}"));
+    assert_eq!(logged().await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_factor_that_the_next_start_would_lose_is_not_begun() {
     let database = TestDatabase::migrated().await;
     assert_eq!(create(&database, &ADA, PASSWORD).await.code, 0);

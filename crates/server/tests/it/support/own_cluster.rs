@@ -40,8 +40,12 @@ impl OwnCluster {
         self.0.url(APP, PASSWORD, DATABASE)
     }
 
+    pub(crate) fn superuser_url(&self) -> String {
+        self.0.superuser_url(DATABASE)
+    }
+
     pub(crate) async fn superuser(&self) -> Client {
-        connect(&self.0.superuser_url(DATABASE)).await
+        connect(&self.superuser_url()).await
     }
 
     /// The product on it; the database of the shared cluster that comes with it stays unused.

@@ -32,15 +32,29 @@ pub(crate) fn write_pair(files: &TlsFiles) -> Certificate {
     made.cert.der().clone()
 }
 
-/// The same of a certificate that is valid from and until these days: year, month, day.
-pub(crate) fn write_pair_valid(files: &TlsFiles, days: [(i32, u8, u8); 2]) {
+/// From and until these days: year, month, day.
+pub(crate) type Days = [(i32, u8, u8); 2];
+
+/// The same of a certificate that is valid from and until these days.
+pub(crate) fn write_pair_valid(files: &TlsFiles, days: Days) {
     let key = rcgen::KeyPair::generate().expect("a key");
+    std::fs::write(&files.cert, made_valid(&key, days)).expect("a certificate's file");
+    std::fs::write(&files.key, key.serialize_pem()).expect("a key's file");
+}
+
+/// Writes another certificate behind, as an authority's own is.
+pub(crate) fn append_valid(files: &TlsFiles, days: Days) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let chain = std::fs::read_to_string(&files.cert).expect("a certificate's file");
+    let chain = chain + &made_valid(&key, days);
+    std::fs::write(&files.cert, chain).expect("a certificate's file");
+}
+
+fn made_valid(key: &rcgen::KeyPair, days: Days) -> String {
     let mut wanted = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
     let [from, until] = days.map(|(year, month, day)| rcgen::date_time_ymd(year, month, day));
     (wanted.not_before, wanted.not_after) = (from, until);
-    let made = wanted.self_signed(&key).expect("a pair");
-    std::fs::write(&files.cert, made.pem()).expect("a certificate's file");
-    std::fs::write(&files.key, key.serialize_pem()).expect("a key's file");
+    wanted.self_signed(key).expect("a certificate").pem()
 }
 
 /// What a client offers.

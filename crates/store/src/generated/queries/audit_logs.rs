@@ -30,6 +30,16 @@ pub struct ListDigestsParams {
 pub struct ListChangesParams<T1: crate::generated::StringSql> {
     pub after_record: T1,
     pub after_id: i32,
+    pub seed: i64,
+    pub rows_max: i32,
+}
+#[derive(Debug)]
+pub struct ListRecordChangesParams<T1: crate::generated::StringSql, T2: crate::generated::StringSql>
+{
+    pub of_table: T1,
+    pub of_record: T2,
+    pub after_id: i32,
+    pub seed: i64,
     pub rows_max: i32,
 }
 #[derive(Clone, Copy, Debug)]
@@ -173,6 +183,7 @@ pub struct Change {
     pub old_hashes: Vec<i64>,
     pub new_columns: Vec<String>,
     pub new_hashes: Vec<i64>,
+    pub is_lost: bool,
 }
 pub struct ChangeBorrowed<'a> {
     pub id: i32,
@@ -183,6 +194,7 @@ pub struct ChangeBorrowed<'a> {
     pub old_hashes: crate::generated::ArrayIterator<'a, i64>,
     pub new_columns: crate::generated::ArrayIterator<'a, &'a str>,
     pub new_hashes: crate::generated::ArrayIterator<'a, i64>,
+    pub is_lost: bool,
 }
 impl<'a> From<ChangeBorrowed<'a>> for Change {
     fn from(
@@ -195,6 +207,7 @@ impl<'a> From<ChangeBorrowed<'a>> for Change {
             old_hashes,
             new_columns,
             new_hashes,
+            is_lost,
         }: ChangeBorrowed<'a>,
     ) -> Self {
         Self {
@@ -206,6 +219,7 @@ impl<'a> From<ChangeBorrowed<'a>> for Change {
             old_hashes: old_hashes.map(|v| v).collect(),
             new_columns: new_columns.map(|v| v.into()).collect(),
             new_hashes: new_hashes.map(|v| v).collect(),
+            is_lost,
         }
     }
 }
@@ -879,6 +893,36 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql, T2: crate::g
         self.bind(client, &params.of_table, &params.asked)
     }
 }
+pub struct LogUnlockStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn log_unlock() -> LogUnlockStmt {
+    LogUnlockStmt(
+        "/* audit_logs.log_unlock */ SELECT log_unlock($1::text::jsonb)::text AS nothing",
+        None,
+    )
+}
+impl LogUnlockStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        asked: &'a T1,
+    ) -> StringQuery<'c, 'a, 's, C, String, 1> {
+        StringQuery {
+            client,
+            params: [asked],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it.into(),
+        }
+    }
+}
 pub struct ListUnsealedStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_unsealed() -> ListUnsealedStmt {
     ListUnsealedStmt(
@@ -1010,7 +1054,7 @@ impl FindUnsealedStmt {
 pub struct ListChangesStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_changes() -> ListChangesStmt {
     ListChangesStmt(
-        "/* audit_logs.list_changes */ SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes FROM list_audit_changes($1, $2, $3)",
+        "/* audit_logs.list_changes */ SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost FROM list_audit_changes($1, $2, $3, $4)",
         None,
     )
 }
@@ -1027,11 +1071,12 @@ impl ListChangesStmt {
         client: &'c C,
         after_record: &'a T1,
         after_id: &'a i32,
+        seed: &'a i64,
         rows_max: &'a i32,
-    ) -> ChangeQuery<'c, 'a, 's, C, Change, 3> {
+    ) -> ChangeQuery<'c, 'a, 's, C, Change, 4> {
         ChangeQuery {
             client,
-            params: [after_record, after_id, rows_max],
+            params: [after_record, after_id, seed, rows_max],
             query: self.0,
             cached: self.1.as_ref(),
             extractor:
@@ -1045,6 +1090,7 @@ impl ListChangesStmt {
                         old_hashes: row.try_get(5)?,
                         new_columns: row.try_get(6)?,
                         new_hashes: row.try_get(7)?,
+                        is_lost: row.try_get(8)?,
                     })
                 },
             mapper: |it| Change::from(it),
@@ -1057,7 +1103,7 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>
         'a,
         's,
         ListChangesParams<T1>,
-        ChangeQuery<'c, 'a, 's, C, Change, 3>,
+        ChangeQuery<'c, 'a, 's, C, Change, 4>,
         C,
     > for ListChangesStmt
 {
@@ -1065,11 +1111,91 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>
         &'s self,
         client: &'c C,
         params: &'a ListChangesParams<T1>,
-    ) -> ChangeQuery<'c, 'a, 's, C, Change, 3> {
+    ) -> ChangeQuery<'c, 'a, 's, C, Change, 4> {
         self.bind(
             client,
             &params.after_record,
             &params.after_id,
+            &params.seed,
+            &params.rows_max,
+        )
+    }
+}
+pub struct ListRecordChangesStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_record_changes() -> ListRecordChangesStmt {
+    ListRecordChangesStmt(
+        "/* audit_logs.list_record_changes */ SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost FROM list_record_changes($1, $2, $3, $4, $5)",
+        None,
+    )
+}
+impl ListRecordChangesStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::StringSql,
+    >(
+        &'s self,
+        client: &'c C,
+        of_table: &'a T1,
+        of_record: &'a T2,
+        after_id: &'a i32,
+        seed: &'a i64,
+        rows_max: &'a i32,
+    ) -> ChangeQuery<'c, 'a, 's, C, Change, 5> {
+        ChangeQuery {
+            client,
+            params: [of_table, of_record, after_id, seed, rows_max],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<ChangeBorrowed, tokio_postgres::Error> {
+                    Ok(ChangeBorrowed {
+                        id: row.try_get(0)?,
+                        table_name: row.try_get(1)?,
+                        record_id: row.try_get(2)?,
+                        is_new: row.try_get(3)?,
+                        old_columns: row.try_get(4)?,
+                        old_hashes: row.try_get(5)?,
+                        new_columns: row.try_get(6)?,
+                        new_hashes: row.try_get(7)?,
+                        is_lost: row.try_get(8)?,
+                    })
+                },
+            mapper: |it| Change::from(it),
+        }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql, T2: crate::generated::StringSql>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        ListRecordChangesParams<T1, T2>,
+        ChangeQuery<'c, 'a, 's, C, Change, 5>,
+        C,
+    > for ListRecordChangesStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListRecordChangesParams<T1, T2>,
+    ) -> ChangeQuery<'c, 'a, 's, C, Change, 5> {
+        self.bind(
+            client,
+            &params.of_table,
+            &params.of_record,
+            &params.after_id,
+            &params.seed,
             &params.rows_max,
         )
     }
