@@ -22,7 +22,7 @@ use http::StatusCode;
 use store::StoreError;
 
 use super::feed::WatchError;
-use super::fields::{FieldError, FieldReason};
+use super::fields::{ERRORS_MAX, FieldError, FieldReason};
 
 /// How long a client should wait when the database is away or busy.
 const RETRY_SOON: Duration = Duration::from_secs(1);
@@ -179,19 +179,19 @@ impl Problem {
         Self::new(Code::Forbidden, detail)
     }
 
-    pub fn validation(errors: Vec<FieldError>) -> Self {
-        let detail = "Some fields are missing or wrong; `errors` names each.";
+    /// Tells [`ERRORS_MAX`] of the errors, and that there are more.
+    pub fn validation(mut errors: Vec<FieldError>) -> Self {
+        let mut detail = "Some fields are missing or wrong; `errors` names each.".to_owned();
+        if errors.len() > ERRORS_MAX {
+            errors.truncate(ERRORS_MAX);
+            detail = format!("Fields are wrong; `errors` names {ERRORS_MAX}, and there are more.");
+        }
         Self {
             errors,
             ..Self::new(Code::ValidationFailed, detail)
         }
     }
 
-    /// A change that doesn't say which version it is of.
-    pub fn precondition_required() -> Self {
-        let detail = "Send the `ETag` that the concert had when you read it as `If-Match`, so that \
-                      nobody's change is lost.";
-        Self::new(Code::PreconditionRequired, detail)
     /// One field is wrong.
     fn wrong_field(field: &str, reason: FieldReason) -> Self {
         let field = field.to_owned();
@@ -202,6 +202,11 @@ impl Problem {
         Self::wrong_field(field, FieldReason::Invalid { wanted })
     }
 
+    /// A change that doesn't say which version it is of.
+    pub fn precondition_required() -> Self {
+        let detail = "Send the `ETag` that the concert had when you read it as `If-Match`, so that \
+                      nobody's change is lost.";
+        Self::new(Code::PreconditionRequired, detail)
     }
 
     /// `wait`: after how long one more request is taken.
@@ -453,10 +458,10 @@ impl From<StaffError> for Problem {
                 Code::InvalidState,
                 "This is the last active superadmin, without whom nobody could make accounts. \
                  Make another one first.",
+            ),
             StaffError::OwnPassword => Self::must_be(
                 "password",
                 "changed with `POST /api/v1/admin/password`, which asks for the current one",
-            ),
             ),
             StaffError::Hash => Self::internal(),
             StaffError::Crowded(_) => Self::overloaded(),
