@@ -13,7 +13,7 @@ pub use store::admin_users::StaffMember;
 use store::admin_users::{self, NewAdminUser};
 use store::{Acting, StoreError, Transaction, admin_sessions, admin_totp};
 
-use crate::passwords::Crowded;
+use crate::passwords::{Comer, Crowded};
 use crate::sign_in::attempts;
 use crate::{App, task};
 
@@ -267,7 +267,8 @@ async fn lock(
     Ok((member.ok_or(StaffError::NotFound)?, superadmins))
 }
 
+/// Whoever gives a password to an account has shown that they may.
 pub(crate) async fn hash(app: &App, password: &Password) -> Result<String, StaffError> {
-    let turn = app.passwords().enter().await?;
+    let turn = app.passwords().enter(Comer::Known).await?;
     turn.hash(password).await.ok_or(StaffError::Hash)
 }
