@@ -3,6 +3,7 @@
 //! INVARIANT: there is always an active superadmin once there was one; guarded by
 //! `two_superadmins_who_disable_each_other_leave_one`.
 
+use domain::actor::Actor;
 use domain::id::AdminUserId;
 use domain::password::Password;
 use domain::role::Role;
@@ -12,7 +13,7 @@ pub use store::admin_users::StaffMember;
 use store::admin_users::{self, NewAdminUser};
 use store::{Acting, StoreError, Transaction, admin_sessions, admin_totp};
 
-use crate::passwords::Crowded;
+use crate::passwords::{Comer, Crowded};
 use crate::sign_in::attempts;
 use crate::{App, task};
 
@@ -28,6 +29,9 @@ pub enum StaffError {
     EmailTaken,
     #[error("this is the last active superadmin, without whom nobody could make accounts")]
     LastSuperadmin,
+    /// One's own password is `own_password`'s, which asks for the current one.
+    #[error("one's own password isn't changed here")]
+    OwnPassword,
     #[error("the password could not be hashed")]
     Hash,
     #[error(transparent)]
@@ -140,13 +144,17 @@ pub async fn create_first(
 }
 
 /// Changes an account. Where that takes rights away or changes what it signs in with, all of its
-/// sessions end.
+/// sessions end. Whoever is signed in can't give themselves a new password this way, or a session
+/// that was left open would be enough for it; whoever has the server's command line can.
 pub async fn change(
     app: &App,
     id: AdminUserId,
     change: Change,
     by: Acting,
 ) -> Result<StaffMember, StaffError> {
+    if by.actor == Actor::Staff(id) && change.password.is_some() {
+        return Err(StaffError::OwnPassword);
+    }
     let app = app.clone();
     task::uninterrupted(async move {
         let new_hash = match &change.password {
@@ -259,7 +267,8 @@ async fn lock(
     Ok((member.ok_or(StaffError::NotFound)?, superadmins))
 }
 
+/// Whoever gives a password to an account has shown that they may.
 pub(crate) async fn hash(app: &App, password: &Password) -> Result<String, StaffError> {
-    let turn = app.passwords().enter().await?;
+    let turn = app.passwords().enter(Comer::Known).await?;
     turn.hash(password).await.ok_or(StaffError::Hash)
 }

@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
+use domain::sign_in::ADDRESS_KNOWN_FOR;
 use jiff::Timestamp;
 use store::admin_users::{self, Credentials, StaffMember};
-use store::{Acting, Connection, StoreError, Transaction};
+use store::{Acting, Connection, StoreError, Transaction, admin_sessions};
 
 use super::attempts::{self, Mark, Subjects, Turnout};
 use crate::App;
-use crate::passwords::{Crowded, Turn};
+use crate::passwords::{Comer, Crowded, Turn};
 
 /// Why a password wasn't taken.
 #[derive(Debug, thiserror::Error)]
@@ -45,12 +46,12 @@ pub(super) async fn check(
 ) -> Result<Checked, PasswordError> {
     // Attempts that are locked out change nothing, so that they cost little.
     let connection = app.writer().get().await?;
-    let wait = attempts::wait(app, &connection, subjects).await?;
-    drop(connection);
-    if let Some(wait) = wait {
+    if let Some(wait) = attempts::wait(app, &connection, subjects).await? {
         return Err(PasswordError::Locked { wait });
     }
-    let turn = app.passwords().enter().await?;
+    let comer = comer(app, &connection, subjects).await?;
+    drop(connection);
+    let turn = app.passwords().enter(comer).await?;
     let mark = match attempts::begin(app, subjects, by).await? {
         Turnout::MayTry(mark) => mark,
         Turnout::MustWait(wait) => return Err(PasswordError::Locked { wait }),
@@ -67,6 +68,24 @@ pub(super) async fn check(
         credentials: credentials.ok_or(PasswordError::Wrong)?,
         mark,
         turn,
+    })
+}
+
+/// Who comes: a flood of strangers mustn't take the last places from those who work here.
+async fn comer(
+    app: &App,
+    connection: &Connection,
+    subjects: &Subjects,
+) -> Result<Comer, StoreError> {
+    let Some(username) = &subjects.username else {
+        return Ok(Comer::Stranger);
+    };
+    let (place, since) = (&subjects.address, app.ctx().now() - ADDRESS_KNOWN_FOR);
+    let is_known = admin_sessions::is_address_known(connection, username, place, since).await?;
+    Ok(if is_known {
+        Comer::Known
+    } else {
+        Comer::Stranger
     })
 }
 

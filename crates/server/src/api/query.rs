@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
-use crate::http::fields::{FieldError, FieldReason};
+use crate::http::fields::{FieldErrors, FieldReason};
 use crate::http::problem::Problem;
 
 /// Longer search texts find nothing that shorter ones don't.
@@ -21,13 +21,14 @@ pub const WRONG_CURSOR: FieldReason = FieldReason::Invalid {
     wanted: "the `next_cursor` of an earlier page",
 };
 
-/// Gives each parameter with a value to `read`; none may be repeated.
+/// Gives each parameter with a value to `read`; none may be repeated. Stops where no more errors are
+/// told.
 pub fn read(
     query: &str,
     mut read: impl FnMut(&str, &str) -> Result<(), FieldReason>,
 ) -> Result<(), Problem> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
-    let mut errors = Vec::new();
+    let mut errors = FieldErrors::default();
     let mut seen = BTreeSet::new();
     for (name, value) in pairs {
         let outcome = if !seen.insert(name.clone()) {
@@ -38,12 +39,13 @@ pub fn read(
             read(&name, &value)
         };
         if let Err(reason) = outcome {
-            errors.push(FieldError {
-                field: name,
-                reason,
-            });
+            errors.push(&name, reason);
+        }
+        if errors.is_full() {
+            break;
         }
     }
+    let errors = errors.into_vec();
     if errors.is_empty() {
         Ok(())
     } else {

@@ -154,7 +154,8 @@ pub(crate) async fn provide_first(config: &Config, app: &App) -> Result<(), CliE
     let made = staff::create_first(app, new, by).await;
     let made = made.map_err(|error| failed("can't make the first superadmin", &error))?;
     if let Some(member) = made {
-        tracing::info!(username = member.username, "the first superadmin was made");
+        // By its number: names of people are in no log.
+        tracing::info!(account = member.id.get(), "the first superadmin was made");
     }
     Ok(())
 }
@@ -196,9 +197,14 @@ async fn acting(app: &App, by: &ByArgs) -> Result<Acting, CliError> {
         .await
         .map_err(|error| CliError::failed("can't read the accounts", &error))?;
     match member {
-        Some(member) => Ok(Acting::cli(Some(member.id))),
+        Some(member) if member.is_active => Ok(Acting::cli(Some(member.id))),
+        // The audit log would say that somebody acted who may do nothing any more.
+        Some(_) => Err(CliError::Usage(format!(
+            "--as names {name}, whose account is disabled; name an active one of `stagedoor admin \
+             list`"
+        ))),
         None => Err(CliError::Usage(format!(
-            "--as names {name}, whom `stagedoor admin list` doesn't know"
+            "--as names {name}, whom `stagedoor admin list` doesn't know; name an active one there"
         ))),
     }
 }

@@ -10,6 +10,10 @@ use domain::reservation::Quantity;
 use domain::text::TextError;
 use serde_json::{Number, Value};
 
+/// As many errors of a request are told. No request of ours has half as many fields, and without an
+/// end a small request of nothing but wrong ones would become a large answer.
+pub const ERRORS_MAX: usize = 50;
+
 /// Why a field was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldReason {
@@ -94,7 +98,32 @@ pub struct Fields {
     values: BTreeMap<String, Value>,
     /// In a form every value is a text, numbers too.
     numbers_are_text: bool,
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
+}
+
+/// The errors of a request: up to [`ERRORS_MAX`], and one more where there are more, which says so.
+#[derive(Debug, Default)]
+pub struct FieldErrors(Vec<FieldError>);
+
+impl FieldErrors {
+    /// Whether nothing that follows is told any more.
+    pub const fn is_full(&self) -> bool {
+        self.0.len() > ERRORS_MAX
+    }
+
+    pub fn push(&mut self, field: &str, reason: FieldReason) {
+        if !self.is_full() {
+            self.0.push(FieldError {
+                field: field.to_owned(),
+                reason,
+            });
+        }
+    }
+
+    /// For [`Problem::validation`](super::problem::Problem::validation).
+    pub fn into_vec(self) -> Vec<FieldError> {
+        self.0
+    }
 }
 
 impl Fields {
@@ -103,7 +132,7 @@ impl Fields {
         let mut fields = Self {
             values: BTreeMap::new(),
             numbers_are_text: false,
-            errors: Vec::new(),
+            errors: FieldErrors::default(),
         };
         for (name, value) in members {
             if fields.values.contains_key(&name) {
@@ -123,7 +152,7 @@ impl Fields {
         Self {
             values,
             numbers_are_text: true,
-            errors: Vec::new(),
+            errors: FieldErrors::default(),
         }
     }
 
@@ -255,15 +284,12 @@ impl Fields {
         self.capacity(field)
     }
 
-    /// All errors, those of fields that nobody asked for included.
+    /// The errors, those of fields that nobody asked for included.
     pub fn finish(mut self) -> Vec<FieldError> {
-        for field in std::mem::take(&mut self.values).into_keys() {
-            self.errors.push(FieldError {
-                field,
-                reason: FieldReason::Unknown,
-            });
+        for field in self.values.keys() {
+            self.errors.push(field, FieldReason::Unknown);
         }
-        self.errors
+        self.errors.into_vec()
     }
 
     /// A required whole number; `beyond` tells what is wrong with one out of the range.
@@ -298,10 +324,7 @@ impl Fields {
     }
 
     fn refuse<T>(&mut self, field: &str, reason: FieldReason) -> Option<T> {
-        self.errors.push(FieldError {
-            field: field.to_owned(),
-            reason,
-        });
+        self.errors.push(field, reason);
         None
     }
 }
@@ -406,6 +429,21 @@ mod tests {
             ("quanttiy", "unknown_field"),
         ];
         assert_eq!(named, expected);
+    }
+
+    #[test]
+    fn so_many_errors_are_kept_and_one_more_that_says_there_are_more() {
+        let count = |unknown: usize, repeated: usize| {
+            let names = (0..unknown).map(|number| format!("unknown{number}"));
+            let names = names.chain((0..repeated).map(|_| "quantity".to_owned()));
+            let mut fields = Fields::from_json(names.map(|name| (name, json!(1))));
+            fields.quantity("quantity", 10);
+            fields.finish().len()
+        };
+        assert_eq!(count(ERRORS_MAX, 1), ERRORS_MAX);
+        assert_eq!(count(ERRORS_MAX + 1, 1), ERRORS_MAX + 1);
+        assert_eq!(count(10_000, 1), ERRORS_MAX + 1);
+        assert_eq!(count(0, 10_000), ERRORS_MAX + 1);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use http::StatusCode;
 use store::StoreError;
 
 use super::feed::WatchError;
-use super::fields::{FieldError, FieldReason};
+use super::fields::{ERRORS_MAX, FieldError, FieldReason};
 
 /// How long a client should wait when the database is away or busy.
 const RETRY_SOON: Duration = Duration::from_secs(1);
@@ -179,12 +179,27 @@ impl Problem {
         Self::new(Code::Forbidden, detail)
     }
 
-    pub fn validation(errors: Vec<FieldError>) -> Self {
-        let detail = "Some fields are missing or wrong; `errors` names each.";
+    /// Tells [`ERRORS_MAX`] of the errors, and that there are more.
+    pub fn validation(mut errors: Vec<FieldError>) -> Self {
+        let mut detail = "Some fields are missing or wrong; `errors` names each.".to_owned();
+        if errors.len() > ERRORS_MAX {
+            errors.truncate(ERRORS_MAX);
+            detail = format!("Fields are wrong; `errors` names {ERRORS_MAX}, and there are more.");
+        }
         Self {
             errors,
             ..Self::new(Code::ValidationFailed, detail)
         }
+    }
+
+    /// One field is wrong.
+    fn wrong_field(field: &str, reason: FieldReason) -> Self {
+        let field = field.to_owned();
+        Self::validation(vec![FieldError { field, reason }])
+    }
+
+    fn must_be(field: &str, wanted: &'static str) -> Self {
+        Self::wrong_field(field, FieldReason::Invalid { wanted })
     }
 
     /// A change that doesn't say which version it is of.
@@ -218,12 +233,7 @@ impl Problem {
     fn wrong_password(error: PasswordError, field: &str) -> Self {
         match error {
             PasswordError::Locked { wait } => Self::locked_out(wait),
-            PasswordError::Wrong => Self::validation(vec![FieldError {
-                field: field.to_owned(),
-                reason: FieldReason::Invalid {
-                    wanted: "the password that you signed in with",
-                },
-            }]),
+            PasswordError::Wrong => Self::must_be(field, "the password that you signed in with"),
             PasswordError::Crowded(_) => Self::overloaded(),
             PasswordError::Store(error) => error.into(),
         }
@@ -422,14 +432,9 @@ impl From<SignInError> for Problem {
                 "The name, the password or the code is wrong, or the account is disabled.",
             ),
             SignInError::CodeMissing => Self {
-                errors: vec![FieldError {
-                    field: "totp".to_owned(),
-                    reason: FieldReason::Required,
-                }],
-                ..Self::new(
-                    Code::Unauthenticated,
-                    "This account has a second factor. Send its code as `totp`.",
-                )
+                code: Code::Unauthenticated,
+                detail: "This account has a second factor. Send its code as `totp`.".to_owned(),
+                ..Self::wrong_field("totp", FieldReason::Required)
             },
             SignInError::Crowded(_) => Self::overloaded(),
             SignInError::Store(error) => error.into(),
@@ -445,20 +450,18 @@ fn whole_seconds(wait: Duration) -> Duration {
 
 impl From<StaffError> for Problem {
     fn from(error: StaffError) -> Self {
-        let taken = |field: &str| {
-            Self::validation(vec![FieldError {
-                field: field.to_owned(),
-                reason: FieldReason::Taken,
-            }])
-        };
         match error {
             StaffError::NotFound => Self::new(Code::NotFound, "There is no such account."),
-            StaffError::NameTaken => taken("username"),
-            StaffError::EmailTaken => taken("email"),
+            StaffError::NameTaken => Self::wrong_field("username", FieldReason::Taken),
+            StaffError::EmailTaken => Self::wrong_field("email", FieldReason::Taken),
             StaffError::LastSuperadmin => Self::new(
                 Code::InvalidState,
                 "This is the last active superadmin, without whom nobody could make accounts. \
                  Make another one first.",
+            ),
+            StaffError::OwnPassword => Self::must_be(
+                "password",
+                "changed with `POST /api/v1/admin/password`, which asks for the current one",
             ),
             StaffError::Hash => Self::internal(),
             StaffError::Crowded(_) => Self::overloaded(),
@@ -496,12 +499,9 @@ impl From<EnrolError> for Problem {
                 "There is no second factor to confirm: none was begun in the last ten minutes. \
                  Begin with `POST /api/v1/admin/totp`.",
             ),
-            EnrolError::WrongCode => Self::validation(vec![FieldError {
-                field: "totp".to_owned(),
-                reason: FieldReason::Invalid {
-                    wanted: "the code that the authenticator shows now",
-                },
-            }]),
+            EnrolError::WrongCode => {
+                Self::must_be("totp", "the code that the authenticator shows now")
+            }
             EnrolError::Store(error) => error.into(),
         }
     }
@@ -519,10 +519,9 @@ impl From<ChangeError> for Problem {
                 Code::SaleClosed,
                 "The concert's day is over, so nothing of it can be sold. Change its date first.",
             ),
-            ChangeError::BelowTaken { sold, held } => Self::validation(vec![FieldError {
-                field: "total_tickets".to_owned(),
-                reason: FieldReason::BelowTaken { sold, held },
-            }]),
+            ChangeError::BelowTaken { sold, held } => {
+                Self::wrong_field("total_tickets", FieldReason::BelowTaken { sold, held })
+            }
             ChangeError::HasReservations { reservations } => Self::new(
                 Code::InvalidState,
                 format!(

@@ -39,8 +39,9 @@ pub struct ProblemBody {
     code: &'static str,
     /// Finds the line in the server's log.
     request_id: String,
-    /// With `validation_failed`: every field that is wrong.
+    /// With `validation_failed`: every field that is wrong; of very many the first 50.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 50)]
     errors: Vec<FieldErrorBody>,
     /// With `not_enough_tickets`: how many are left.
     #[serde(skip_serializing_if = "Option::is_none")]

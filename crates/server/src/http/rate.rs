@@ -41,7 +41,8 @@ const SIGN_IN: [&str; 1] = ["/api/v1/admin/sessions"];
 const RESERVE: [&str; 2] = ["/api/v1/reservations", "/{lang}/concerts/{id}/hold"];
 const WATCH: &str = "/api/v1/concerts/{id}/live";
 /// Answered from memory without any work; load balancers ask all the time.
-const FREE: [&str; 2] = ["/healthz", "/assets"];
+const HEALTH: &str = "/healthz";
+const ASSETS: &str = "/assets/";
 
 impl Kind {
     /// `None` for what is free.
@@ -58,13 +59,13 @@ impl Kind {
         if route == setup::PATH {
             return Some(Self::SignIn);
         }
-        if FREE.iter().any(|free| route.starts_with(free)) {
-            return None;
-        }
         if route == WATCH {
             return Some(Self::Watch);
         }
         let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+        if reads && (route == HEALTH || route.starts_with(ASSETS)) {
+            return None;
+        }
         Some(if reads { Self::Read } else { Self::Write })
     }
 
@@ -235,6 +236,13 @@ mod tests {
             (Method::DELETE, "/api/v1/admin/sessions", Some(Kind::Write)),
             (Method::GET, "/healthz", None),
             (Method::GET, "/assets/{*path}", None),
+            (Method::GET, "/assets", Some(Kind::Read)),
+            (Method::GET, "/assetsx", Some(Kind::Read)),
+            (Method::GET, "/healthz-x", Some(Kind::Read)),
+            (Method::GET, "/healthz/x", Some(Kind::Read)),
+            (Method::POST, "/healthz-x", Some(Kind::Write)),
+            (Method::POST, "/healthz", Some(Kind::Write)),
+            (Method::POST, "/assets/{*path}", Some(Kind::Write)),
         ] {
             assert_eq!(Kind::of(&method, route), kind, "{method} {route}");
         }

@@ -51,11 +51,11 @@ macro_rules! permissions {
     )*};
 }
 
+// Those that a route asks for.
 permissions! {
-    ReadConcerts EditConcerts OpenConcerts DeleteConcert CancelConcert UploadPoster
-    ReadReservations ConfirmReservation CancelReservation Refund ResendTickets DeleteReservation
-    CheckTickets ReadUsers ManageUsers ReadAuditLog ReadMails RetryMails ReadReports Export
-    ReadHealth
+    ReadConcerts EditConcerts OpenConcerts DeleteConcert
+    ReadReservations ConfirmReservation CancelReservation DeleteReservation
+    ReadUsers ManageUsers ReadAuditLog
 }
 
 impl<P: Needs + Send> FromRequestParts<Web> for Staff<P> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::wire::{Answer, Wire};
 use crate::support::{NewConcert, TestApp};
 
+mod many;
 mod pages;
 
 const RESERVATIONS: &str = "/api/v1/reservations";

@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::support::program::Program;
 use crate::support::{NewConcert, TestApp};
 
+mod staff;
+
 /// With this variable the committed document is written anew instead of compared.
 const UPDATE: &str = "STAGEDOOR_TEST_UPDATE";
 

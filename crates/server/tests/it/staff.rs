@@ -3,6 +3,7 @@
 mod accounts;
 mod authority;
 mod commands;
+mod crowd;
 mod lock_order;
 mod lockout;
 mod password;

@@ -145,8 +145,7 @@ pub struct PasswordRequestBody {
 )]
 pub struct OwnPasswordChangeBody {
     current_password: String,
-    /// At least 8 characters, at most 72 bytes of UTF-8.
-    #[schema(min_length = 8, max_length = 72)]
+    #[schema(value_type = shape::Password)]
     new_password: String,
 }
 

@@ -100,6 +100,7 @@ pub async fn create(
 /// Change a staff account
 ///
 /// Another role, another password and disabling end all of its sessions.
+/// One's own password is `POST /admin/password`'s, which asks for the current one.
 #[utoipa::path(
     patch, path = "/admin/users/{id}", tag = "staff", operation_id = "changeUser",
     params(("id" = i32, Path, description = "The account's number", minimum = 1)),
@@ -114,7 +115,7 @@ pub async fn create(
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: the last active superadmin"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: also a `password` for one's own account"),
         (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after `Retry-After` seconds", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )

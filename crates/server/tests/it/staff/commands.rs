@@ -286,6 +286,35 @@ async fn wrong_usage_exits_with_two_and_refusals_with_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_acts_as_a_member_of_staff_who_is_disabled_or_deleted() {
+    let database = TestDatabase::migrated().await;
+    let planted = "
+        INSERT INTO admin_users (username, password, email, role, is_active, deleted_at)
+        VALUES ('eve', '-', 'eve@example.org', 'admin', false, NULL),
+               ('dot', '-', 'dot@example.org', 'admin', false, now()),
+               ('bob', '-', 'bob@example.org', 'admin', true, NULL)";
+    let postgres = database.superuser().await;
+    postgres.batch_execute(planted).await.unwrap();
+    for (name, said) in [
+        ("eve", "--as names eve, whose account is disabled"),
+        (
+            "dot",
+            "--as names dot, whom `stagedoor admin list` doesn't know",
+        ),
+    ] {
+        for command in ["disable", "reset-password"] {
+            let arguments = ["admin", command, "bob", "--as", name];
+            let done = Program::on(&database, &arguments).fed(PASSWORD).run().await;
+            assert_eq!(done.code, 2, "{command} {name}: {done:?}");
+            assert!(done.stderr.contains(said), "{command} {name}: {done:?}");
+        }
+    }
+    let changed = "SELECT count(*) FROM audit_logs WHERE action = 'UPDATE'";
+    let changed: i64 = postgres.query_one(changed, &[]).await.unwrap().get(0);
+    assert_eq!(changed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn serve_makes_the_first_superadmin_of_its_configuration_only_while_there_is_none() {
     let database = TestDatabase::migrated().await;
     let folder = TempDir::new().unwrap();
@@ -303,13 +332,16 @@ async fn serve_makes_the_first_superadmin_of_its_configuration_only_while_there_
         "{unreadable:?}"
     );
     std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
-    let first = serve("first").serving().await;
-    assert_eq!(can_sign_in(&first.site(), "first", PASSWORD).await, 201);
+    let first = serve("grace").serving().await;
+    assert_eq!(can_sign_in(&first.site(), "grace", PASSWORD).await, 201);
+    let said = first.said();
+    let is_told = said.contains("the first superadmin was made") && said.contains("account");
+    assert!(is_told && !said.contains("grace"), "{said}");
     // There is one now: nothing is read, and nobody is made.
     std::fs::remove_file(&file).unwrap();
     let second = serve("second").serving().await;
     assert_eq!(can_sign_in(&second.site(), "second", PASSWORD).await, 401);
-    assert_eq!(can_sign_in(&second.site(), "first", PASSWORD).await, 201);
+    assert_eq!(can_sign_in(&second.site(), "grace", PASSWORD).await, 201);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,3 +84,40 @@ async fn a_password_that_changed_meanwhile_is_no_current_one() {
     })
     .await;
 }
+
+/// A session that was left open must not be enough to keep an account.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_superadmin_cannot_change_their_own_password_as_somebody_elses() {
+    TestApp::run(async |app| {
+        let ada = app.plant_staff("ada", "superadmin").await;
+        let (token, other) = (app.plant_session(ada).await, app.plant_session(ada).await);
+        let worked = app.app.passwords_worked();
+        let own = format!("/users/{ada}");
+        let with_more = json!({ "email": "eve@example.com", "password": NEW });
+        for body in [json!({ "password": NEW }), with_more] {
+            let request = app.as_staff(&token, Method::PATCH, &own).json(&body);
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), 422, "{body}");
+            let problem: Value = answer.json().await.unwrap();
+            let error = &problem["errors"][0];
+            assert_eq!(error["pointer"], "/password");
+            let detail = error["detail"].as_str().unwrap();
+            assert!(detail.contains("POST /api/v1/admin/password"), "{detail}");
+        }
+        assert_eq!(app.app.passwords_worked(), worked, "nothing was hashed");
+        assert_eq!(app.status_with(&other).await, 200, "nothing was changed");
+        let renamed = "SELECT count(*) FROM admin_users WHERE email = 'eve@example.com'";
+        assert_eq!(app.count(renamed).await, 0);
+        assert_eq!(app.sign_in("ada", STAFF_PASSWORD).await.status(), 201);
+        // What asks for nothing else may still be changed there, and so may other accounts.
+        let bob = app.plant_staff("bob", "superadmin").await;
+        for (whose, body) in [
+            (ada, json!({ "email": "ada@example.net" })),
+            (bob, json!({ "password": NEW })),
+        ] {
+            let request = app.as_staff(&token, Method::PATCH, &format!("/users/{whose}"));
+            assert_eq!(request.json(&body).send().await.unwrap().status(), 200);
+        }
+    })
+    .await;
+}

@@ -1,7 +1,9 @@
 //! What staff do is in the audit log, and whoever may reads it there.
 
+use domain::role::{Permission, Role};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio_postgres::error::SqlState;
 
 use super::{Answer, Member, answer, id_of, named, night_ferry, walk};
 use crate::support::{NewConcert, TestApp};
@@ -157,6 +159,34 @@ async fn the_log_is_read_newest_first_by_everything_it_says() {
         assert_eq!(named(&wrong.body), expected);
         let change = answer(admin.asks(Method::DELETE, "/audit-logs")).await;
         assert_eq!(change.status, 405);
+    })
+    .await;
+}
+
+/// The database doesn't believe the program who may read the log, and has roles of its own for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_lets_those_roles_read_the_log_that_may() {
+    TestApp::run(async |app| {
+        let mut answers = Vec::new();
+        for role in Role::ALL {
+            let id = app.plant_staff(role.as_str(), role.as_str()).await;
+            let read = format!(
+                "BEGIN;
+                 SELECT set_config('stagedoor.user_id', '{id}', true);
+                 SELECT * FROM list_audit_logs(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1)"
+            );
+            let read = app.postgres.batch_execute(&read).await;
+            let refused = read.err().and_then(|error| error.code().cloned());
+            app.postgres.batch_execute("ROLLBACK").await.unwrap();
+            let is_allowed = match refused.as_ref().map(SqlState::code) {
+                None => true,
+                Some("42501") => false,
+                Some(other) => panic!("{role}: {other}"),
+            };
+            assert_eq!(is_allowed, role.may(Permission::ReadAuditLog), "{role}");
+            answers.push(is_allowed);
+        }
+        assert!(answers.contains(&true) && answers.contains(&false));
     })
     .await;
 }
