@@ -37,6 +37,7 @@ GRANT EXECUTE ON FUNCTION find_unsealed_audit_log() TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_audit_changes(text, integer, bigint, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_record_changes(text, text, integer, bigint, integer)
     TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_untold_accounts() TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_concert_entries(integer, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_reservation_entries(text, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_audit_logs(text, text, integer, text, timestamp, timestamp,

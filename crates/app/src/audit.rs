@@ -25,7 +25,7 @@ pub use entries::{Difference, PAGE_ROWS, differences};
 pub(crate) use head::Head;
 pub use key::SealKey;
 pub use pace::Sealed;
-pub use verify::{Report, Wrong, verify};
+pub use verify::{Report, SealHead, Wrong, verify};
 
 /// Rows under one seal: digested in some 25 ms, so that a sale beside it waits for no longer.
 const ROWS_MAX: i32 = 4_000;

@@ -123,7 +123,8 @@ $$;
 -- each value a number that is the same for the same value and seed. Who asks draws the seed anew each
 -- time, so that numbers of two times tell nothing together. A record is lost where its table doesn't
 -- have it although the table wasn't emptied at once since; each is looked up by itself, never among
--- all, for which a subquery's value stands there and no EXISTS.
+-- all, for which a subquery's value stands there and no EXISTS. With a record's last change comes how
+-- it stands in its table, read at the same moment; a password's hash is secret and not in the log.
 -- One record's changes wait for each other, so that their ids are in their order; where two tables
 -- share a record's number, a page may miss one that comes later, and list_record_changes won't.
 -- Whatever is known of the table, it is read by the index, which costs a page the same however long
@@ -132,7 +133,8 @@ DROP FUNCTION list_audit_changes(text, integer, integer);
 CREATE FUNCTION list_audit_changes(after_record text, after_id integer, seed bigint, rows_max integer)
 RETURNS TABLE (
     id integer, table_name text, record_id text, is_new boolean, old_columns text[],
-    old_hashes bigint[], new_columns text[], new_hashes bigint[], is_lost boolean
+    old_hashes bigint[], new_columns text[], new_hashes bigint[], is_lost boolean,
+    standing_columns text[], standing_hashes bigint[]
 ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
     SELECT l.id, l.table_name, l.record_id, l.action = 'CREATE',
@@ -148,8 +150,26 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
            END IS NULL
            AND (SELECT true FROM public.audit_logs t
                 WHERE t.record_id IS NULL AND t.id > l.id AND t.table_name = l.table_name
-                  AND t.action = 'DELETE' LIMIT 1) IS NULL
+                  AND t.action = 'DELETE' LIMIT 1) IS NULL,
+           ARRAY(SELECT s.key FROM jsonb_each(stands.row) AS s),
+           ARRAY(SELECT hashtextextended(s.value::text, seed) FROM jsonb_each(stands.row) AS s)
     FROM public.audit_logs l
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN (SELECT true FROM public.audit_logs n
+                          WHERE n.record_id = l.record_id AND n.id > l.id
+                            AND n.table_name = l.table_name LIMIT 1)
+                        THEN NULL
+                    WHEN l.table_name = 'reservations'
+                        THEN (SELECT to_jsonb(r) FROM public.reservations r WHERE r.id = l.record_id)
+                    WHEN l.record_id !~ '^-?[0-9]{1,18}$' THEN NULL
+                    WHEN l.table_name = 'concerts'
+                        THEN (SELECT to_jsonb(c) FROM public.concerts c
+                              WHERE c.id = l.record_id::bigint)
+                    WHEN l.table_name = 'admin_users'
+                        THEN (SELECT to_jsonb(u) - 'password' FROM public.admin_users u
+                              WHERE u.id = l.record_id::bigint)
+               END AS row
+    ) AS stands
     WHERE (l.record_id, l.id) > (after_record, after_id)
       -- Several rows are one record of it, so that none follows from the one before.
       AND l.table_name <> 'admin_recovery_codes'
@@ -161,7 +181,8 @@ CREATE FUNCTION list_record_changes(
     of_table text, of_record text, after_id integer, seed bigint, rows_max integer
 ) RETURNS TABLE (
     id integer, table_name text, record_id text, is_new boolean, old_columns text[],
-    old_hashes bigint[], new_columns text[], new_hashes bigint[], is_lost boolean
+    old_hashes bigint[], new_columns text[], new_hashes bigint[], is_lost boolean,
+    standing_columns text[], standing_hashes bigint[]
 ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
     SELECT changes.*
@@ -183,5 +204,59 @@ BEGIN
                                    actor, request_id)
     VALUES (who.user_id, 'UPDATE', 'sign_in_failures', asked, who.address, who.kind, who.actor,
             who.request_id);
+END
+$$;
+
+-- Accounts that no row of the log tells the making of, although it began before: there are few, and
+-- each may do a lot.
+CREATE FUNCTION list_untold_accounts() RETURNS TABLE (id integer)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT u.id FROM public.admin_users u
+    WHERE u.created_at > (SELECT l.created_at FROM public.audit_logs l ORDER BY l.id LIMIT 1)
+      AND (SELECT true FROM public.audit_logs l
+           WHERE l.record_id = u.id::text AND l.table_name = 'admin_users'
+             AND l.action = 'CREATE' LIMIT 1) IS NULL
+    ORDER BY u.id
+$$;
+
+-- Who made a concert is asked for long after, and found among all its sales by this alone. A sale
+-- doesn't write to it.
+CREATE INDEX audit_logs_made_concerts_idx ON audit_logs (created_at, id)
+    WHERE table_name = 'concerts' AND action = 'CREATE';
+
+-- What the server's login may say by itself is bounded: a table that is exported, and so much of what
+-- was asked for.
+CREATE OR REPLACE FUNCTION log_export(of_table text, asked jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    who record;
+BEGIN
+    IF of_table NOT IN ('concerts', 'reservations', 'audit_logs') OR length(asked::text) > 2000 THEN
+        RAISE EXCEPTION 'no export: a table that is exported, and up to 2000 characters'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    SELECT * INTO who FROM public.audit_actor();
+    INSERT INTO public.audit_logs (user_id, action, table_name, new_values, ip_address, actor_kind,
+                                   actor, request_id)
+    VALUES (who.user_id, 'EXPORT', of_table, asked, who.address, who.kind, who.actor,
+            who.request_id);
+END
+$$;
+
+-- Staff are told by their account; the login that acts for all of them says nothing of who it was.
+CREATE OR REPLACE FUNCTION audit_actor(
+    OUT user_id integer, OUT kind text, OUT actor text, OUT address text, OUT request_id uuid
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    kind := coalesce(nullif(current_setting('stagedoor.actor_kind', true), ''), 'sql');
+    user_id := nullif(current_setting('stagedoor.user_id', true), '')::integer;
+    actor := CASE
+        WHEN kind IN ('customer', 'staff') THEN NULL
+        ELSE coalesce(nullif(current_setting('stagedoor.actor', true), ''), session_user::text)
+    END;
+    -- Whoever uses plain SQL comes from where their connection does.
+    address := coalesce(nullif(current_setting('stagedoor.address', true), ''),
+                        CASE WHEN kind = 'sql' THEN host(inet_client_addr()) END);
+    request_id := nullif(current_setting('stagedoor.request_id', true), '')::uuid;
 END
 $$;

@@ -33,13 +33,19 @@ FROM find_unsealed_audit_log() AS written_at;
 
 --! list_changes : Change()
 -- A page of the changes by record, as numbers that stand for values. audit_logs_record_id_idx.
-SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost
+SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost,
+       standing_columns, standing_hashes
 FROM list_audit_changes(:after_record, :after_id, :seed, :rows_max);
 
 --! list_record_changes : Change()
 -- The same of one record alone. audit_logs_record_id_idx.
-SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost
+SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost,
+       standing_columns, standing_hashes
 FROM list_record_changes(:of_table, :of_record, :after_id, :seed, :rows_max);
+
+--! list_untold_accounts
+-- Staff accounts whose making isn't in the log. A handful of rows, audit_logs_record_id_idx.
+SELECT id FROM list_untold_accounts();
 
 --! list_concert_entries : ConcertEntry(by_log?)
 -- A page of concerts with their tickets by the log and by the table. Primary key,

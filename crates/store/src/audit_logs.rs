@@ -189,6 +189,8 @@ pub struct Change {
     pub new_values: Vec<(String, i64)>,
     /// The table of concerts or reservations doesn't have it, nor was it emptied at once since.
     pub is_lost: bool,
+    /// With a record's last change, all that its table says of it; else nothing.
+    pub standing: Vec<(String, i64)>,
 }
 
 /// A page of the changes, by record and in each record's order, behind a row of a record. Numbers
@@ -227,7 +229,16 @@ fn change(row: statements::ChangeBorrowed<'_>) -> Change {
         old_values: pairs(row.old_columns, row.old_hashes),
         new_values: pairs(row.new_columns, row.new_hashes),
         is_lost: row.is_lost,
+        standing: pairs(row.standing_columns, row.standing_hashes),
     }
+}
+
+/// Staff accounts whose making isn't in the log.
+pub async fn list_untold_accounts(connection: &Connection) -> Result<Vec<i32>, StoreError> {
+    Ok(statements::list_untold_accounts()
+        .bind(connection)
+        .all()
+        .await?)
 }
 
 /// What the log and a table say of the same.

@@ -1,9 +1,10 @@
 //! Double entry: the audit log, by itself, must tell how every record got where it stands.
 //!
-//! Three rules, all for what the log knows: what a change found is what the change before it left,
-//! what the last one left is what the table says, and a concert or reservation whose deletion isn't
-//! told is still there. Records that came without the log, such as those of `seed`, are followed from
-//! their first change on; docs/security.md says what isn't found.
+//! Four rules, all for what the log knows: what a change found is what the change before it left, what
+//! the last one left is what the table says, a concert or reservation whose deletion isn't told is
+//! still there, and an account of staff is told from its making on. Other records that came without
+//! the log, such as those of `seed`, are followed from their first change on; docs/security.md says
+//! what isn't found.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -31,6 +32,16 @@ pub enum Difference {
         by_log: String,
         by_table: String,
     },
+    /// A record stands otherwise in another column than its changes say.
+    Changed {
+        table: String,
+        record: String,
+        /// Of its last change.
+        id: i32,
+        column: String,
+    },
+    /// An account of staff that the log doesn't tell the making of.
+    Untold { id: i32 },
     /// A change found another value than the change before it left.
     Gap {
         table: String,
@@ -60,6 +71,22 @@ impl fmt::Display for Difference {
                 f,
                 "{table} {record}: {by_log} by the log, {by_table} by the table"
             ),
+            Self::Changed {
+                table,
+                record,
+                id,
+                column,
+            } => write!(
+                f,
+                "{table} {record}: its {column} is another than the log left, whose last row of it \
+                 is {id}"
+            ),
+            Self::Untold { id } => {
+                write!(
+                    f,
+                    "admin_users {id}: no audit row tells who made this account"
+                )
+            }
             Self::Gap {
                 table,
                 record,
@@ -82,6 +109,11 @@ impl fmt::Display for Difference {
 pub async fn differences(app: &App, page_rows: i32) -> Result<Vec<Difference>, StoreError> {
     let mut differences = standing_concerts(app, page_rows).await?;
     differences.extend(standing_reservations(app, page_rows).await?);
+    let untold = read(app, async |transaction| {
+        audit_logs::list_untold_accounts(transaction).await
+    });
+    let untold = untold.await?.into_iter();
+    differences.extend(untold.map(|id| Difference::Untold { id }));
     differences.extend(breaks(app, page_rows).await?);
     differences.truncate(DIFFERENCES_MAX);
     Ok(differences)
@@ -214,6 +246,7 @@ impl Trail {
                 self.breaks.push(((table, self.record.clone()), gap));
             }
         }
+        let standing = change.standing;
         let is_gone = change.new_values.is_empty();
         if change.is_new || is_gone {
             self.known.retain(|(of, _), _| *of != table);
@@ -228,6 +261,25 @@ impl Trail {
         let values = values.filter(|(column, _)| column != "updated_at");
         self.known
             .extend(values.map(|(column, hash)| ((table.clone(), column), hash)));
+        for (column, hash) in standing {
+            // Stock and statuses are told with their values.
+            let is_told = [
+                ("concerts", "available_tickets"),
+                ("reservations", "status"),
+            ];
+            let is_told = is_told.contains(&(&table, &column));
+            let known = self.known.get(&(table.clone(), column.clone()));
+            if !is_told && known.is_some_and(|known| *known != hash) {
+                let changed = Difference::Changed {
+                    table: table.clone(),
+                    record: self.record.clone(),
+                    id: change.id,
+                    column,
+                };
+                self.breaks
+                    .push(((table.clone(), self.record.clone()), changed));
+            }
+        }
     }
 
     /// No more changes of this record come.
@@ -268,6 +320,7 @@ mod tests {
             old_values: owned(old).collect(),
             new_values: owned(new).collect(),
             is_lost: false,
+            standing: Vec::new(),
         }
     }
 
@@ -278,8 +331,10 @@ mod tests {
         }
         let told = trail.told().into_iter();
         let ids = told.map(|(_, told)| match told {
-            Difference::Gap { id, .. } | Difference::Lost { id, .. } => id,
-            Difference::Standing { .. } => unreachable!("a trail knows no table"),
+            Difference::Gap { id, .. }
+            | Difference::Lost { id, .. }
+            | Difference::Changed { id, .. } => id,
+            other => unreachable!("a trail doesn't tell {other}"),
         });
         ids.collect()
     }
@@ -345,5 +400,27 @@ mod tests {
         assert_eq!(gaps_of([made.clone()]), [1]);
         let all = [made, changed, deleted, next];
         assert_eq!(gaps_of(all), <[i32; 0]>::default());
+    }
+
+    #[test]
+    fn a_record_stands_as_its_changes_left_it() {
+        let made = change(
+            1,
+            "7",
+            (&[], &[("price", 1), ("status", 2), ("updated_at", 3)]),
+        );
+        let stands = |price, updated_at| Change {
+            standing: [
+                ("price", price),
+                ("updated_at", updated_at),
+                ("new", 9),
+                ("status", 8),
+            ]
+            .map(|(column, hash)| (column.to_owned(), hash))
+            .to_vec(),
+            ..change(2, "7", (&[("price", 1)], &[("price", 4)]))
+        };
+        assert_eq!(gaps_of([made.clone(), stands(4, 5)]), <[i32; 0]>::default());
+        assert_eq!(gaps_of([made, stands(1, 3)]), [2]);
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use store::StoreError;
 use store::audit_logs::{self, Position};
 use store::audit_seals::{self, Covered, KeyId, Mac, Seal};
@@ -29,6 +32,25 @@ pub struct Report {
     pub unsealed: u64,
     /// The first row that doesn't fit, and why.
     pub wrong: Option<Wrong>,
+    /// Whether each head that was asked for is one of the seals.
+    pub has_heads: bool,
+}
+
+/// A seal's head, as the log of the process that made it has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealHead(Mac);
+
+impl FromStr for SealHead {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes = STANDARD.decode(text.trim()).ok();
+        let mac = bytes.and_then(|bytes| Mac::try_from(bytes).ok());
+        mac.map(Self).ok_or_else(|| {
+            "a head is 44 characters of base64, as in the server's line `audit rows sealed`"
+                .to_owned()
+        })
+    }
 }
 
 /// Why a row doesn't fit.
@@ -104,6 +126,8 @@ struct Sealed {
     /// Whether the present cluster made the newest seal.
     is_own: bool,
     wrong: Option<Wrong>,
+    /// Heads that no seal had so far.
+    heads_left: Vec<SealHead>,
 }
 
 impl Sealed {
@@ -123,14 +147,18 @@ impl Sealed {
 }
 
 /// Follows all seals and all rows, in pages; a sealed row takes some 40 bytes of memory meanwhile.
-pub async fn verify(app: &App, key: &SealKey) -> Result<Report, StoreError> {
-    let mut sealed = follow_seals(app, key).await?;
+///
+/// A log that was cut at its end together with its seals fits; that it was longer once is shown by
+/// `heads`, which somebody kept elsewhere.
+pub async fn verify(app: &App, key: &SealKey, heads: &[SealHead]) -> Result<Report, StoreError> {
+    let mut sealed = follow_seals(app, key, heads).await?;
     let sealed_to = sealed.until.map(|until| until.id);
     let mut report = Report {
         sealed_to,
         last_id: None,
         unsealed: 0,
         wrong: sealed.wrong,
+        has_heads: sealed.heads_left.is_empty(),
     };
     let mut after = i32::MIN;
     loop {
@@ -151,7 +179,10 @@ pub async fn verify(app: &App, key: &SealKey) -> Result<Report, StoreError> {
                 Some(digest) if digest == row.digest => {}
                 Some(_) => note(&mut report.wrong, Wrong::Changed(id)),
                 None if sealed.is_past(row.position, next_tx) => {
-                    note(&mut report.wrong, Wrong::Inserted(id));
+                    // Behind a seal that is gone all its rows look like this.
+                    if !matches!(report.wrong, Some(Wrong::Seal { .. })) {
+                        note(&mut report.wrong, Wrong::Inserted(id));
+                    }
                 }
                 None => report.unsealed += 1,
             }
@@ -170,8 +201,11 @@ fn note(first: &mut Option<Wrong>, wrong: Wrong) {
     }
 }
 
-async fn follow_seals(app: &App, key: &SealKey) -> Result<Sealed, StoreError> {
-    let mut sealed = Sealed::default();
+async fn follow_seals(app: &App, key: &SealKey, heads: &[SealHead]) -> Result<Sealed, StoreError> {
+    let mut sealed = Sealed {
+        heads_left: heads.to_vec(),
+        ..Sealed::default()
+    };
     let present = read(app, async |transaction| {
         audit_seals::find_cluster(transaction).await
     });
@@ -195,6 +229,7 @@ async fn follow_seals(app: &App, key: &SealKey) -> Result<Sealed, StoreError> {
             if let (Err(misfit), None) = (fits, sealed.wrong) {
                 sealed.wrong = Some(misfits(id, &covered, misfit));
             }
+            sealed.heads_left.retain(|head| head.0 != signature.mac);
             for (row, digest) in covered.rows() {
                 // A restored copy may have covered a row twice.
                 if sealed

@@ -3,7 +3,7 @@
 use app::audit;
 use serde_json::json;
 
-use super::{AuditCommand, CliError, ReportArgs, demo, login, print, print_json};
+use super::{AuditCommand, AuditVerifyArgs, CliError, demo, login, print, print_json};
 use crate::config::Config;
 
 pub(super) async fn run(config: Config, command: AuditCommand) -> Result<(), CliError> {
@@ -11,7 +11,7 @@ pub(super) async fn run(config: Config, command: AuditCommand) -> Result<(), Cli
     verify(config, args).await
 }
 
-async fn verify(config: Config, args: ReportArgs) -> Result<(), CliError> {
+async fn verify(config: Config, args: AuditVerifyArgs) -> Result<(), CliError> {
     let app = login::open_patient_app(&config).await?;
     let key = app.seal_key().ok_or_else(|| {
         CliError::Usage(format!(
@@ -20,19 +20,22 @@ async fn verify(config: Config, args: ReportArgs) -> Result<(), CliError> {
         ))
     })?;
     let unreadable = |error| CliError::failed("can't read the audit log", &error);
-    let report = audit::verify(&app, key).await.map_err(unreadable)?;
+    let report = audit::verify(&app, key, &args.heads)
+        .await
+        .map_err(unreadable)?;
     let differences = audit::differences(&app, audit::PAGE_ROWS).await;
     let differences: Vec<_> = differences
         .map_err(unreadable)?
         .iter()
         .map(ToString::to_string)
         .collect();
-    let is_ok = report.wrong.is_none() && differences.is_empty();
-    if args.json {
+    let is_ok = report.wrong.is_none() && report.has_heads && differences.is_empty();
+    if args.report.json {
         print_json(&json!({
             "ok": is_ok,
             "sealed_to": report.sealed_to,
             "unsealed": report.unsealed,
+            "has_heads": report.has_heads,
             "first_bad_id": report.wrong.map(audit::Wrong::id),
             "detail": report.wrong.map(|wrong| wrong.to_string()),
             "differences": differences,
@@ -72,6 +75,12 @@ fn text(report: &audit::Report, differences: &[String]) -> String {
     );
     let unsealed = report.unsealed;
     let mut text = format!("{sealed}, {unsealed} wait for their seal; {verdict}\n");
+    if !report.has_heads {
+        text.push_str(
+            "NOT ok: no seal has the head that was given: the end of the log, or all of it, was \
+             removed together with its seals, or the log line is another database's\n",
+        );
+    }
     for difference in differences {
         text.push_str("NOT ok: ");
         text.push_str(difference);

@@ -342,7 +342,18 @@ pub enum AuditCommand {
             Exits 1 and names the first row that doesn't fit.",
         after_long_help = "Example:\n  stagedoor audit verify --json | jq .first_bad_id"
     )]
-    Verify(ReportArgs),
+    Verify(AuditVerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct AuditVerifyArgs {
+    /// A head from the server's log (`audit rows sealed`): one of the seals must have it, else the end
+    /// of the log was cut off; may be given several times
+    #[arg(long = "head", value_name = "BASE64")]
+    heads: Vec<app::audit::SealHead>,
+
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -73,6 +73,7 @@ pub const NAMES: &[&str] = &[
     "audit_logs.find_unsealed",
     "audit_logs.list_changes",
     "audit_logs.list_record_changes",
+    "audit_logs.list_untold_accounts",
     "audit_logs.list_concert_entries",
     "audit_logs.list_reservation_entries",
     "audit_seals.try_lock",

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use app::audit::{self, Report};
+use app::audit::{self, Report, Wrong};
 use app::{App, SealKey};
 use store::StoreError;
 
@@ -26,14 +26,21 @@ pub(super) async fn findings(app: &App) -> Vec<Finding> {
 }
 
 async fn chain(app: &App, key: &SealKey) -> Result<Finding, StoreError> {
-    let report = audit::verify(app, key).await?;
+    let report = audit::verify(app, key, &[]).await?;
     let Report {
         sealed_to, last_id, ..
     } = report;
     Ok(match (report.wrong, last_id, sealed_to) {
         (Some(wrong), ..) => {
-            let mend = "compare the row with a backup (stagedoor backup restore), and find out who \
-                        had a superuser's password";
+            let mend = match wrong {
+                Wrong::UnknownKey { .. } => {
+                    "if the key was changed, set STAGEDOOR_SECRET_KEY_PREVIOUS to the former ones"
+                }
+                _ => {
+                    "compare the row with one in a backup of the database, and find out who had a \
+                     superuser's password"
+                }
+            };
             Finding::new("audit", Severity::Error, wrong.to_string(), mend)
         }
         (None, Some(last), _) if last > i32::MAX / 2 => {

@@ -82,12 +82,16 @@ async fn a_change_past_the_log_is_found_although_the_last_value_is_right() {
                 id,
                 column,
             },
+            Difference::Changed { column: total, .. },
         ] = gaps.as_slice()
         else {
             panic!("{gaps:?}");
         };
         assert_eq!((table.as_str(), record), ("concerts", &concert.to_string()));
-        assert_eq!(column, "available_tickets");
+        assert_eq!(
+            (column.as_str(), total.as_str()),
+            ("available_tickets", "total_tickets")
+        );
         let found =
             format!("SELECT old_values ->> 'available_tickets' FROM audit_logs WHERE id = {id}");
         let found: String = app.postgres.query_one(&found, &[]).await.unwrap().get(0);
@@ -160,6 +164,41 @@ async fn a_record_that_went_past_the_log_is_lost() {
         let empty = "TRUNCATE reservations, concerts, admission_receipts CASCADE";
         app.postgres.batch_execute(empty).await.unwrap();
         assert_eq!(found(app).await, []);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_was_changed_past_the_log_is_found_column_by_column() {
+    TestApp::run(async |app| {
+        let concert = app.plant(NewConcert::default()).await;
+        let held = app.reserved(concert, 2, "som").await;
+        let id = held["id"].as_str().unwrap();
+        let ada = app.plant_staff("ada", "moderator").await;
+        // What is told by the log is no difference.
+        let told = "UPDATE concerts SET venue = 'Elsewhere', price = 9; UPDATE admin_users SET email = 'a@example.com'";
+        app.postgres.batch_execute(told).await.unwrap();
+        assert_eq!(found(app).await, []);
+        unseen(app, "UPDATE concerts SET price = 0").await;
+        unseen(app, "UPDATE reservations SET customer_email = 'eve@example.com'").await;
+        unseen(app, "UPDATE admin_users SET role = 'superadmin'").await;
+        let eve = "INSERT INTO admin_users (username, password, email, role)
+                   VALUES ('eve', 'x', 'eve@example.com', 'superadmin')";
+        unseen(app, eve).await;
+        let eve = "SELECT id::bigint FROM admin_users WHERE username = 'eve'";
+        let eve = app.count(eve).await;
+        let mut told: Vec<String> = found(app).await.iter().map(ToString::to_string).collect();
+        told.sort();
+        let expected = [
+            format!("admin_users {ada}: its role is another"),
+            format!("admin_users {eve}: no audit row tells who made this account"),
+            format!("concerts {concert}: its price is another"),
+            format!("reservations {id}: its customer_email is another"),
+        ];
+        assert_eq!(told.len(), expected.len(), "{told:?}");
+        for (told, expected) in told.iter().zip(&expected) {
+            assert!(told.starts_with(expected), "{told}");
+        }
     })
     .await;
 }

@@ -52,7 +52,7 @@ async fn uncovered(postgres: &Client) -> Vec<i32> {
 }
 
 async fn verified(app: &TestApp) -> (u64, bool) {
-    let report = audit::verify(&app.app, &key()).await.unwrap();
+    let report = audit::verify(&app.app, &key(), &[]).await.unwrap();
     // What the first seal covers says which cluster made it, and so that one doesn't fit here.
     let is_first_seal = matches!(report.wrong, Some(audit::Wrong::Seal { seal: 1, .. }));
     (report.unsealed, is_first_seal)
@@ -245,7 +245,12 @@ async fn a_dump_in_another_cluster_is_proof_at_once_and_sealed_on() {
                      WHERE tx > pg_snapshot_xmax(pg_current_snapshot())";
         assert_eq!(copy.count(ahead).await, 11);
         copy.reserved(concert, 1, "dao").await;
-        let unsealed = async || audit::verify(&copy.app, &key()).await.unwrap().unsealed;
+        let unsealed = async || {
+            audit::verify(&copy.app, &key(), &[])
+                .await
+                .unwrap()
+                .unsealed
+        };
         assert_eq!(unsealed().await, 4, "two came with it, and two since");
         // All but a whole seal that is gone, which nothing tells until the next one.
         let (all_but_one, _) = TAMPERING.split_at(5);

@@ -24,7 +24,7 @@ fn new() -> SealKey {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_seal_is_checked_with_the_key_that_it_names() {
     TestApp::run(async |app| {
-        let verify = async |key: &SealKey| audit::verify(&app.app, key).await.unwrap().wrong;
+        let verify = async |key: &SealKey| audit::verify(&app.app, key, &[]).await.unwrap().wrong;
         let both = new().with_previous([OLD.as_bytes()]);
         let concert = app.plant(NewConcert::default()).await;
         seal_all(app, &old(), 1).await;

@@ -184,6 +184,8 @@ pub struct Change {
     pub new_columns: Vec<String>,
     pub new_hashes: Vec<i64>,
     pub is_lost: bool,
+    pub standing_columns: Vec<String>,
+    pub standing_hashes: Vec<i64>,
 }
 pub struct ChangeBorrowed<'a> {
     pub id: i32,
@@ -195,6 +197,8 @@ pub struct ChangeBorrowed<'a> {
     pub new_columns: crate::generated::ArrayIterator<'a, &'a str>,
     pub new_hashes: crate::generated::ArrayIterator<'a, i64>,
     pub is_lost: bool,
+    pub standing_columns: crate::generated::ArrayIterator<'a, &'a str>,
+    pub standing_hashes: crate::generated::ArrayIterator<'a, i64>,
 }
 impl<'a> From<ChangeBorrowed<'a>> for Change {
     fn from(
@@ -208,6 +212,8 @@ impl<'a> From<ChangeBorrowed<'a>> for Change {
             new_columns,
             new_hashes,
             is_lost,
+            standing_columns,
+            standing_hashes,
         }: ChangeBorrowed<'a>,
     ) -> Self {
         Self {
@@ -220,6 +226,8 @@ impl<'a> From<ChangeBorrowed<'a>> for Change {
             new_columns: new_columns.map(|v| v.into()).collect(),
             new_hashes: new_hashes.map(|v| v).collect(),
             is_lost,
+            standing_columns: standing_columns.map(|v| v.into()).collect(),
+            standing_hashes: standing_hashes.map(|v| v).collect(),
         }
     }
 }
@@ -579,6 +587,63 @@ where
 {
     pub fn map<R>(self, mapper: fn(ChangeBorrowed) -> R) -> ChangeQuery<'c, 'a, 's, C, R, N> {
         ChangeQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct I32Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<i32, tokio_postgres::Error>,
+    mapper: fn(i32) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> I32Query<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(i32) -> R) -> I32Query<'c, 'a, 's, C, R, N> {
+        I32Query {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -1054,7 +1119,7 @@ impl FindUnsealedStmt {
 pub struct ListChangesStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_changes() -> ListChangesStmt {
     ListChangesStmt(
-        "/* audit_logs.list_changes */ SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost FROM list_audit_changes($1, $2, $3, $4)",
+        "/* audit_logs.list_changes */ SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost, standing_columns, standing_hashes FROM list_audit_changes($1, $2, $3, $4)",
         None,
     )
 }
@@ -1091,6 +1156,8 @@ impl ListChangesStmt {
                         new_columns: row.try_get(6)?,
                         new_hashes: row.try_get(7)?,
                         is_lost: row.try_get(8)?,
+                        standing_columns: row.try_get(9)?,
+                        standing_hashes: row.try_get(10)?,
                     })
                 },
             mapper: |it| Change::from(it),
@@ -1124,7 +1191,7 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>
 pub struct ListRecordChangesStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_record_changes() -> ListRecordChangesStmt {
     ListRecordChangesStmt(
-        "/* audit_logs.list_record_changes */ SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost FROM list_record_changes($1, $2, $3, $4, $5)",
+        "/* audit_logs.list_record_changes */ SELECT id, table_name, record_id, is_new, old_columns, old_hashes, new_columns, new_hashes, is_lost, standing_columns, standing_hashes FROM list_record_changes($1, $2, $3, $4, $5)",
         None,
     )
 }
@@ -1169,6 +1236,8 @@ impl ListRecordChangesStmt {
                         new_columns: row.try_get(6)?,
                         new_hashes: row.try_get(7)?,
                         is_lost: row.try_get(8)?,
+                        standing_columns: row.try_get(9)?,
+                        standing_hashes: row.try_get(10)?,
                     })
                 },
             mapper: |it| Change::from(it),
@@ -1198,6 +1267,35 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql, T2: crate::g
             &params.seed,
             &params.rows_max,
         )
+    }
+}
+pub struct ListUntoldAccountsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_untold_accounts() -> ListUntoldAccountsStmt {
+    ListUntoldAccountsStmt(
+        "/* audit_logs.list_untold_accounts */ SELECT id FROM list_untold_accounts()",
+        None,
+    )
+}
+impl ListUntoldAccountsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+    ) -> I32Query<'c, 'a, 's, C, i32, 0> {
+        I32Query {
+            client,
+            params: [],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
     }
 }
 pub struct ListConcertEntriesStmt(&'static str, Option<tokio_postgres::Statement>);
