@@ -287,6 +287,8 @@ CREATE FUNCTION public.list_audit_changes(after_record text, after_id integer, s
                         THEN (SELECT to_jsonb(u) - 'password' FROM public.admin_users u
                               WHERE u.id = l.record_id::bigint)
                END AS row
+        -- Once for both columns.
+        OFFSET 0
     ) AS stands
     WHERE (l.record_id, l.id) > (after_record, after_id)
       -- Several rows are one record of it, so that none follows from the one before.

@@ -169,6 +169,8 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
                         THEN (SELECT to_jsonb(u) - 'password' FROM public.admin_users u
                               WHERE u.id = l.record_id::bigint)
                END AS row
+        -- Once for both columns.
+        OFFSET 0
     ) AS stands
     WHERE (l.record_id, l.id) > (after_record, after_id)
       -- Several rows are one record of it, so that none follows from the one before.

@@ -19,7 +19,7 @@ use crate::App;
 const DIFFERENCES_MAX: usize = 100;
 /// Rows in one page: read in half the time that a statement counts as slow from, so that no snapshot
 /// is held for long, and about a megabyte.
-pub const PAGE_ROWS: i32 = 4_000;
+pub const PAGE_ROWS: i32 = 1_500;
 
 /// Where the log and the tables, or the log and itself, disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]
