@@ -42,6 +42,7 @@ use jiff::tz::TimeZone;
 use live::Live;
 use passwords::Passwords;
 use reserve::ReserveFn;
+use sign_in::told::Lines;
 use store::Pool;
 use tokio::sync::Notify;
 
@@ -76,6 +77,7 @@ struct Inner {
     /// None where the secret key doesn't outlive the process.
     seal_key: Option<SealKey>,
     passwords: Passwords,
+    sign_in_lines: Lines,
     is_alone: bool,
     notes: Arc<Notes>,
     /// Started by who first needs them: commands that only read need neither.
@@ -94,6 +96,7 @@ impl App {
                 access_key,
                 seal_key: None,
                 passwords: Passwords::new(),
+                sign_in_lines: Lines::default(),
                 is_alone: false,
                 notes: Arc::default(),
                 live: OnceLock::new(),
@@ -157,6 +160,10 @@ impl App {
 
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.inner.passwords
+    }
+
+    pub(crate) fn sign_in_lines(&self) -> &Lines {
+        &self.inner.sign_in_lines
     }
 
     /// How many passwords this process has checked or hashed, each a quarter of a second of work.

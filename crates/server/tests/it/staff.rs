@@ -10,3 +10,4 @@ mod second_factor;
 mod secrets;
 mod sessions;
 mod setup;
+mod told;
