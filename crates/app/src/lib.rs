@@ -28,6 +28,7 @@ pub mod seed;
 pub mod sessions;
 pub mod sign_in;
 pub mod staff;
+mod strength;
 mod task;
 
 use std::sync::{Arc, OnceLock};

@@ -214,6 +214,14 @@ impl Problem {
         }
     }
 
+    /// A new password, in this field, is too easy to guess.
+    fn guessable(field: &str) -> Self {
+        Self::validation(vec![FieldError {
+            field: field.to_owned(),
+            reason: FieldReason::Guessable,
+        }])
+    }
+
     /// Somebody who is signed in typed their password again, in this field.
     fn wrong_password(error: PasswordError, field: &str) -> Self {
         match error {
@@ -460,6 +468,14 @@ impl From<StaffError> for Problem {
                 "This is the last active superadmin, without whom nobody could make accounts. \
                  Make another one first.",
             ),
+            StaffError::Guessable(_) => Self::guessable("password"),
+            StaffError::OwnTotp => Self::validation(vec![FieldError {
+                field: "totp".to_owned(),
+                reason: FieldReason::Invalid {
+                    wanted: "left out for your own account: `DELETE /api/v1/admin/totp` turns it \
+                             off, and asks for your password",
+                },
+            }]),
             StaffError::Hash => Self::internal(),
             StaffError::Crowded(_) => Self::overloaded(),
             StaffError::Store(error) => error.into(),
@@ -471,6 +487,13 @@ impl From<OwnPasswordError> for Problem {
     fn from(error: OwnPasswordError) -> Self {
         match error {
             OwnPasswordError::Password(error) => Self::wrong_password(error, "current_password"),
+            OwnPasswordError::Same => Self::validation(vec![FieldError {
+                field: "new_password".to_owned(),
+                reason: FieldReason::Invalid {
+                    wanted: "another than the current one",
+                },
+            }]),
+            OwnPasswordError::Guessable(_) => Self::guessable("new_password"),
             OwnPasswordError::Hash => Self::internal(),
             OwnPasswordError::Store(error) => error.into(),
         }
@@ -488,8 +511,8 @@ impl From<EnrolError> for Problem {
             EnrolError::Password(error) => Self::wrong_password(error, "password"),
             EnrolError::AlreadyOn => Self::new(
                 Code::InvalidState,
-                "This account has a second factor. If it is lost, an operator takes it away with \
-                 `stagedoor admin reset-password --forget-totp`.",
+                "This account has a second factor. Turn it off first, with your password and \
+                 `DELETE /api/v1/admin/totp`.",
             ),
             EnrolError::NotBegun => Self::new(
                 Code::InvalidState,
