@@ -187,6 +187,16 @@ impl Problem {
         }
     }
 
+    /// One field is wrong.
+    fn wrong_field(field: &str, reason: FieldReason) -> Self {
+        let field = field.to_owned();
+        Self::validation(vec![FieldError { field, reason }])
+    }
+
+    fn must_be(field: &str, wanted: &'static str) -> Self {
+        Self::wrong_field(field, FieldReason::Invalid { wanted })
+    }
+
     /// A change that doesn't say which version it is of.
     pub fn precondition_required() -> Self {
         let detail = "Send the `ETag` that the concert had when you read it as `If-Match`, so that \
@@ -214,24 +224,11 @@ impl Problem {
         }
     }
 
-    /// A new password, in this field, is too easy to guess.
-    fn guessable(field: &str) -> Self {
-        Self::validation(vec![FieldError {
-            field: field.to_owned(),
-            reason: FieldReason::Guessable,
-        }])
-    }
-
     /// Somebody who is signed in typed their password again, in this field.
     fn wrong_password(error: PasswordError, field: &str) -> Self {
         match error {
             PasswordError::Locked { wait } => Self::locked_out(wait),
-            PasswordError::Wrong => Self::validation(vec![FieldError {
-                field: field.to_owned(),
-                reason: FieldReason::Invalid {
-                    wanted: "the password that you signed in with",
-                },
-            }]),
+            PasswordError::Wrong => Self::must_be(field, "the password that you signed in with"),
             PasswordError::Crowded(_) => Self::overloaded(),
             PasswordError::Store(error) => error.into(),
         }
@@ -430,14 +427,9 @@ impl From<SignInError> for Problem {
                 "The name, the password or the code is wrong, or the account is disabled.",
             ),
             SignInError::CodeMissing => Self {
-                errors: vec![FieldError {
-                    field: "totp".to_owned(),
-                    reason: FieldReason::Required,
-                }],
-                ..Self::new(
-                    Code::Unauthenticated,
-                    "This account has a second factor. Send its code as `totp`.",
-                )
+                code: Code::Unauthenticated,
+                detail: "This account has a second factor. Send its code as `totp`.".to_owned(),
+                ..Self::wrong_field("totp", FieldReason::Required)
             },
             SignInError::Crowded(_) => Self::overloaded(),
             SignInError::Store(error) => error.into(),
@@ -453,29 +445,21 @@ fn whole_seconds(wait: Duration) -> Duration {
 
 impl From<StaffError> for Problem {
     fn from(error: StaffError) -> Self {
-        let taken = |field: &str| {
-            Self::validation(vec![FieldError {
-                field: field.to_owned(),
-                reason: FieldReason::Taken,
-            }])
-        };
         match error {
             StaffError::NotFound => Self::new(Code::NotFound, "There is no such account."),
-            StaffError::NameTaken => taken("username"),
-            StaffError::EmailTaken => taken("email"),
+            StaffError::NameTaken => Self::wrong_field("username", FieldReason::Taken),
+            StaffError::EmailTaken => Self::wrong_field("email", FieldReason::Taken),
             StaffError::LastSuperadmin => Self::new(
                 Code::InvalidState,
                 "This is the last active superadmin, without whom nobody could make accounts. \
                  Make another one first.",
             ),
-            StaffError::Guessable(_) => Self::guessable("password"),
-            StaffError::OwnTotp => Self::validation(vec![FieldError {
-                field: "totp".to_owned(),
-                reason: FieldReason::Invalid {
-                    wanted: "left out for your own account: `DELETE /api/v1/admin/totp` turns it \
+            StaffError::Guessable(_) => Self::wrong_field("password", FieldReason::Guessable),
+            StaffError::OwnTotp => Self::must_be(
+                "totp",
+                "left out for your own account: `DELETE /api/v1/admin/totp` turns it \
                              off, and asks for your password",
-                },
-            }]),
+            ),
             StaffError::Hash => Self::internal(),
             StaffError::Crowded(_) => Self::overloaded(),
             StaffError::Store(error) => error.into(),
@@ -487,13 +471,10 @@ impl From<OwnPasswordError> for Problem {
     fn from(error: OwnPasswordError) -> Self {
         match error {
             OwnPasswordError::Password(error) => Self::wrong_password(error, "current_password"),
-            OwnPasswordError::Same => Self::validation(vec![FieldError {
-                field: "new_password".to_owned(),
-                reason: FieldReason::Invalid {
-                    wanted: "another than the current one",
-                },
-            }]),
-            OwnPasswordError::Guessable(_) => Self::guessable("new_password"),
+            OwnPasswordError::Same => Self::must_be("new_password", "another than the current one"),
+            OwnPasswordError::Guessable(_) => {
+                Self::wrong_field("new_password", FieldReason::Guessable)
+            }
             OwnPasswordError::Hash => Self::internal(),
             OwnPasswordError::Store(error) => error.into(),
         }
@@ -519,12 +500,9 @@ impl From<EnrolError> for Problem {
                 "There is no second factor to confirm: none was begun in the last ten minutes. \
                  Begin with `POST /api/v1/admin/totp`.",
             ),
-            EnrolError::WrongCode => Self::validation(vec![FieldError {
-                field: "totp".to_owned(),
-                reason: FieldReason::Invalid {
-                    wanted: "the code that the authenticator shows now",
-                },
-            }]),
+            EnrolError::WrongCode => {
+                Self::must_be("totp", "the code that the authenticator shows now")
+            }
             EnrolError::Store(error) => error.into(),
         }
     }
@@ -542,10 +520,9 @@ impl From<ChangeError> for Problem {
                 Code::SaleClosed,
                 "The concert's day is over, so nothing of it can be sold. Change its date first.",
             ),
-            ChangeError::BelowTaken { sold, held } => Self::validation(vec![FieldError {
-                field: "total_tickets".to_owned(),
-                reason: FieldReason::BelowTaken { sold, held },
-            }]),
+            ChangeError::BelowTaken { sold, held } => {
+                Self::wrong_field("total_tickets", FieldReason::BelowTaken { sold, held })
+            }
             ChangeError::HasReservations { reservations } => Self::new(
                 Code::InvalidState,
                 format!(

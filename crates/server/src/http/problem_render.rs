@@ -151,7 +151,7 @@ impl FieldErrorBody {
     fn of(error: &super::fields::FieldError) -> Self {
         let token = error.field.replace('~', "~0").replace('/', "~1");
         // The empty pointer is the whole document.
-        let taken = match error.reason {
+        let counts = match error.reason {
             FieldReason::BelowTaken { sold, held } => Some((sold, held)),
             _ => None,
         };
@@ -160,8 +160,8 @@ impl FieldErrorBody {
             pointer: format!("{slash}{token}"),
             code: error.reason.code(),
             detail: error.reason.detail(),
-            sold: taken.map(|(sold, _)| sold),
-            held: taken.map(|(_, held)| held),
+            sold: counts.map(|(sold, _)| sold),
+            held: counts.map(|(_, held)| held),
         }
     }
 }

@@ -256,11 +256,14 @@ async fn whoever_came_in_by_a_recovery_code_begins_anew_with_their_password() {
         };
         assert_eq!(turn_off("wrong horse battery").await, 422);
         assert_eq!(turn_off(STAFF_PASSWORD).await, 204);
-        let list = async |token: &str| {
+        let status_of = async |token: &str| {
             let request = app.as_staff(token, Method::GET, "/concerts");
             request.send().await.unwrap().status().as_u16()
         };
-        assert_eq!((list(token).await, list(&first).await), (200, 401));
+        assert_eq!(
+            (status_of(token).await, status_of(&first).await),
+            (200, 401)
+        );
         assert_eq!(sign_in(app, None).await.0, 201);
         let codes = "SELECT count(*) FROM admin_recovery_codes";
         assert_eq!(app.count(codes).await, 0);
