@@ -167,9 +167,10 @@ def filter_failure(context, failure, case, response):
         return False
     told = {(error["pointer"], error["code"]) for error in problem.get("errors", [])}
     return not told or not told <= {
-        ("/totp", "invalid"),  # not the code that the authenticator shows
+        ("/totp", "invalid"),  # not the code that the authenticator shows, or one's own factor
         ("/password", "invalid"),  # not the current one
         ("/current_password", "invalid"),
+        ("/new_password", "invalid"),  # easy to guess, as "/password" may be, or the current one
         ("/username", "taken"),
         ("/email", "taken"),
         ("/total_tickets", "out_of_range"),  # below what is sold

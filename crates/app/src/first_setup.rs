@@ -68,7 +68,7 @@ pub async fn create(
         ..new
     };
     task::uninterrupted(async move {
-        let hash = staff::hash(&app, &new.password).await?;
+        let hash = staff::hash_first(&app, &new).await?;
         let transaction = task::begin(&app, &by).await?;
         let made = create_in(&app, &transaction, &token, (&new, &hash)).await;
         task::end(transaction, made).await

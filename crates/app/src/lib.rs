@@ -28,6 +28,7 @@ pub mod seed;
 pub mod sessions;
 pub mod sign_in;
 pub mod staff;
+mod strength;
 mod task;
 
 use std::sync::{Arc, OnceLock};
@@ -42,6 +43,7 @@ use jiff::tz::TimeZone;
 use live::Live;
 use passwords::Passwords;
 use reserve::ReserveFn;
+use sign_in::told::Lines;
 use store::Pool;
 use tokio::sync::Notify;
 
@@ -77,6 +79,7 @@ struct Inner {
     seal_key: Option<SealKey>,
     sealed_head: audit::Head,
     passwords: Passwords,
+    sign_in_lines: Lines,
     is_alone: bool,
     notes: Arc<Notes>,
     /// Started by who first needs them: commands that only read need neither.
@@ -96,6 +99,7 @@ impl App {
                 seal_key: None,
                 sealed_head: audit::Head::default(),
                 passwords: Passwords::new(),
+                sign_in_lines: Lines::default(),
                 is_alone: false,
                 notes: Arc::default(),
                 live: OnceLock::new(),
@@ -163,6 +167,10 @@ impl App {
 
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.inner.passwords
+    }
+
+    pub(crate) fn sign_in_lines(&self) -> &Lines {
+        &self.inner.sign_in_lines
     }
 
     /// How many passwords this process has checked or hashed, each a quarter of a second of work.

@@ -8,6 +8,7 @@ use store::{Acting, StoreError, Transaction, admin_users};
 use crate::sessions::{self, SignedIn};
 pub use crate::sign_in::proof::PasswordError;
 use crate::sign_in::proof::{self, Proof};
+use crate::strength::{self, Guessable};
 use crate::{App, task};
 
 /// Why a password stayed as it was.
@@ -15,6 +16,10 @@ use crate::{App, task};
 pub enum OwnPasswordError {
     #[error(transparent)]
     Password(#[from] PasswordError),
+    #[error("the new password is the current one")]
+    Same,
+    #[error(transparent)]
+    Guessable(#[from] Guessable),
     #[error("the password could not be hashed")]
     Hash,
     #[error(transparent)]
@@ -28,6 +33,11 @@ pub async fn change(
     (current, new): (String, Password),
     by: Acting,
 ) -> Result<(), OwnPasswordError> {
+    // Before the current one is looked at, so that what is refused here is no failure.
+    if new.reveal() == current {
+        return Err(OwnPasswordError::Same);
+    }
+    strength::check(&new, &who.member().username, &who.member().email).await?;
     let (app, who) = (app.clone(), who.clone());
     task::uninterrupted(async move {
         let (proof, turn) = proof::ask(&app, who.member(), &current, &by).await?;

@@ -2,7 +2,7 @@
 //! who has lost the device that makes them.
 //!
 //! Secrets are kept encrypted, so that whoever reads the database can't make codes. Asking for one
-//! is `sign_in`'s.
+//! is `sign_in`'s; taking somebody else's away is `staff`'s.
 
 use std::time::Duration;
 
@@ -173,6 +173,39 @@ async fn confirm_in(
     admin_totp::delete_recovery_codes(transaction, id).await?;
     admin_totp::insert_recovery_codes(transaction, id, &digests, now).await?;
     Ok(codes)
+}
+
+/// Turns the second factor off, for the one who is signed in and has typed their password again: with a
+/// recovery code, maybe. Nothing happens where there is none, but that other sessions end.
+pub async fn turn_off(
+    app: &App,
+    who: &SignedIn,
+    password: &str,
+    by: Acting,
+) -> Result<(), EnrolError> {
+    let (app, who, password) = (app.clone(), who.clone(), password.to_owned());
+    task::uninterrupted(async move {
+        let (proof, turn) = proof::ask(&app, who.member(), &password, &by).await?;
+        drop(turn);
+        let transaction = task::begin_unconfirmed(&app, &by).await?;
+        let done = turn_off_in(&app, &transaction, (&who, &by), &proof).await;
+        task::end(transaction, done).await
+    })
+    .await
+}
+
+async fn turn_off_in(
+    app: &App,
+    transaction: &Transaction,
+    (who, by): (&SignedIn, &Acting),
+    proof: &Proof,
+) -> Result<(), EnrolError> {
+    proof.hold(transaction, by).await?;
+    let now = app.ctx().now();
+    sessions::end_others(transaction, who, now).await?;
+    admin_totp::delete(transaction, who.member().id).await?;
+    proof.take_back(transaction, now).await?;
+    Ok(())
 }
 
 /// A secret that was begun a short while ago and isn't in use yet.

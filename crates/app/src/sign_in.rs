@@ -18,6 +18,7 @@ use crate::{App, sessions, task};
 
 pub(crate) mod attempts;
 pub(crate) mod proof;
+pub(crate) mod told;
 pub mod unlock;
 
 use attempts::{Mark, Subjects};
@@ -85,6 +86,7 @@ pub async fn sign_in(app: &App, attempt: Attempt, by: Acting) -> Result<Begun, S
         let outcome = try_to(&app, &attempt, &subjects, &by).await;
         metrics::counter!("stagedoor_staff_sign_ins_total", "outcome" => outcome_name(&outcome))
             .increment(1);
+        told::tell(&app, &outcome, (&subjects, &by)).await;
         outcome
     })
     .await

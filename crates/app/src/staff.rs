@@ -15,7 +15,8 @@ use store::{Acting, StoreError, Transaction, admin_sessions, admin_totp};
 
 use crate::passwords::{Comer, Crowded};
 use crate::sign_in::attempts;
-use crate::{App, task};
+pub use crate::strength::Guessable;
+use crate::{App, strength, task};
 
 /// Why an account wasn't made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,11 @@ pub enum StaffError {
     /// One's own password is `own_password`'s, which asks for the current one.
     #[error("one's own password isn't changed here")]
     OwnPassword,
+    /// One's own second factor is `second_factor`'s, which asks for the password.
+    #[error("one's own second factor isn't taken away here")]
+    OwnTotp,
+    #[error(transparent)]
+    Guessable(#[from] Guessable),
     #[error("the password could not be hashed")]
     Hash,
     #[error(transparent)]
@@ -96,7 +102,7 @@ pub async fn has_superadmin(app: &App) -> Result<bool, StoreError> {
 pub async fn create(app: &App, new: NewStaffMember, by: Acting) -> Result<StaffMember, StaffError> {
     let app = app.clone();
     task::uninterrupted(async move {
-        let password_hash = hash(&app, &new.password).await?;
+        let password_hash = hash_first(&app, &new).await?;
         let transaction = task::begin(&app, &by).await?;
         let made = create_in(&app, &transaction, &new, &password_hash).await;
         task::end(transaction, made).await
@@ -155,10 +161,14 @@ pub async fn change(
     if by.actor == Actor::Staff(id) && change.password.is_some() {
         return Err(StaffError::OwnPassword);
     }
+    // A session that was left open would be enough for it.
+    if by.actor == Actor::Staff(id) && change.forget_totp {
+        return Err(StaffError::OwnTotp);
+    }
     let app = app.clone();
     task::uninterrupted(async move {
         let new_hash = match &change.password {
-            Some(password) => Some(hash(&app, password).await?),
+            Some(password) => Some(hash_new(&app, id, password).await?),
             None => None,
         };
         let transaction = task::begin_unconfirmed(&app, &by).await?;
@@ -208,6 +218,7 @@ async fn change_in(
     }
     let updated_at = if is_changed { now } else { before.updated_at };
     Ok(StaffMember {
+        has_totp: before.has_totp && !change.forget_totp,
         updated_at,
         ..after
     })
@@ -253,6 +264,34 @@ async fn delete_in(
     Ok(())
 }
 
+/// Ends every session of an account; of one's own all but the one in which that is asked for.
+pub async fn end_sessions(app: &App, id: AdminUserId, by: Acting) -> Result<(), StaffError> {
+    let app = app.clone();
+    task::uninterrupted(async move {
+        let transaction = task::begin_unconfirmed(&app, &by).await?;
+        let ended = end_sessions_in(&app, &transaction, id, &by).await;
+        task::end(transaction, ended).await
+    })
+    .await
+}
+
+async fn end_sessions_in(
+    app: &App,
+    transaction: &Transaction,
+    id: AdminUserId,
+    by: &Acting,
+) -> Result<(), StaffError> {
+    let now = app.ctx().now();
+    lock(transaction, id, by).await?;
+    match by.authority.filter(|authority| authority.account == id) {
+        Some(own) => {
+            admin_sessions::revoke_others(transaction, id, &own.token_digest, now).await?;
+        }
+        None => admin_sessions::revoke_all(transaction, id, now).await?,
+    }
+    Ok(())
+}
+
 /// An account and all active superadmins, locked. Superadmins come first, in the same order for
 /// everybody, so that two who would take each other away wait for each other: the second finds
 /// itself alone. Behind them, whether whoever changes something still may.
@@ -267,8 +306,25 @@ async fn lock(
     Ok((member.ok_or(StaffError::NotFound)?, superadmins))
 }
 
+/// The hash of a password for an account that is being made.
+pub(crate) async fn hash_first(app: &App, new: &NewStaffMember) -> Result<String, StaffError> {
+    let (username, email) = (new.username.as_str(), new.email.as_str());
+    strength::check(&new.password, username, email).await?;
+    hash(app, &new.password).await
+}
+
+/// The hash of another password for an account.
+async fn hash_new(app: &App, id: AdminUserId, password: &Password) -> Result<String, StaffError> {
+    let connection = app.writer().get().await?;
+    let member = admin_users::find(&connection, id).await?;
+    drop(connection);
+    let member = member.ok_or(StaffError::NotFound)?;
+    strength::check(password, &member.username, &member.email).await?;
+    hash(app, password).await
+}
+
 /// Whoever gives a password to an account has shown that they may.
-pub(crate) async fn hash(app: &App, password: &Password) -> Result<String, StaffError> {
+async fn hash(app: &App, password: &Password) -> Result<String, StaffError> {
     let turn = app.passwords().enter(Comer::Known).await?;
     turn.hash(password).await.ok_or(StaffError::Hash)
 }

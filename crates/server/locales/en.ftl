@@ -197,6 +197,7 @@ setup-closed-sentence = It was used, its hour is over, a newer one has taken its
 error-username = Enter a user name of letters a to z, digits, dots, hyphens and underscores.
 error-password-short = Enter a password of at least 8 characters.
 error-password-long = Shorten the password: 72 letters are the most, fewer where they are not a to z.
+error-password-weak = This password is easy to guess. Take a longer one, such as four words that have nothing to do with each other.
 error-password-characters = The password contains characters that can't be typed into a form. Choose another.
 error-taken = Another account has this already, maybe a deleted one. Choose another.
 

@@ -61,16 +61,17 @@ pub async fn create(
         Ok(made) => Ok(done(&asked.layout, &made)),
         Err(SetupError::Closed) => Ok(closed(&asked.layout)),
         Err(SetupError::Staff(error)) => {
-            let field = match error {
-                StaffError::NameTaken => "username",
-                StaffError::EmailTaken => "email",
+            let (field, reason) = match error {
+                StaffError::NameTaken => ("username", FieldReason::Taken),
+                StaffError::EmailTaken => ("email", FieldReason::Taken),
+                StaffError::Guessable(_) => ("password", FieldReason::Guessable),
                 error => return Err(error.into()),
             };
-            let taken = FieldError {
+            let refused = FieldError {
                 field: field.to_owned(),
-                reason: FieldReason::Taken,
+                reason,
             };
-            again(&app, asked, typed, &[taken]).await
+            again(&app, asked, typed, &[refused]).await
         }
     }
 }
@@ -276,6 +277,7 @@ fn error_of(lang: Lang, field: &str, errors: &[FieldError]) -> Option<String> {
     let error = errors.iter().find(|error| error.field == field)?;
     let key = match (field, error.reason) {
         (_, FieldReason::Taken) => "error-taken",
+        (_, FieldReason::Guessable) => "error-password-weak",
         ("username", _) => "error-username",
         ("email", _) => "error-email",
         (_, FieldReason::Text(TextError::TooManyBytes { .. })) => "error-password-long",

@@ -8,7 +8,9 @@ VALUES (:token_digest, :admin_user_id, :now, :now, :expires_at, :ip_address, :ad
 --! find : Session
 -- One that wasn't revoked, of an account that may sign in. Primary keys.
 SELECT s.last_used_at, s.expires_at,
-       u.id, u.username, u.email, u.role, u.is_active, u.last_login, u.created_at, u.updated_at
+       u.id, u.username, u.email, u.role, u.is_active, u.last_login, u.created_at, u.updated_at,
+       EXISTS (SELECT 1 FROM admin_totp t
+               WHERE t.admin_user_id = u.id AND t.confirmed_at IS NOT NULL) AS has_totp
 FROM admin_sessions s
 JOIN admin_users u ON u.id = s.admin_user_id
 WHERE s.token_digest = :token_digest AND s.revoked_at IS NULL

@@ -17,18 +17,24 @@ SELECT EXISTS (
 SELECT id, password_hash, role, is_active, deleted_at FROM find_admin_credentials(:username);
 
 --! find : StaffMember
--- Primary key.
-SELECT id, username, email, role, is_active, last_login, created_at, updated_at
+-- Primary keys.
+SELECT id, username, email, role, is_active, last_login, created_at, updated_at,
+       EXISTS (SELECT 1 FROM admin_totp
+               WHERE admin_user_id = admin_users.id AND confirmed_at IS NOT NULL) AS has_totp
 FROM admin_users WHERE id = :id AND deleted_at IS NULL;
 
 --! find_by_username : StaffMember
--- admin_users_username_key.
-SELECT id, username, email, role, is_active, last_login, created_at, updated_at
+-- admin_users_username_key, admin_totp's primary key.
+SELECT id, username, email, role, is_active, last_login, created_at, updated_at,
+       EXISTS (SELECT 1 FROM admin_totp
+               WHERE admin_user_id = admin_users.id AND confirmed_at IS NOT NULL) AS has_totp
 FROM admin_users WHERE username = :username AND deleted_at IS NULL;
 
 --! list : StaffMember
--- By number. Primary key.
-SELECT id, username, email, role, is_active, last_login, created_at, updated_at
+-- By number. Primary keys.
+SELECT id, username, email, role, is_active, last_login, created_at, updated_at,
+       EXISTS (SELECT 1 FROM admin_totp
+               WHERE admin_user_id = admin_users.id AND confirmed_at IS NOT NULL) AS has_totp
 FROM admin_users WHERE id > :after AND deleted_at IS NULL
 ORDER BY id LIMIT :limit;
 
@@ -41,8 +47,10 @@ WHERE role = 'superadmin' AND is_active AND deleted_at IS NULL
 ORDER BY id FOR NO KEY UPDATE;
 
 --! lock : StaffMember
--- Primary key.
-SELECT id, username, email, role, is_active, last_login, created_at, updated_at
+-- Primary keys.
+SELECT id, username, email, role, is_active, last_login, created_at, updated_at,
+       EXISTS (SELECT 1 FROM admin_totp
+               WHERE admin_user_id = admin_users.id AND confirmed_at IS NOT NULL) AS has_totp
 FROM admin_users WHERE id = :id AND deleted_at IS NULL FOR NO KEY UPDATE;
 
 --! update

@@ -66,6 +66,7 @@ pub async fn find(
         email: row.email,
         role: row.role,
         is_active: row.is_active,
+        has_totp: row.has_totp,
         last_login: row.last_login,
         created_at: row.created_at,
         updated_at: row.updated_at,

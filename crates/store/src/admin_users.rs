@@ -21,6 +21,8 @@ pub struct StaffMember {
     pub email: String,
     pub role: Role,
     pub is_active: bool,
+    /// Whether a second factor is asked for.
+    pub has_totp: bool,
     pub last_login: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -212,6 +214,7 @@ pub(crate) fn read(row: statements::StaffMember) -> Result<StaffMember, StoreErr
         username: row.username,
         email: row.email,
         is_active: row.is_active,
+        has_totp: row.has_totp,
         last_login: row.last_login.map(from_column),
         created_at: from_column(row.created_at),
         updated_at: from_column(row.updated_at),

@@ -20,14 +20,10 @@ impl<S: Send + Sync> FromRequest<S> for JsonFields {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let media_type = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split(';').next())
-            .map(|value| value.trim().to_ascii_lowercase());
-        if media_type.as_deref() != Some("application/json") {
-            let detail = "Send the body as `Content-Type: application/json`.";
+        let media_type = request.headers().get(CONTENT_TYPE);
+        let media_type = media_type.and_then(|value| value.to_str().ok());
+        if !media_type.is_some_and(is_json) {
+            let detail = "Send the body as `Content-Type: application/json`, in UTF-8.";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
         let body = read_body(request, state).await?;
@@ -48,6 +44,21 @@ impl<S: Send + Sync> FromRequest<S> for JsonFields {
             }
         }
     }
+}
+
+/// JSON in UTF-8, in which it always is (RFC 8259, section 8.1); saying so changes nothing.
+fn is_json(media_type: &str) -> bool {
+    let mut parts = media_type.split(';').map(str::trim);
+    let is_json = parts
+        .next()
+        .is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
+    is_json
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
 }
 
 /// A JSON document as it stands there: `serde_json`'s own map would hide a repeated member.
@@ -123,4 +134,29 @@ pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<By
                 )
             }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_in_utf_8_or_it_is_none() {
+        for good in [
+            "application/json",
+            "Application/JSON ; charset=UTF-8",
+            "application/json; charset=\"utf-8\"; version=1",
+            "application/json;",
+        ] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in [
+            "application/json; charset=utf-16",
+            "application/json; version=1; CHARSET=latin1",
+            "text/json",
+            "",
+        ] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
 }

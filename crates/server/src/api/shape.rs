@@ -60,6 +60,8 @@ forms! {
         text(8, 72, PASSWORD);
     ReservationId "`RES`, milliseconds since 1970, `-`, 8 characters of Crockford's base 32."
         text(13, 50, RESERVATION_ID);
+    False "`false` alone."
+        ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false]));
     Cursor "Opaque: only what a page gave as `next_cursor` is taken."
         ObjectBuilder::new().schema_type(Type::String).pattern(Some(CURSOR));
 }

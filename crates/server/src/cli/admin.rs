@@ -22,7 +22,7 @@ use crate::setup;
 pub mod args;
 
 use args::{
-    AdminCommand, ByArgs, CreateArgs, DisableArgs, PasswordArgs, ResetPasswordArgs, UnlockArgs,
+    ActiveArgs, AdminCommand, ByArgs, CreateArgs, PasswordArgs, ResetPasswordArgs, UnlockArgs,
 };
 
 /// Accounts read at once.
@@ -35,7 +35,8 @@ pub async fn run(config: Config, command: AdminCommand) -> Result<(), CliError> 
     match command {
         AdminCommand::Create(args) => create(&app, &args).await,
         AdminCommand::List(args) => list(&app, args).await,
-        AdminCommand::Disable(args) => disable(&app, &args).await,
+        AdminCommand::Disable(args) => set_active(&app, &args, false).await,
+        AdminCommand::Enable(args) => set_active(&app, &args, true).await,
         AdminCommand::ResetPassword(args) => reset_password(&app, &args).await,
         AdminCommand::Unlock(args) => unlock(&app, &args).await,
     }
@@ -92,16 +93,21 @@ async fn list(app: &App, args: ReportArgs) -> Result<(), CliError> {
     print(lines.collect::<String>().as_bytes())
 }
 
-async fn disable(app: &App, args: &DisableArgs) -> Result<(), CliError> {
+async fn set_active(app: &App, args: &ActiveArgs, is_active: bool) -> Result<(), CliError> {
     let member = find(app, &args.username).await?;
     let by = acting(app, &args.by).await?;
     let change = Change {
-        is_active: Some(false),
+        is_active: Some(is_active),
         ..Change::default()
     };
-    let disabled = staff::change(app, member.id, change, by).await;
-    let disabled = disabled.map_err(|error| failed("can't disable the account", &error))?;
-    report(args.report, "disabled", disabled)
+    let (failure, done) = if is_active {
+        ("can't enable the account", "enabled")
+    } else {
+        ("can't disable the account", "disabled")
+    };
+    let changed = staff::change(app, member.id, change, by).await;
+    let changed = changed.map_err(|error| failed(failure, &error))?;
+    report(args.report, done, changed)
 }
 
 async fn reset_password(app: &App, args: &ResetPasswordArgs) -> Result<(), CliError> {
@@ -114,6 +120,12 @@ async fn reset_password(app: &App, args: &ResetPasswordArgs) -> Result<(), CliEr
     };
     let changed = staff::change(app, member.id, change, by).await;
     let changed = changed.map_err(|error| failed("can't change the password", &error))?;
+    if !changed.is_active {
+        let name = &changed.username;
+        eprintln!(
+            "{name} is disabled and can't sign in; `stagedoor admin enable {name}` lets them"
+        );
+    }
     report(args.report, "gave a new password to", changed)
 }
 
@@ -273,7 +285,10 @@ fn parse<T>(what: &str, parsed: Result<T, TextError>) -> Result<T, CliError> {
 }
 
 fn failed(what: &str, error: &StaffError) -> CliError {
-    CliError::failed(what, error)
+    match error {
+        StaffError::Guessable(_) => CliError::Usage(format!("{what}: {error}")),
+        error => CliError::failed(what, error),
+    }
 }
 
 fn report(args: ReportArgs, done: &str, member: StaffMember) -> Result<(), CliError> {

@@ -31,6 +31,7 @@ pub async fn run(config: Config, args: ServeArgs) -> Result<(), CliError> {
 pub(crate) async fn open_fit(config: &Config) -> Result<App, CliError> {
     refuse_unsafe(config)?;
     config.require_database_url()?;
+    warn_of_missing_key(config);
     if config.database.run_migrations
         && let Some(owner) = &config.database.owner_url
     {
@@ -45,6 +46,16 @@ pub(crate) async fn open_fit(config: &Config) -> Result<App, CliError> {
         refuse_samples(&app).await?;
     }
     Ok(app)
+}
+
+/// Said once, for nothing looks wrong until the next start. Production refuses it.
+fn warn_of_missing_key(config: &Config) {
+    if config.secret_key.is_none() {
+        tracing::warn!(
+            "STAGEDOOR_SECRET_KEY is not set: rows of the audit log stay without a seal, and links to \
+             reservations end with this process; make a key with `openssl rand -hex 32`"
+        );
+    }
 }
 
 /// Takes both addresses, or says which one can't be had.

@@ -125,18 +125,30 @@ fn find(
     Some((key, Form::File))
 }
 
-/// The known key that looks most like a mistyped one.
-pub(super) fn nearest_name(name: &str) -> &'static str {
-    nearest(name, KEYS.iter().map(|key| key.name))
+/// A mistyped letter or two, or the beginning of a key; what has less in common was meant otherwise.
+const LIKENESS_MIN: f64 = 0.8;
+
+/// What to do about a name that is no key's.
+pub(super) fn advice_for_name(name: &str) -> String {
+    advice(name, KEYS.iter().map(|key| key.name))
 }
 
-/// The known variable that looks most like a mistyped one.
-pub(super) fn nearest_variable(variable: &str) -> &'static str {
-    nearest(variable, KEYS.iter().map(|key| key.environment))
+/// The same of a variable.
+pub(super) fn advice_for_variable(variable: &str) -> String {
+    advice(variable, KEYS.iter().map(|key| key.environment))
 }
 
-fn nearest(text: &str, known: impl Iterator<Item = &'static str>) -> &'static str {
-    known
-        .max_by(|a, b| strsim::jaro_winkler(text, a).total_cmp(&strsim::jaro_winkler(text, b)))
-        .unwrap_or_default()
+/// The known one that is most like it, where one is like it.
+fn advice(text: &str, known: impl Iterator<Item = &'static str>) -> String {
+    // What all of them begin with makes none of them alike.
+    let own = |text: &'_ str| text.trim_start_matches("STAGEDOOR_").to_owned();
+    let text = own(text);
+    let likeness = |known: &str| strsim::jaro_winkler(&text, &own(known));
+    let nearest = known
+        .map(|known| (likeness(known), known))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    match nearest {
+        Some((likeness, known)) if likeness >= LIKENESS_MIN => format!("did you mean {known}?"),
+        _ => "`stagedoor config template` lists them all".to_owned(),
+    }
 }

@@ -187,8 +187,8 @@ impl Merging {
                         .push(ConfigError::new(key.name, "is not UTF-8", &source)),
                 },
                 None if key::is_ours(variable) => {
-                    let nearest = key::nearest_variable(variable);
-                    let detail = format!("is no variable of stagedoor; did you mean {nearest}?");
+                    let advice = key::advice_for_variable(variable);
+                    let detail = format!("is no variable of stagedoor; {advice}");
                     self.errors
                         .push(ConfigError::new(variable, detail, &source));
                 }
@@ -216,7 +216,7 @@ impl Merging {
     }
 
     fn unknown(&mut self, name: &str, source: &Source) {
-        let detail = format!("is no key; did you mean {}?", key::nearest_name(name));
+        let detail = format!("is no key; {}", key::advice_for_name(name));
         self.errors.push(ConfigError::new(name, detail, source));
     }
 

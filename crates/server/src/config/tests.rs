@@ -230,6 +230,14 @@ fn an_unknown_key_names_the_nearest_one() {
         set.contains("did you mean currency? (from command line)"),
         "{set}"
     );
+    for other in [
+        Scene::new().set("foo", "1"),
+        Scene::new().variable("STAGEDOOR_FOO", "1"),
+    ] {
+        let other = other.complaint();
+        assert!(!other.contains("did you mean"), "{other}");
+        assert!(other.contains("stagedoor config template"), "{other}");
+    }
     let variable = Scene::new().variable("STAGEDOOR_LISTENS", "x").complaint();
     assert!(
         variable.contains("STAGEDOOR_LISTENS is no variable of stagedoor"),

@@ -39,6 +39,10 @@ pub enum FieldReason {
     },
     /// Somebody else has it already, and it can't be had twice.
     Taken,
+    /// A new password that a program would guess soon.
+    Guessable,
+    /// `null` where something must stand.
+    Null,
     /// Another rule, said by `wanted`: "must be …".
     Invalid {
         wanted: &'static str,
@@ -49,7 +53,7 @@ impl FieldReason {
     /// The stable code in a problem's `errors`.
     pub const fn code(self) -> &'static str {
         match self {
-            Self::Required | Self::Text(TextError::Empty) => "required",
+            Self::Required | Self::Null | Self::Text(TextError::Empty) => "required",
             Self::WrongType { .. } => "wrong_type",
             Self::OutOfRange { .. } | Self::NotAnId | Self::BelowTaken { .. } => "out_of_range",
             Self::Text(TextError::TooLong { .. } | TextError::TooManyBytes { .. }) => "too_long",
@@ -57,6 +61,7 @@ impl FieldReason {
             Self::Text(TextError::ControlCharacter) => "control_character",
             Self::Text(TextError::NotAnEmail) => "not_an_email",
             Self::Text(TextError::NotALocalPath | TextError::NotAUsername)
+            | Self::Guessable
             | Self::Invalid { .. } => "invalid",
             Self::Unknown => "unknown_field",
             Self::Repeated => "repeated",
@@ -76,6 +81,10 @@ impl FieldReason {
                 format!("must be at least {least}: {sold} are sold and {held} held")
             }
             Self::Text(error) => error.to_string(),
+            Self::Null => "can't be empty; leave it out to keep it as it is".to_owned(),
+            Self::Guessable => "must be harder to guess: longer, such as four words that have \
+                                nothing to do with each other, without the account's name or address"
+                .to_owned(),
             Self::Unknown => "is not a field of this request".to_owned(),
             Self::Repeated => "must be given only once".to_owned(),
             Self::Taken => {
@@ -199,14 +208,26 @@ impl Fields {
         }
     }
 
-    /// The same where it may be missing or `null`.
-    pub fn optional_choice<T>(
+    /// A text that stays as it is when it is missing; `null` is refused.
+    pub fn changed_text<T>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&str) -> Result<T, TextError>,
+    ) -> Option<T> {
+        if self.is_unchanged(field) {
+            return None;
+        }
+        self.text(field, parse)
+    }
+
+    /// The same of one of those that `parse` knows.
+    pub fn changed_choice<T>(
         &mut self,
         field: &str,
         wanted: &'static str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        if self.is_absent(field) {
+        if self.is_unchanged(field) {
             return None;
         }
         self.choice(field, wanted, parse)
@@ -229,9 +250,9 @@ impl Fields {
             .map_or(Replacement::Keep, Replacement::Set)
     }
 
-    /// `true` or `false`, which may be missing or `null`.
-    pub fn optional_flag(&mut self, field: &str) -> Option<bool> {
-        if self.is_absent(field) {
+    /// The same of `true` or `false`.
+    pub fn changed_flag(&mut self, field: &str) -> Option<bool> {
+        if self.is_unchanged(field) {
             return None;
         }
         match self.values.remove(field) {
@@ -242,6 +263,30 @@ impl Fields {
                     wanted: "true or false",
                 },
             ),
+        }
+    }
+
+    /// Whether a flag shall become `false`, which is all that can be asked for; `wanted` says why.
+    pub fn cleared_flag(&mut self, field: &str, wanted: &'static str) -> bool {
+        match self.changed_flag(field) {
+            Some(true) => {
+                let _ = self.refuse::<()>(field, FieldReason::Invalid { wanted });
+                false
+            }
+            Some(false) => true,
+            None => false,
+        }
+    }
+
+    /// Whether a field is missing. One that is `null` is among the errors.
+    fn is_unchanged(&mut self, field: &str) -> bool {
+        match self.values.get(field) {
+            None => true,
+            Some(Value::Null) => {
+                self.values.remove(field);
+                self.refuse::<()>(field, FieldReason::Null).is_none()
+            }
+            Some(_) => false,
         }
     }
 
@@ -276,9 +321,9 @@ impl Fields {
         .and_then(Capacity::new)
     }
 
-    /// The same where it may be missing or `null`.
-    pub fn optional_capacity(&mut self, field: &str) -> Option<Capacity> {
-        if self.is_absent(field) {
+    /// The same where it stays as it is when it is missing; `null` is refused.
+    pub fn changed_capacity(&mut self, field: &str) -> Option<Capacity> {
+        if self.is_unchanged(field) {
             return None;
         }
         self.capacity(field)

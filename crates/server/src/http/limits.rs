@@ -14,8 +14,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{Stream, StreamExt as _};
-use http::StatusCode;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST};
+use http::{StatusCode, Version};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
@@ -37,10 +37,15 @@ const DISCARD_WITHIN: Duration = Duration::from_secs(5);
 /// Refuses what is too large or too much before anything reads it.
 pub async fn refuse(State(web): State<Web>, request: Request, next: Next) -> Response {
     let (head_bytes, announced) = (head_bytes(&request), announced_bytes(&request));
+    let has_host = has_host(&request);
     let wait = web.budgets.spend(&request, || client_of(&request, &web));
     let request = guard_body(request);
     if let Some(wait) = wait {
         return Problem::rate_limited(wait).into_response();
+    }
+    if !has_host {
+        let detail = "A request needs one `Host` with the name that it was sent to.";
+        return Problem::new(Code::MalformedRequest, detail).into_response();
     }
     if head_bytes > HEAD_BYTES_MAX {
         let detail = "Address and headers of the request are larger than 32 KB together.";
@@ -64,6 +69,12 @@ fn head_bytes(request: &Request) -> usize {
     headers.fold(address, |sum, (name, value)| {
         sum + name.as_str().len() + value.len()
     })
+}
+
+/// Exactly one (RFC 9112, section 3.2). HTTP/1.0 needs none, and HTTP/2 says it elsewhere.
+fn has_host(request: &Request) -> bool {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    request.version() != Version::HTTP_11 || hosts == 1
 }
 
 fn announced_bytes(request: &Request) -> Option<u64> {

@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::etag;
+use super::fields::FieldReason;
 use super::page::{ErrorPage, Layout};
 use super::problem::{Code, Problem};
 use super::request::RequestId;
@@ -69,6 +70,14 @@ pub struct FieldErrorBody {
     pointer: String,
     code: &'static str,
     detail: String,
+    /// Of a capacity below what is taken: how many tickets are sold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i64, required = false)]
+    sold: Option<i64>,
+    /// And how many are held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i64, required = false)]
+    held: Option<i64>,
 }
 
 /// Renders the problem of an answer, if it is one.
@@ -143,11 +152,17 @@ impl FieldErrorBody {
     fn of(error: &super::fields::FieldError) -> Self {
         let token = error.field.replace('~', "~0").replace('/', "~1");
         // The empty pointer is the whole document.
+        let counts = match error.reason {
+            FieldReason::BelowTaken { sold, held } => Some((sold, held)),
+            _ => None,
+        };
         let slash = if token.is_empty() { "" } else { "/" };
         Self {
             pointer: format!("{slash}{token}"),
             code: error.reason.code(),
             detail: error.reason.detail(),
+            sold: counts.map(|(sold, _)| sold),
+            held: counts.map(|(_, held)| held),
         }
     }
 }

@@ -88,11 +88,12 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(admin::sessions::create))
         .routes(routes!(admin::sessions::delete))
         .routes(routes!(admin::password::change))
-        .routes(routes!(admin::totp::begin))
+        .routes(routes!(admin::totp::begin, admin::totp::turn_off))
         .routes(routes!(admin::totp::confirm))
         .routes(routes!(admin::users::list, admin::users::create))
         .routes(routes!(admin::users::change, admin::users::delete))
         .routes(routes!(admin::users::disable))
+        .routes(routes!(admin::users::end_sessions))
         .routes(routes!(admin::concerts::list, admin::concerts::create))
         .routes(routes!(
             admin::concerts::show,

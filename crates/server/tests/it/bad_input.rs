@@ -1,6 +1,8 @@
 //! Everything that can be wrong with a request: each gets its own problem, and nothing changes.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::wire::{Answer, Wire};
 use crate::support::{NewConcert, TestApp};
@@ -325,6 +327,12 @@ fn wrong_envelopes(concert: i32) -> Vec<Case> {
             WRONG_MEDIA,
         ),
         Case::new(
+            "JSON in UTF-16",
+            plain().header("content-type", "application/json; charset=utf-16"),
+            WRONG_MEDIA,
+        ),
+        Case::new("two hosts", post(&good).header("host", "other"), MALFORMED),
+        Case::new(
             "a form",
             plain()
                 .header("content-type", "application/x-www-form-urlencoded")
@@ -349,6 +357,23 @@ fn wrong_envelopes(concert: i32) -> Vec<Case> {
             MALFORMED,
         ),
     ]
+}
+
+/// RFC 9112, section 3.2.
+#[tokio::test(flavor = "multi_thread")]
+async fn http_1_1_without_a_host_is_refused_and_http_1_0_is_not() {
+    TestApp::run(async |app| {
+        for (version, status) in [("1.1", "400"), ("1.0", "200")] {
+            let request = format!("GET /healthz HTTP/{version}\r\nconnection: close\r\n\r\n");
+            let mut socket = TcpStream::connect(app.address).await.unwrap();
+            socket.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).await.unwrap();
+            let expected = format!("HTTP/{version} {status} ");
+            assert!(answer.starts_with(&expected), "{answer}");
+        }
+    })
+    .await;
 }
 
 fn wrong_addresses() -> Vec<Case> {

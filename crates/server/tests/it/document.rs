@@ -27,6 +27,8 @@ const EXTEND: Call = ("post", "/reservations/{id}/extend");
 const CANCEL: Call = ("post", "/reservations/{id}/cancel");
 const SIGN_OUT: Call = ("delete", "/admin/sessions/current");
 const DELETE_USER: Call = ("delete", "/admin/users/{id}");
+const END_SESSIONS: Call = ("delete", "/admin/users/{id}/sessions");
+const TURN_OFF_TOTP: Call = ("delete", "/admin/totp");
 const LIST_USERS: Call = ("get", "/admin/users");
 const CHANGE_USER: Call = ("patch", "/admin/users/{id}");
 const SIGN_IN: Call = ("post", "/admin/sessions");
@@ -50,11 +52,13 @@ const CONFIRM: Call = ("post", "/admin/reservations/{id}/confirm");
 const CANCEL_ANY: Call = ("post", "/admin/reservations/{id}/cancel");
 const DELETE_RESERVATION: Call = ("delete", "/admin/reservations/{id}");
 /// The calls of the API, as the router has them, in alphabetical order.
-const CALLS: [Call; 31] = [
+const CALLS: [Call; 33] = [
     DELETE,
     DELETE_RESERVATION,
     SIGN_OUT,
+    TURN_OFF_TOTP,
     DELETE_USER,
+    END_SESSIONS,
     LIST_AUDIT,
     LIST_ALL,
     SHOW_ANY,

@@ -11,3 +11,4 @@ mod second_factor;
 mod secrets;
 mod sessions;
 mod setup;
+mod told;

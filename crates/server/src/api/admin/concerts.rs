@@ -348,12 +348,12 @@ fn read_new(mut fields: Fields) -> Result<NewConcert, Problem> {
 
 fn read_edit(mut fields: Fields) -> Result<ConcertEdit, Problem> {
     let edit = ConcertEdit {
-        name: fields.optional_text("name", Line::parse),
-        artist: fields.optional_text("artist", Line::parse),
-        date: fields.optional_choice("date", DAY, parse_day),
-        venue: fields.optional_text("venue", Line::parse),
-        total_tickets: fields.optional_capacity("total_tickets"),
-        price: fields.optional_choice("price", PRICE, price),
+        name: fields.changed_text("name", Line::parse),
+        artist: fields.changed_text("artist", Line::parse),
+        date: fields.changed_choice("date", DAY, parse_day),
+        venue: fields.changed_text("venue", Line::parse),
+        total_tickets: fields.changed_capacity("total_tickets"),
+        price: fields.changed_choice("price", PRICE, price),
         image_url: fields.replacement("image_url", ImagePath::parse),
         description: fields.replacement("description", Description::parse),
     };

@@ -23,6 +23,8 @@ pub struct StaffMemberBody {
     role: &'static str,
     /// Whether the account can sign in.
     is_active: bool,
+    /// Whether signing in asks for a second factor.
+    totp: bool,
     #[schema(format = DateTime, required)]
     last_login: Option<String>,
     #[schema(format = DateTime)]
@@ -37,6 +39,7 @@ impl StaffMemberBody {
             id: member.id.get(),
             role: member.role.as_str(),
             is_active: member.is_active,
+            totp: member.has_totp,
             last_login: member.last_login.map(|at| at.to_string()),
             created_at: member.created_at.to_string(),
             updated_at: member.updated_at.to_string(),
@@ -199,13 +202,17 @@ pub struct NewStaffMemberBody {
     reason = "a password has no place in a log"
 )]
 pub struct StaffMemberChangeBody {
-    #[schema(value_type = Option<shape::EmailAddress>)]
+    #[schema(value_type = shape::EmailAddress, required = false)]
     email: Option<String>,
-    #[schema(pattern = "^(superadmin|admin|moderator)$")]
+    #[schema(value_type = String, required = false, pattern = "^(superadmin|admin|moderator)$")]
     role: Option<String>,
+    #[schema(value_type = bool, required = false)]
     is_active: Option<bool>,
-    #[schema(value_type = Option<shape::Password>)]
+    #[schema(value_type = shape::Password, required = false)]
     password: Option<String>,
+    /// `false` takes the second factor away; its owner alone can turn one on.
+    #[schema(value_type = shape::False, required = false)]
+    totp: Option<bool>,
 }
 
 /// A concert to be made.
@@ -245,19 +252,19 @@ pub struct NewConcertBody {
     reason = "documents the fields that the handler reads one by one"
 )]
 pub struct ConcertChangeBody {
-    #[schema(value_type = Option<shape::Line>)]
+    #[schema(value_type = shape::Line, required = false)]
     name: Option<String>,
-    #[schema(value_type = Option<shape::Line>)]
+    #[schema(value_type = shape::Line, required = false)]
     artist: Option<String>,
-    #[schema(format = Date)]
+    #[schema(value_type = String, required = false, format = Date)]
     date: Option<String>,
-    #[schema(value_type = Option<shape::Line>)]
+    #[schema(value_type = shape::Line, required = false)]
     venue: Option<String>,
     /// Not less than is sold and held.
-    #[schema(minimum = 0, maximum = 1_000_000)]
+    #[schema(value_type = i32, required = false, minimum = 0, maximum = 1_000_000)]
     total_tickets: Option<i32>,
     /// Of tickets that are reserved from then on.
-    #[schema(pattern = r"^[0-9]{1,8}(\.[0-9]{1,2})?$")]
+    #[schema(value_type = String, required = false, pattern = r"^[0-9]{1,8}(\.[0-9]{1,2})?$")]
     price: Option<String>,
     /// `null` takes it away.
     #[schema(value_type = Option<shape::Paragraphs>)]

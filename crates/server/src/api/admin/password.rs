@@ -25,7 +25,7 @@ use crate::http::staff::{Anybody, Staff};
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: also when the current password is wrong"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: also when the current password is wrong, and the new one the same or easy to guess"),
         (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`: also after too many wrong passwords", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )

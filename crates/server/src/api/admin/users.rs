@@ -25,6 +25,8 @@ use crate::http::staff::{ManageUsers, ReadUsers, Staff};
 const LIMIT_DEFAULT: u16 = 50;
 const LIMIT_MAX: u16 = 200;
 const ROLES: &str = "superadmin, admin or moderator";
+const TOTP: &str = "false: a second factor is turned on by its owner alone, with \
+                    `POST /api/v1/admin/totp`";
 
 /// Staff accounts by number
 ///
@@ -82,7 +84,7 @@ pub async fn list(
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: superadmins alone"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`; a name or address that is `taken`, also by a deleted account"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`; a name or address that is `taken`, also by a deleted account; a password that is easy to guess"),
         (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after `Retry-After` seconds", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
@@ -99,8 +101,9 @@ pub async fn create(
 
 /// Change a staff account
 ///
-/// Another role, another password and disabling end all of its sessions.
-/// One's own password is `POST /admin/password`'s, which asks for the current one.
+/// Another role, another password, a second factor that is taken away, and disabling end all of its
+/// sessions. One's own password is `POST /admin/password`'s and one's own second factor
+/// `DELETE /admin/totp`'s, which ask for the current password.
 #[utoipa::path(
     patch, path = "/admin/users/{id}", tag = "staff", operation_id = "changeUser",
     params(("id" = i32, Path, description = "The account's number", minimum = 1)),
@@ -115,7 +118,7 @@ pub async fn create(
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: the last active superadmin"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
-        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: also a `password` for one's own account"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`; also `null`, which leaves nothing as it is, a password that is easy to guess, and a `password` for one's own account"),
         (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after `Retry-After` seconds", headers(("Retry-After" = u64, description = "Seconds to wait"))),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )
@@ -187,6 +190,32 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// End an account's sessions
+///
+/// Of one's own account all but the one in which it is asked for. The account itself stays as it is, so
+/// that its owner may sign in again.
+#[utoipa::path(
+    delete, path = "/admin/users/{id}/sessions", tag = "staff", operation_id = "endSessions",
+    params(("id" = i32, Path, description = "The account's number", minimum = 1)),
+    security(("staff_session" = [])),
+    responses(
+        (status = 204, description = "Ended; also when there were none"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: superadmins alone"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such account"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after `Retry-After` seconds", headers(("Retry-After" = u64, description = "Seconds to wait"))),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn end_sessions(
+    State(app): State<App>,
+    by: Staff<ManageUsers>,
+    Segment(id): Segment<AdminUserId>,
+) -> Result<StatusCode, Problem> {
+    staff::end_sessions(&app, id, by.acting).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 fn read_new(mut fields: Fields) -> Result<NewStaffMember, Problem> {
     let username = fields.text("username", Username::parse);
     let email = fields.text("email", EmailAddress::parse);
@@ -206,11 +235,11 @@ fn read_new(mut fields: Fields) -> Result<NewStaffMember, Problem> {
 
 fn read_change(mut fields: Fields) -> Result<Change, Problem> {
     let change = Change {
-        email: fields.optional_text("email", EmailAddress::parse),
-        role: fields.optional_choice("role", ROLES, role),
-        is_active: fields.optional_flag("is_active"),
-        password: fields.optional_text("password", Password::parse),
-        forget_totp: false,
+        email: fields.changed_text("email", EmailAddress::parse),
+        role: fields.changed_choice("role", ROLES, role),
+        is_active: fields.changed_flag("is_active"),
+        password: fields.changed_text("password", Password::parse),
+        forget_totp: fields.cleared_flag("totp", TOTP),
     };
     let errors = fields.finish();
     if errors.is_empty() {

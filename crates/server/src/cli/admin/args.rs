@@ -15,7 +15,7 @@ pub enum AdminCommand {
     #[command(
         long_about = "Make a staff account; the first one is a superadmin.\n\n\
             The password is asked for on a terminal, else read from stdin, or from a file. It has \
-            at least 8 characters and at most 72 bytes.",
+            at least 8 characters and at most 72 bytes, and isn't easy to guess.",
         after_long_help = "Example:\n  stagedoor admin create ada --email ada@example.org --role superadmin"
     )]
     Create(CreateArgs),
@@ -33,7 +33,15 @@ pub enum AdminCommand {
             once. The last active superadmin can't be disabled.",
         after_long_help = "Example:\n  stagedoor admin disable bob --as ada"
     )]
-    Disable(DisableArgs),
+    Disable(ActiveArgs),
+
+    /// Enable a staff account that is disabled
+    #[command(
+        long_about = "Enable a staff account that is disabled: its owner can sign in again, with the \
+            password and the second factor that it has.",
+        after_long_help = "Example:\n  stagedoor admin enable bob --as ada"
+    )]
+    Enable(ActiveArgs),
 
     /// Give a staff account another password
     #[command(
@@ -82,7 +90,7 @@ pub struct CreateArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct DisableArgs {
+pub struct ActiveArgs {
     /// Whose account
     pub username: String,
 

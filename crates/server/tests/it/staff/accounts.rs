@@ -129,6 +129,9 @@ async fn wrong_fields_of_an_account_are_each_named() {
             ("password", json!("short"), "too_short"),
             ("password", json!(long), "too_long"),
             ("password", Value::Null, "required"),
+            ("password", json!("password"), "invalid"),
+            ("password", json!(" ".repeat(8)), "invalid"),
+            ("password", json!("bob@example.com"), "invalid"),
             ("is_active", json!(true), "unknown_field"),
         ] {
             let mut body = wish("bob");
@@ -146,6 +149,14 @@ async fn wrong_fields_of_an_account_are_each_named() {
             (json!({ "email": "ada@example.com" }), "taken"),
             (json!({ "is_active": "no" }), "wrong_type"),
             (json!({ "username": "robert" }), "unknown_field"),
+            (json!({ "email": null }), "required"),
+            (json!({ "role": null }), "required"),
+            (json!({ "is_active": null }), "required"),
+            (json!({ "password": null }), "required"),
+            (json!({ "password": "bob12345" }), "invalid"),
+            (json!({ "totp": null }), "required"),
+            (json!({ "totp": 0 }), "wrong_type"),
+            (json!({ "totp": true }), "invalid"),
         ] {
             let (status, problem) = ask(app, &token, (Method::PATCH, &path), &body).await;
             assert_eq!((status, &problem["errors"][0]["code"]), (422, &json!(code)));

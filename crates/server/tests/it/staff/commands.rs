@@ -118,6 +118,54 @@ async fn an_operator_lets_somebody_in_who_lost_password_and_second_factor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_account_says_so_and_is_enabled_again() {
+    let database = TestDatabase::migrated().await;
+    for name in ["ada", "bob"] {
+        let email = format!("{name}@example.org");
+        let account = [name, "--email", &email, "--role", "superadmin"];
+        assert_eq!(create(&database, &account, PASSWORD).await.code, 0);
+    }
+    let run = async |arguments: &[&str]| {
+        let all = [&["admin"], arguments].concat();
+        let done = Program::on(&database, &all)
+            .fed("another good horse\n")
+            .run()
+            .await;
+        assert_eq!(done.code, 0, "{done:?}");
+        done
+    };
+    run(&["disable", "bob"]).await;
+    let reset = run(&["reset-password", "bob"]).await;
+    assert_eq!(reset.stdout, "gave a new password to bob (superadmin)\n");
+    for said in ["bob is disabled", "stagedoor admin enable bob"] {
+        assert!(reset.stderr.contains(said), "{reset:?}");
+    }
+    let enabled = run(&["enable", "bob", "--as", "ada"]).await;
+    assert_eq!(enabled.stdout, "enabled bob (superadmin)\n");
+    let reset = run(&["reset-password", "bob"]).await;
+    assert!(!reset.stderr.contains("disabled"), "{reset:?}");
+    let served = Program::serve(&database).await;
+    let status = can_sign_in(&served.site(), "bob", "another good horse").await;
+    assert_eq!(status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_and_worker_warn_once_of_a_missing_secret_key() {
+    const MISSING: &str = "STAGEDOOR_SECRET_KEY is not set";
+    let database = TestDatabase::migrated().await;
+    let served = Program::serve(&database).await;
+    let works = Program::worker(&database).await;
+    for said in [served.said(), works.said()] {
+        assert_eq!(said.matches(MISSING).count(), 1, "{said}");
+    }
+    let with_key = Program::on(&database, &["serve"])
+        .env("STAGEDOOR_SECRET_KEY", "a key that is only used for tests")
+        .serving()
+        .await;
+    assert!(!with_key.said().contains(MISSING), "{}", with_key.said());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_lets_everybody_in_whom_failures_keep_waiting() {
     let database = TestDatabase::migrated().await;
     let locked = "
@@ -254,6 +302,7 @@ async fn wrong_usage_exits_with_two_and_refusals_with_one() {
         ),
         (ada.to_vec(), "short\n", "must be at least 8 characters"),
         (ada.to_vec(), &"x".repeat(73), "must be at most 72 bytes"),
+        (ada.to_vec(), "password\n", "too easy to guess"),
         (
             [&ada[..], &["--password-file", "/nonexistent"]].concat(),
             "",
@@ -331,6 +380,10 @@ async fn serve_makes_the_first_superadmin_of_its_configuration_only_while_there_
         unreadable.stderr.contains("can't read the password file"),
         "{unreadable:?}"
     );
+    std::fs::write(&file, "first123\n").unwrap();
+    let weak = serve("first").run().await;
+    assert_eq!(weak.code, 2, "{weak:?}");
+    assert!(weak.stderr.contains("too easy to guess"), "{weak:?}");
     std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
     let first = serve("grace").serving().await;
     assert_eq!(can_sign_in(&first.site(), "grace", PASSWORD).await, 201);

@@ -51,6 +51,12 @@ async fn every_role_changes_its_own_password_and_nobody_without_the_current_one(
             for (body, pointer, code) in [
                 (wish("wrong horse", NEW), "/current_password", "invalid"),
                 (wish(STAFF_PASSWORD, "short"), "/new_password", "too_short"),
+                (wish(STAFF_PASSWORD, "password"), "/new_password", "invalid"),
+                (
+                    wish(STAFF_PASSWORD, STAFF_PASSWORD),
+                    "/new_password",
+                    "invalid",
+                ),
                 (
                     json!({ "new_password": NEW }),
                     "/current_password",
@@ -75,7 +81,7 @@ async fn a_password_that_changed_meanwhile_is_no_current_one() {
         let token = app.plant_signed_in("ada", "admin").await;
         let (first, second) = (
             wish(STAFF_PASSWORD, NEW),
-            wish(STAFF_PASSWORD, "a third horse"),
+            wish(STAFF_PASSWORD, "a third horse in the stable"),
         );
         let (one, other) = tokio::join!(change(app, &token, &first), change(app, &token, &second));
         let mut statuses = [one.0, other.0];

@@ -189,6 +189,95 @@ async fn a_second_factor_in_use_stays_until_an_operator_takes_it_away() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_superadmin_takes_a_lost_second_factor_away_but_not_their_own() {
+    TestApp::run(async |app| {
+        let ada = app.plant_staff("ada", "superadmin").await;
+        let token = app.plant_session(ada).await;
+        enrol(app, &token).await;
+        let bob = app.plant_staff("bob", "superadmin").await;
+        let bob_token = app.plant_session(bob).await;
+        let patch = async |token: &str, id: i32| {
+            let request = app.as_staff(token, Method::PATCH, &format!("/users/{id}"));
+            let answer = request
+                .json(&json!({ "totp": false }))
+                .send()
+                .await
+                .unwrap();
+            (
+                answer.status().as_u16(),
+                answer.json::<Value>().await.unwrap(),
+            )
+        };
+        let (status, problem) = patch(&token, ada).await;
+        assert_eq!(status, 422);
+        let error = &problem["errors"][0];
+        assert_eq!(
+            (&error["pointer"], &error["code"]),
+            (&json!("/totp"), &json!("invalid"))
+        );
+        let detail = error["detail"].as_str().unwrap();
+        assert!(detail.contains("DELETE /api/v1/admin/totp"), "{detail}");
+        let shown = app.as_staff(&bob_token, Method::GET, "/users").send().await;
+        let shown: Value = shown.unwrap().json().await.unwrap();
+        assert_eq!(shown["items"][0]["totp"], true);
+        assert_eq!(shown["items"][1]["totp"], false);
+
+        let (status, changed) = patch(&bob_token, ada).await;
+        assert_eq!(
+            (status, &changed["totp"]),
+            (200, &json!(false)),
+            "{changed}"
+        );
+        assert_eq!(app.status_with(&token).await, 401, "its sessions end");
+        let (status, session) = sign_in(app, None).await;
+        assert_eq!((status, &session["admin"]["totp"]), (201, &json!(false)));
+        let logged = format!(
+            "SELECT count(*) FROM audit_logs WHERE table_name = 'admin_totp'
+             AND action = 'DELETE' AND record_id = '{ada}' AND user_id = {bob}"
+        );
+        assert_eq!(app.count(&logged).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_came_in_by_a_recovery_code_begins_anew_with_their_password() {
+    TestApp::run(async |app| {
+        let first = app.plant_signed_in("ada", "moderator").await;
+        let (_, codes) = enrol(app, &first).await;
+        let (status, session) = sign_in(app, Some(&codes[0])).await;
+        assert_eq!((status, &session["admin"]["totp"]), (201, &json!(true)));
+        let token = session["token"].as_str().unwrap();
+        let turn_off = async |password: &str| {
+            let body = json!({ "password": password });
+            let request = app.as_staff(token, Method::DELETE, "/totp").json(&body);
+            request.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(turn_off("wrong horse battery").await, 422);
+        assert_eq!(turn_off(STAFF_PASSWORD).await, 204);
+        let status_of = async |token: &str| {
+            let request = app.as_staff(token, Method::GET, "/concerts");
+            request.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(
+            (status_of(token).await, status_of(&first).await),
+            (200, 401)
+        );
+        assert_eq!(sign_in(app, None).await.0, 201);
+        let codes = "SELECT count(*) FROM admin_recovery_codes";
+        assert_eq!(app.count(codes).await, 0);
+        enrol(app, token).await;
+        // Wrong ones count like wrong passwords of a sign-in.
+        let mut last = 0;
+        for _ in 0..7 {
+            last = turn_off("wrong horse battery").await;
+        }
+        assert_eq!(last, 429);
+    })
+    .await;
+}
+
 /// The same accounts behind a server with these keys, a little later.
 async fn with_keys(app: &TestApp, secrets: &'static [&'static [u8]], later: Duration) -> TestApp {
     let database = TestDatabase {

@@ -41,6 +41,35 @@ async fn signing_in_gives_a_token_that_the_database_does_not_have() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_superadmin_ends_all_sessions_of_an_account_and_of_their_own_the_others() {
+    TestApp::run(async |app| {
+        let (ada, bob) = (
+            app.plant_staff("ada", "superadmin").await,
+            app.plant_staff("bob", "superadmin").await,
+        );
+        let (token, other) = (app.plant_session(ada).await, app.plant_session(ada).await);
+        let bobs = [app.plant_session(bob).await, app.plant_session(bob).await];
+        let end = async |id: i32| {
+            let path = format!("/users/{id}/sessions");
+            let ended = app.as_staff(&token, Method::DELETE, &path).send().await;
+            ended.unwrap().status().as_u16()
+        };
+        assert_eq!(end(bob).await, 204);
+        for ended in &bobs {
+            assert_eq!(app.status_with(ended).await, 401);
+        }
+        assert_eq!(app.status_with(&other).await, 200);
+        let again = app.sign_in("bob", STAFF_PASSWORD).await;
+        assert_eq!(again.status(), 201, "the account is as it was");
+        assert_eq!(end(ada).await, 204);
+        assert_eq!(app.status_with(&token).await, 200);
+        assert_eq!(app.status_with(&other).await, 401);
+        assert_eq!(end(999_999).await, 404);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_ends_after_half_an_hour_of_rest_or_twelve_hours() {
     TestApp::run(async |app| {
         let ada = app.plant_staff("ada", "superadmin").await;
@@ -95,7 +124,7 @@ async fn what_takes_rights_away_ends_all_sessions_of_the_account_and_no_others()
             (
                 Method::PATCH,
                 "",
-                Some(json!({ "password": "another horse" })),
+                Some(json!({ "password": "another horse battery" })),
                 401,
             ),
             (Method::PATCH, "", Some(json!({ "is_active": false })), 401),

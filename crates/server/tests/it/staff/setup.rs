@@ -204,6 +204,13 @@ async fn the_page_speaks_both_languages_and_keeps_its_token() {
         let (status, page) = send(app, &form).await;
         assert_eq!(status, 422);
         assert!(page.contains("<html lang=\"th\""), "{page}");
+        let (_, page) = send(app, &typed(&token, "ada", "ada12345")).await;
+        assert!(page.contains("This password is easy to guess"), "{page}");
+        let mut form = typed(&token, "ada", "password").to_vec();
+        form.push(("lang", "th"));
+        let (status, page) = send(app, &form).await;
+        assert_eq!(status, 422);
+        assert!(page.contains("รหัสผ่านนี้เดาได้ง่าย"), "{page}");
     })
     .await;
 }

@@ -155,6 +155,23 @@ async fn an_edit_says_which_version_it_is_of_and_a_sale_makes_no_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn null_for_what_a_concert_must_have_is_refused() {
+    TestApp::run(async |app| {
+        let admin = Member::of(app, "admin").await;
+        let concert = app.plant(NewConcert::default()).await;
+        for field in ["name", "artist", "date", "venue", "total_tickets", "price"] {
+            let refused = answer(admin.edits(concert, "*", &json!({ field: null }))).await;
+            assert_eq!(refused.status, 422, "{field}");
+            assert_eq!(named(&refused.body), [format!("/{field} required")]);
+            let detail = refused.body["errors"][0]["detail"].as_str().unwrap();
+            assert!(detail.contains("leave it out"), "{detail}");
+            assert_eq!(refused.body["errors"][0].get("sold"), None);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn capacity_never_falls_below_what_is_sold_and_held() {
     TestApp::run(async |app| {
         let admin = Member::of(app, "admin").await;
@@ -175,6 +192,8 @@ async fn capacity_never_falls_below_what_is_sold_and_held() {
         assert_eq!(named(&below.body), ["/total_tickets out_of_range"]);
         let detail = "must be at least 5: 2 are sold and 3 held";
         assert_eq!(below.body["errors"][0]["detail"], detail);
+        assert_eq!(below.body["errors"][0]["sold"], 2);
+        assert_eq!(below.body["errors"][0]["held"], 3);
         let more = answer(admin.edits(concert, "*", &json!({ "total_tickets": 6 }))).await;
         assert_eq!(
             (more.status, &more.body["available_tickets"]),

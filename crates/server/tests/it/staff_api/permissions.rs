@@ -29,7 +29,9 @@ const TABLE: &str = "
     delete /admin/concerts/{id}               401    401       403   204        204      401     401
     delete /admin/reservations/{id}           401    401       403   409        409      401     401
     delete /admin/sessions/current            401    401       204   204        204      401     401
+    delete /admin/totp                        401    401       415   415        415      401     401
     delete /admin/users/{id}                  401    401       403   403        404      401     401
+    delete /admin/users/{id}/sessions         401    401       403   403        404      401     401
     get    /admin/audit-logs                  401    401       403   200        200      401     401
     get    /admin/concerts                    401    401       200   200        200      401     401
     get    /admin/concerts/{id}               401    401       200   200        200      401     401

@@ -62,6 +62,7 @@ pub struct Session {
     pub last_login: Option<jiff::civil::DateTime>,
     pub created_at: jiff::civil::DateTime,
     pub updated_at: jiff::civil::DateTime,
+    pub has_totp: bool,
 }
 pub struct SessionBorrowed<'a> {
     pub last_used_at: jiff::civil::DateTime,
@@ -74,6 +75,7 @@ pub struct SessionBorrowed<'a> {
     pub last_login: Option<jiff::civil::DateTime>,
     pub created_at: jiff::civil::DateTime,
     pub updated_at: jiff::civil::DateTime,
+    pub has_totp: bool,
 }
 impl<'a> From<SessionBorrowed<'a>> for Session {
     fn from(
@@ -88,6 +90,7 @@ impl<'a> From<SessionBorrowed<'a>> for Session {
             last_login,
             created_at,
             updated_at,
+            has_totp,
         }: SessionBorrowed<'a>,
     ) -> Self {
         Self {
@@ -101,6 +104,7 @@ impl<'a> From<SessionBorrowed<'a>> for Session {
             last_login,
             created_at,
             updated_at,
+            has_totp,
         }
     }
 }
@@ -364,7 +368,7 @@ impl<
 pub struct FindStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find() -> FindStmt {
     FindStmt(
-        "/* admin_sessions.find */ SELECT s.last_used_at, s.expires_at, u.id, u.username, u.email, u.role, u.is_active, u.last_login, u.created_at, u.updated_at FROM admin_sessions s JOIN admin_users u ON u.id = s.admin_user_id WHERE s.token_digest = $1 AND s.revoked_at IS NULL AND u.is_active AND u.deleted_at IS NULL",
+        "/* admin_sessions.find */ SELECT s.last_used_at, s.expires_at, u.id, u.username, u.email, u.role, u.is_active, u.last_login, u.created_at, u.updated_at, EXISTS (SELECT 1 FROM admin_totp t WHERE t.admin_user_id = u.id AND t.confirmed_at IS NOT NULL) AS has_totp FROM admin_sessions s JOIN admin_users u ON u.id = s.admin_user_id WHERE s.token_digest = $1 AND s.revoked_at IS NULL AND u.is_active AND u.deleted_at IS NULL",
         None,
     )
 }
@@ -399,6 +403,7 @@ impl FindStmt {
                         last_login: row.try_get(7)?,
                         created_at: row.try_get(8)?,
                         updated_at: row.try_get(9)?,
+                        has_totp: row.try_get(10)?,
                     })
                 },
             mapper: |it| Session::from(it),

@@ -86,6 +86,7 @@ pub struct StaffMember {
     pub last_login: Option<jiff::civil::DateTime>,
     pub created_at: jiff::civil::DateTime,
     pub updated_at: jiff::civil::DateTime,
+    pub has_totp: bool,
 }
 pub struct StaffMemberBorrowed<'a> {
     pub id: i32,
@@ -96,6 +97,7 @@ pub struct StaffMemberBorrowed<'a> {
     pub last_login: Option<jiff::civil::DateTime>,
     pub created_at: jiff::civil::DateTime,
     pub updated_at: jiff::civil::DateTime,
+    pub has_totp: bool,
 }
 impl<'a> From<StaffMemberBorrowed<'a>> for StaffMember {
     fn from(
@@ -108,6 +110,7 @@ impl<'a> From<StaffMemberBorrowed<'a>> for StaffMember {
             last_login,
             created_at,
             updated_at,
+            has_totp,
         }: StaffMemberBorrowed<'a>,
     ) -> Self {
         Self {
@@ -119,6 +122,7 @@ impl<'a> From<StaffMemberBorrowed<'a>> for StaffMember {
             last_login,
             created_at,
             updated_at,
+            has_totp,
         }
     }
 }
@@ -506,7 +510,7 @@ impl FindCredentialsStmt {
 pub struct FindStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find() -> FindStmt {
     FindStmt(
-        "/* admin_users.find */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at FROM admin_users WHERE id = $1 AND deleted_at IS NULL",
+        "/* admin_users.find */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at, EXISTS (SELECT 1 FROM admin_totp WHERE admin_user_id = admin_users.id AND confirmed_at IS NOT NULL) AS has_totp FROM admin_users WHERE id = $1 AND deleted_at IS NULL",
         None,
     )
 }
@@ -539,6 +543,7 @@ impl FindStmt {
                         last_login: row.try_get(5)?,
                         created_at: row.try_get(6)?,
                         updated_at: row.try_get(7)?,
+                        has_totp: row.try_get(8)?,
                     })
                 },
             mapper: |it| StaffMember::from(it),
@@ -548,7 +553,7 @@ impl FindStmt {
 pub struct FindByUsernameStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find_by_username() -> FindByUsernameStmt {
     FindByUsernameStmt(
-        "/* admin_users.find_by_username */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at FROM admin_users WHERE username = $1 AND deleted_at IS NULL",
+        "/* admin_users.find_by_username */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at, EXISTS (SELECT 1 FROM admin_totp WHERE admin_user_id = admin_users.id AND confirmed_at IS NOT NULL) AS has_totp FROM admin_users WHERE username = $1 AND deleted_at IS NULL",
         None,
     )
 }
@@ -581,6 +586,7 @@ impl FindByUsernameStmt {
                         last_login: row.try_get(5)?,
                         created_at: row.try_get(6)?,
                         updated_at: row.try_get(7)?,
+                        has_totp: row.try_get(8)?,
                     })
                 },
             mapper: |it| StaffMember::from(it),
@@ -590,7 +596,7 @@ impl FindByUsernameStmt {
 pub struct ListStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list() -> ListStmt {
     ListStmt(
-        "/* admin_users.list */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at FROM admin_users WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2",
+        "/* admin_users.list */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at, EXISTS (SELECT 1 FROM admin_totp WHERE admin_user_id = admin_users.id AND confirmed_at IS NOT NULL) AS has_totp FROM admin_users WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2",
         None,
     )
 }
@@ -624,6 +630,7 @@ impl ListStmt {
                         last_login: row.try_get(5)?,
                         created_at: row.try_get(6)?,
                         updated_at: row.try_get(7)?,
+                        has_totp: row.try_get(8)?,
                     })
                 },
             mapper: |it| StaffMember::from(it),
@@ -680,7 +687,7 @@ impl LockSuperadminsStmt {
 pub struct LockStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn lock() -> LockStmt {
     LockStmt(
-        "/* admin_users.lock */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at FROM admin_users WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE",
+        "/* admin_users.lock */ SELECT id, username, email, role, is_active, last_login, created_at, updated_at, EXISTS (SELECT 1 FROM admin_totp WHERE admin_user_id = admin_users.id AND confirmed_at IS NOT NULL) AS has_totp FROM admin_users WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE",
         None,
     )
 }
@@ -713,6 +720,7 @@ impl LockStmt {
                         last_login: row.try_get(5)?,
                         created_at: row.try_get(6)?,
                         updated_at: row.try_get(7)?,
+                        has_totp: row.try_get(8)?,
                     })
                 },
             mapper: |it| StaffMember::from(it),
