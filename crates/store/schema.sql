@@ -273,9 +273,14 @@ CREATE FUNCTION public.list_audit_changes(after_record text, after_id integer, s
            ARRAY(SELECT hashtextextended(s.value::text, seed) FROM jsonb_each(stands.row) AS s)
     FROM public.audit_logs l
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN (SELECT true FROM public.audit_logs n
-                          WHERE n.record_id = l.record_id AND n.id > l.id
-                            AND n.table_name = l.table_name LIMIT 1)
+        SELECT CASE WHEN l.table_name NOT IN ('concerts', 'reservations', 'admin_users')
+                        OR (SELECT true FROM public.audit_logs n
+                            WHERE n.record_id = l.record_id AND n.id > l.id
+                              AND n.table_name = l.table_name LIMIT 1)
+                        -- Emptied at once since, and perhaps filled anew with the same numbers.
+                        OR (SELECT true FROM public.audit_logs t
+                            WHERE t.record_id IS NULL AND t.id > l.id
+                              AND t.table_name = l.table_name AND t.action = 'DELETE' LIMIT 1)
                         THEN NULL
                     WHEN l.table_name = 'reservations'
                         THEN (SELECT to_jsonb(r) FROM public.reservations r WHERE r.id = l.record_id)
@@ -463,7 +468,9 @@ CREATE FUNCTION public.log_export(of_table text, asked jsonb) RETURNS void
 DECLARE
     who record;
 BEGIN
-    IF of_table NOT IN ('concerts', 'reservations', 'audit_logs') OR length(asked::text) > 2000 THEN
+    IF of_table IN ('concerts', 'reservations', 'audit_logs') AND length(asked::text) <= 2000 THEN
+        NULL;
+    ELSE
         RAISE EXCEPTION 'no export: a table that is exported, and up to 2000 characters'
             USING ERRCODE = 'check_violation';
     END IF;
@@ -482,6 +489,11 @@ CREATE FUNCTION public.log_unlock(asked jsonb) RETURNS void
 DECLARE
     who record;
 BEGIN
+    IF length(asked::text) <= 2000 THEN
+        NULL;
+    ELSE
+        RAISE EXCEPTION 'no unlock: up to 2000 characters' USING ERRCODE = 'check_violation';
+    END IF;
     SELECT * INTO who FROM public.audit_actor();
     INSERT INTO public.audit_logs (user_id, action, table_name, new_values, ip_address, actor_kind,
                                    actor, request_id)
@@ -805,8 +817,6 @@ CREATE INDEX admin_sessions_created_at_idx ON public.admin_sessions USING btree 
 CREATE INDEX admission_receipts_created_at_idx ON public.admission_receipts USING btree (created_at);
 
 CREATE INDEX audit_logs_action_idx ON public.audit_logs USING btree (action, created_at, id) WHERE ((action)::text <> ALL ((ARRAY['CREATE'::character varying, 'UPDATE'::character varying])::text[]));
-
-CREATE INDEX audit_logs_made_concerts_idx ON public.audit_logs USING btree (created_at, id) WHERE (((table_name)::text = 'concerts'::text) AND ((action)::text = 'CREATE'::text));
 
 CREATE INDEX audit_logs_record_id_idx ON public.audit_logs USING btree (record_id, id);
 

@@ -102,7 +102,7 @@ async fn try_to(
         credentials,
         mark,
         turn,
-    } = proof::check(app, subjects, &attempt.password, by).await?;
+    } = proof::check(app, subjects, &attempt.password, (None, by)).await?;
     let stronger = match domain::password::Password::parse(&attempt.password) {
         Ok(password) if passwords::is_weak(&credentials.password_hash) => {
             turn.hash(&password).await

@@ -100,6 +100,7 @@ fn register(app: &App) {
     for outcome in app::reserve::OUTCOMES {
         counter!("stagedoor_reservations_total", "outcome" => outcome).absolute(0);
     }
+    counter!("stagedoor_audit_seals_lost_total").absolute(0);
     for outcome in app::sign_in::OUTCOMES {
         counter!("stagedoor_staff_sign_ins_total", "outcome" => outcome).absolute(0);
     }

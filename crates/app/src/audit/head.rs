@@ -28,7 +28,8 @@ impl Head {
             seal,
             "the newest seal that this process made over the audit log is gone, and maybe the rows \
              that it covered: `stagedoor audit verify --head` with the heads in this log tells since \
-             when; find out who has a superuser's password"
+             when. After a restore, or a failover to a standby that was behind, that is as it must be; \
+             else find out who has a superuser's password"
         );
         metrics::counter!("stagedoor_audit_seals_lost_total").increment(1);
         *self.lock() = None;

@@ -42,14 +42,17 @@ pub(super) async fn check(
     app: &App,
     subjects: &Subjects,
     password: &str,
-    by: &Acting,
+    (comer, by): (Option<Comer>, &Acting),
 ) -> Result<Checked, PasswordError> {
     // Attempts that are locked out change nothing, so that they cost little.
     let connection = app.writer().get().await?;
     if let Some(wait) = attempts::wait(app, &connection, subjects).await? {
         return Err(PasswordError::Locked { wait });
     }
-    let comer = comer(app, &connection, subjects).await?;
+    let comer = match comer {
+        Some(comer) => comer,
+        None => comer_of(app, &connection, subjects).await?,
+    };
     drop(connection);
     let turn = app.passwords().enter(comer).await?;
     let mark = match attempts::begin(app, subjects, by).await? {
@@ -72,7 +75,7 @@ pub(super) async fn check(
 }
 
 /// Who comes: a flood of strangers mustn't take the last places from those who work here.
-async fn comer(
+async fn comer_of(
     app: &App,
     connection: &Connection,
     subjects: &Subjects,
@@ -116,7 +119,7 @@ pub(crate) async fn ask(
     by: &Acting,
 ) -> Result<(Proof, Turn), PasswordError> {
     let subjects = Subjects::new(&member.username, by.address);
-    let checked = check(app, &subjects, password, by).await?;
+    let checked = check(app, &subjects, password, (Some(Comer::Known), by)).await?;
     let proof = Proof {
         subjects,
         mark: checked.mark,

@@ -78,7 +78,7 @@ fn text(report: &audit::Report, differences: &[String]) -> String {
     if !report.has_heads {
         text.push_str(
             "NOT ok: no seal has the head that was given: the end of the log, or all of it, was \
-             removed together with its seals, or the log line is another database's\n",
+             removed together with its seals, unless it was restored from an older backup since\n",
         );
     }
     for difference in differences {
