@@ -181,7 +181,7 @@ async fn breaks(app: &App, page_rows: i32) -> Result<Vec<Difference>, StoreError
     let seed = i64::from_ne_bytes(app.ctx().random_bytes());
     let (mut trail, mut breaks) = (Trail::default(), Vec::new());
     // A record that pages cut is suspected in each of them.
-    let mut seen = BTreeSet::new();
+    let mut checked = BTreeSet::new();
     let (mut record, mut id) = (String::new(), i32::MIN);
     loop {
         let page = read(app, async |transaction| {
@@ -200,12 +200,12 @@ async fn breaks(app: &App, page_rows: i32) -> Result<Vec<Difference>, StoreError
             trail.end();
         }
         let suspects: BTreeSet<_> = trail.breaks.drain(..).map(|(of, _)| of).collect();
-        for of in suspects.difference(&seen) {
+        for of in suspects.difference(&checked) {
             if breaks.len() < DIFFERENCES_MAX {
                 breaks.extend(breaks_of(app, of, (seed, page_rows)).await?);
             }
         }
-        seen.extend(suspects);
+        checked.extend(suspects);
         if is_over || breaks.len() >= DIFFERENCES_MAX {
             return Ok(breaks);
         }
