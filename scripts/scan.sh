@@ -106,12 +106,17 @@ scan_sql() {
         --randomize username --data '{"username":"nobody","password":"wrong","totp":"1"}'
     probe 'staff token' -u "$api/admin/users" -H 'Authorization: Bearer x*'
     probe 'confirm totp' -u "$api/admin/totp/confirm" -H "$bearer" -H "$json" --data '{"totp":"123456"}'
+    probe 'begin totp' -u "$api/admin/totp" -H "$bearer" -H "$json" --data '{"password":"wrong"}'
+    probe 'end totp' -u "$api/admin/totp" --method DELETE -H "$bearer" -H "$json" --data '{"password":"wrong"}'
+    probe 'own password' -u "$api/admin/password" -H "$bearer" -H "$json" \
+        --data '{"current_password":"wrong","new_password":"quince lantern ferry"}'
     probe 'users' -u "$api/admin/users?limit=5&cursor=MQ" -H "$bearer"
     probe 'new user' -u "$api/admin/users" -H "$bearer" -H "$json" \
         --data '{"username":"scan","email":"d@example.org","role":"moderator","password":"correct horse"}'
     probe 'change user' -u "$api/admin/users/999999*" --method PATCH -H "$bearer" -H "$json" \
         --data '{"email":"e@example.org*","role":"moderator*","password":"correct horse*"}'
     probe 'disable user' -u "$api/admin/users/999999*/disable" --method POST -H "$bearer"
+    probe 'sessions of a user' -u "$api/admin/users/999999*/sessions" --method DELETE -H "$bearer"
     probe 'delete user' -u "$api/admin/users/999999*" --method DELETE -H "$bearer"
     probe 'all concerts' -u "$api/admin/concerts?status=open&q=a&$day&venue=hall&deleted=false&limit=5&cursor=MjAyNi0xMi0xMi8x" -H "$bearer"
     probe 'new concert' -u "$api/admin/concerts" -H "$bearer" -H "$json" \
