@@ -13,12 +13,29 @@ $$;
 
 REVOKE ALL ON SCHEMA public
     FROM PUBLIC, stagedoor_app, stagedoor_report, stagedoor_monitor, stagedoor_backup;
-REVOKE ALL ON ALL TABLES IN SCHEMA public
-    FROM PUBLIC, stagedoor_app, stagedoor_report, stagedoor_monitor, stagedoor_backup;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA public
-    FROM PUBLIC, stagedoor_app, stagedoor_report, stagedoor_monitor, stagedoor_backup;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public
-    FROM PUBLIC, stagedoor_app, stagedoor_report, stagedoor_monitor, stagedoor_backup;
+-- All that is ours; what an extension brought belongs to whoever installed it.
+DO $$
+DECLARE
+    thing text;
+BEGIN
+    FOR thing IN
+        SELECT 'TABLE ' || oid::regclass FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+          AND pg_has_role(relowner, 'USAGE')
+        UNION ALL
+        SELECT 'SEQUENCE ' || oid::regclass FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'S'
+          AND pg_has_role(relowner, 'USAGE')
+        UNION ALL
+        SELECT 'FUNCTION ' || oid::regprocedure FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND prokind IN ('f', 'w')
+          AND pg_has_role(proowner, 'USAGE')
+    LOOP
+        EXECUTE 'REVOKE ALL ON ' || thing || ' FROM PUBLIC, stagedoor_app, stagedoor_report, '
+                'stagedoor_monitor, stagedoor_backup';
+    END LOOP;
+END
+$$;
 
 GRANT USAGE ON SCHEMA public TO stagedoor_app, stagedoor_report, stagedoor_monitor;
 

@@ -398,8 +398,12 @@ CREATE FUNCTION public.list_standbys() RETURNS TABLE(name text, state text, sync
     AS $$
     SELECT application_name, state, sync_state,
            (replay_lsn - '0/0'::pg_lsn)::bigint,
-           (pg_current_wal_lsn() - replay_lsn)::bigint
-    FROM pg_stat_replication
+           CASE WHEN NOT pg_is_in_recovery()
+                THEN (pg_current_wal_lsn() - replay_lsn)::bigint END
+    FROM pg_stat_replication AS sender
+    -- A subscriber gets changes, not the log: it could never take over.
+    WHERE NOT EXISTS (SELECT FROM pg_replication_slots AS slot
+                      WHERE slot.active_pid = sender.pid AND slot.slot_type = 'logical')
 $$;
 
 CREATE FUNCTION public.list_unsealed_audit_logs(rows_max integer) RETURNS TABLE(id integer, tx xid8, digest bytea, written_at timestamp without time zone)

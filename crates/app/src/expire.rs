@@ -70,11 +70,11 @@ impl Swept {
 pub async fn sweep(app: &App) -> Result<Swept, StoreError> {
     let app = app.clone();
     task::uninterrupted(async move {
-        let look = in_time(look(&app)).await?;
+        let look = in_time(look(app.clone())).await?;
         let now = app.ctx().now();
         let mut awake_at = look.beat_at;
         if is_beat_due(look.beat_at, now) {
-            match in_time(wake(&app)).await? {
+            match in_time(wake(app.clone())).await? {
                 Woken::Lent { lent, silence } => {
                     // Their ends have moved; whether there are more shows at the next look.
                     return Ok(Swept {
@@ -95,15 +95,16 @@ pub async fn sweep(app: &App) -> Result<Swept, StoreError> {
 }
 
 /// The future's output, or a database that counts as away.
-async fn in_time<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+async fn in_time<T: Send + 'static>(
+    step: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
     let late = || StoreError::Unavailable("the database did not answer in time".to_owned());
-    tokio::time::timeout(STEP_WITHIN, step)
-        .await
-        .unwrap_or_else(|_| Err(late()))
+    let done = task::within(STEP_WITHIN, step).await;
+    done.unwrap_or_else(|| Err(late()))
 }
 
 /// Reads what there is to do, and the primary's clock: a machine that slept has the time again.
-async fn look(app: &App) -> Result<Look, StoreError> {
+async fn look(app: App) -> Result<Look, StoreError> {
     let transaction = Transaction::begin(app.writer(), &SWEEPER).await?;
     let look = reservations::look(&transaction, Task::Sweep).await?;
     transaction.rollback().await;
@@ -144,7 +145,7 @@ enum Woken {
 /// INVARIANT: between the end of an outage and this nothing is expired; guarded by
 /// `an_outage_lends_its_length_before_anything_expires`. The beat of an outage with very many holds
 /// is written with the last of them, so that a crash in between forgets none.
-async fn wake(app: &App) -> Result<Woken, StoreError> {
+async fn wake(app: App) -> Result<Woken, StoreError> {
     let transaction = Transaction::begin(app.writer(), &SWEEPER).await?;
     let beat_at = heartbeats::lock(&transaction, Task::Sweep).await?;
     let now = app.ctx().now();
@@ -192,7 +193,7 @@ async fn expire(app: &App) -> Result<Swept, StoreError> {
     let mut passed_over = Vec::new();
     let began = Instant::now();
     while began.elapsed() < PASS_MAX {
-        match in_time(expire_next(app, &passed_over)).await? {
+        match in_time(expire_next(app.clone(), passed_over.clone())).await? {
             Turn::Expired(concert, holds) => {
                 app.tickets_returned(concert);
                 metrics::counter!("stagedoor_reservations_total", "outcome" => "expired")
@@ -224,9 +225,9 @@ enum Turn {
     NotOurs,
 }
 
-async fn expire_next(app: &App, passed_over: &[ConcertId]) -> Result<Turn, StoreError> {
+async fn expire_next(app: App, passed_over: Vec<ConcertId>) -> Result<Turn, StoreError> {
     let transaction = Transaction::begin_hurried(app.writer(), &SWEEPER).await?;
-    match expire_in(app, &transaction, passed_over).await {
+    match expire_in(&app, &transaction, &passed_over).await {
         Ok(turn @ Turn::Expired(..)) => {
             transaction.commit().await?;
             Ok(turn)

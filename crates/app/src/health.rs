@@ -28,13 +28,19 @@ pub async fn check_ready(app: &App) -> Result<(), NotReady> {
     let state = app.read(Seen::default(), |connection| {
         Box::pin(migrate::find_state(connection))
     });
-    fit(state.await?)
+    match state.await? {
+        // A replica may not have heard of the last migration yet.
+        SchemaState::Behind { .. } if app.replicas().is_some() => fit(schema_state(app).await?),
+        state => fit(state),
+    }
 }
 
 fn fit(state: SchemaState) -> Result<(), NotReady> {
     match state {
-        SchemaState::Current { .. } => Ok(()),
-        state => Err(NotReady::Schema(state)),
+        // A newer program has migrated it while this one runs, which every migration allows for: else
+        // no server could be replaced while others go on. None starts on it.
+        SchemaState::Current { .. } | SchemaState::Newer { .. } => Ok(()),
+        state @ SchemaState::Behind { .. } => Err(NotReady::Schema(state)),
     }
 }
 

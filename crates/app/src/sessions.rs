@@ -56,7 +56,8 @@ pub async fn find(app: &App, token: &str) -> Result<Option<SignedIn>, StoreError
     if !is_alive(&session, now) {
         return Ok(None);
     }
-    if now >= session.last_used_at + NOTED_EVERY {
+    // Reading goes on while nothing can be written.
+    if now >= session.last_used_at + NOTED_EVERY && app.writer().check_standby().is_ok() {
         admin_sessions::update_last_used(&connection, &token_digest, now).await?;
     }
     Ok(Some(SignedIn {
@@ -67,7 +68,7 @@ pub async fn find(app: &App, token: &str) -> Result<Option<SignedIn>, StoreError
 
 /// Ends this session and no other.
 pub async fn sign_out(app: &App, signed_in: &SignedIn) -> Result<(), StoreError> {
-    let connection = app.writer().get().await?;
+    let connection = app.writer().get_to_write().await?;
     admin_sessions::revoke(&connection, &signed_in.token_digest, app.ctx().now()).await
 }
 

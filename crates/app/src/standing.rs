@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use store::replicas::{Report, Standing};
-use store::replication::{self, Primary, Standby};
-use store::{Pool, StoreError};
+use store::replication::{self, Primary, Standby, Watch};
+use store::{Replicas, StoreError};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use crate::App;
@@ -16,55 +17,70 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A primary that takes longer to answer stands as it did.
 const LOOK_WITHIN: Duration = Duration::from_secs(2);
 
-/// Looks for ever. A replica that doesn't answer keeps nobody from hearing of the primary.
+/// Looks for ever. A replica that doesn't answer keeps nobody from hearing of the others.
 pub async fn keep_up(app: App) {
-    let primary = async {
-        let mut tick = every_second();
-        loop {
-            tick.tick().await;
-            watch_primary(&app).await;
+    let count = app.replicas().map_or(0, Replicas::count);
+    let replicas = join_all((0..count).map(|index| keep_up_with_replica(&app, index)));
+    let ((), _) = tokio::join!(keep_up_with_primary(&app), replicas);
+}
+
+async fn keep_up_with_primary(app: &App) {
+    let (mut watch, mut was_standby) = (Watch::default(), false);
+    let mut tick = every_second();
+    loop {
+        tick.tick().await;
+        let looked = timeout(LOOK_WITHIN, watch.look(app.writer())).await;
+        let is_standby = matches!(looked, Ok(Ok(None)));
+        if is_standby && !was_standby {
+            // The node that took our connections can only refuse what we write.
+            app.writer().retire();
+        }
+        was_standby = is_standby;
+        learn(app, looked.unwrap_or_else(|_| Err(late())));
+    }
+}
+
+async fn keep_up_with_replica(app: &App, index: usize) {
+    let mut tick = every_second();
+    while let Some(replicas) = app.replicas() {
+        tick.tick().await;
+        replicas.look_at(index).await;
+        measure(&replicas.reports());
+    }
+}
+
+/// A first look, before a command changes anything: without a standby it is refused instead of waiting.
+pub async fn look_once(app: &App) {
+    let mut watch = Watch::default();
+    let looked = timeout(LOOK_WITHIN, watch.look(app.writer())).await;
+    learn(app, looked.unwrap_or_else(|_| Err(late())));
+}
+
+fn learn(app: &App, looked: Result<Option<Primary>, StoreError>) {
+    let primary = match looked {
+        Ok(primary) => primary,
+        Err(error) => {
+            tracing::debug!(error = error.in_full(), "the primary was not looked at");
+            None
         }
     };
-    let replicas = async {
-        let mut tick = every_second();
-        loop {
-            tick.tick().await;
-            watch_replicas(&app).await;
-        }
-    };
-    let ((), ()) = tokio::join!(primary, replicas);
+    match &primary {
+        Some(primary) => app.writer().learn(primary),
+        None => app.writer().learn_silence(),
+    }
+    if let Some(replicas) = app.replicas() {
+        replicas.learn(primary.map(|primary| primary.position));
+    }
+}
+
+fn late() -> StoreError {
+    StoreError::Unavailable("the primary did not say in time how it stands".to_owned())
 }
 
 fn every_second() -> Interval {
     let mut tick = interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick
-}
-
-async fn watch_primary(app: &App) {
-    match timeout(LOOK_WITHIN, look_at_primary(app.writer())).await {
-        Ok(Ok(Some(primary))) => {
-            app.writer().learn(&primary);
-            if let Some(replicas) = app.replicas() {
-                replicas.learn(primary.position);
-            }
-        }
-        // The node that took our connections is a standby now, and can only refuse what we write.
-        Ok(Ok(None)) => app.writer().retire(),
-        Ok(Err(error)) => tracing::debug!(error = error.in_full(), "the primary was not looked at"),
-        Err(_) => tracing::debug!("the primary did not say in time how it stands"),
-    }
-}
-
-async fn watch_replicas(app: &App) {
-    if let Some(replicas) = app.replicas() {
-        replicas.look().await;
-        measure(&replicas.reports());
-    }
-}
-
-async fn look_at_primary(writer: &Pool) -> Result<Option<Primary>, StoreError> {
-    replication::look_at_primary(&*writer.get().await?).await
 }
 
 /// What the primary says of itself, and of every standby that is connected to it; `None` of a

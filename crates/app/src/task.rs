@@ -1,6 +1,8 @@
 //! Use cases that write run in a task of their own, so that a client that disconnects can't cut
 //! one in two.
 
+use std::time::Duration;
+
 use store::{Acting, StoreError, Transaction};
 use tracing::Instrument as _;
 
@@ -18,6 +20,20 @@ pub(crate) async fn uninterrupted<T: Send + 'static>(
                 .unwrap_or_else(|_| Box::new("the runtime is shutting down")),
         ),
     }
+}
+
+/// What `work` gives within `limit`. If it takes longer it goes on by itself: a COMMIT that waits for a
+/// standby can't be called back, and keeps its connection's place in the pool until it is answered.
+pub(crate) async fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let mut work = Box::pin(work);
+    if let Ok(done) = tokio::time::timeout(limit, &mut work).await {
+        return Some(done);
+    }
+    tokio::spawn(work);
+    None
 }
 
 /// A transaction in which `by` acts.

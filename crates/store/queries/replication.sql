@@ -3,13 +3,15 @@
 SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS position;
 
 --! look_at_primary : (position?)
--- Once a second: where the log is, whether commits wait for a standby, and who confirms them. One that
--- replays nothing, such as pg_receivewal, is no standby that could take over. On a standby there is
--- no position.
+-- Once a second: where the log is, whether commits wait for standbys, for how many, and how many
+-- confirm. One that replays nothing, such as pg_receivewal, could never take over and doesn't count. On
+-- a standby there is no position.
 SELECT CASE WHEN NOT pg_is_in_recovery()
-            THEN (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint END AS position,
+            THEN (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END AS position,
        current_setting('synchronous_standby_names') <> ''
            AND current_setting('synchronous_commit') NOT IN ('off', 'local') AS needs_standby,
+       coalesce(substring(current_setting('synchronous_standby_names')
+                          FROM '(?i)^\s*(?:any|first)?\s*(\d+)\s*\(')::bigint, 1) AS needed,
        (SELECT count(*) FROM pg_stat_get_wal_senders()) AS senders,
        (SELECT count(*) FROM list_standbys()
         WHERE state = 'streaming' AND sync_state IN ('sync', 'quorum') AND replayed IS NOT NULL)

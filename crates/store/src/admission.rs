@@ -142,6 +142,7 @@ impl Desk {
                 admission::insert_receipts().prepare(&*lease),
                 admission::find_existing().prepare(&*lease),
                 concert_statements::take_tickets().prepare(&*lease),
+                lease.prepare_position(),
             )
             .map(drop)
         });

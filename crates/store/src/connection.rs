@@ -154,6 +154,17 @@ impl Connection {
         Ok(())
     }
 
+    /// Makes the position come with the first COMMIT, too.
+    pub(crate) async fn prepare_position(&self) -> Result<replication::PositionStmt, Error> {
+        let position = replication::position();
+        if !self.shared.are_followed() {
+            return Ok(position);
+        }
+        let prepared = position.prepare(self).await?;
+        self.tells_position.store(true, Ordering::Release);
+        Ok(prepared)
+    }
+
     fn judge_commit(&self, ended: Result<(), Error>) -> Result<(), StoreError> {
         let Err(failure) = ended else {
             // The one warning that COMMIT gives for a transaction of ours is that its wait for the

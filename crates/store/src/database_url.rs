@@ -101,10 +101,9 @@ impl DatabaseUrl {
             Some("system") => RootCertificates::System,
             Some(path) if !path.is_empty() => RootCertificates::File(PathBuf::from(path)),
             _ => {
-                let home = std::env::var_os("HOME")
-                    .map(PathBuf::from)
-                    .unwrap_or_default();
-                RootCertificates::File(home.join(".postgresql/root.crt"))
+                // Without a home no file is there, which the error says.
+                let home = std::env::var_os("HOME").unwrap_or_else(|| "/nonexistent".into());
+                RootCertificates::File(PathBuf::from(home).join(".postgresql/root.crt"))
             }
         })
     }
@@ -112,7 +111,7 @@ impl DatabaseUrl {
     /// Whether connections could be made with it, as far as this machine can tell: its parameters
     /// are known, and its root certificates can be read.
     pub fn check(&self) -> Result<(), InvalidUrl> {
-        Endpoint::to_any(&self.whole).map(drop)
+        Endpoint::to_standby(&self.whole).map(drop)
     }
 
     /// For each host in turn the connection string that names it alone, in the form and with the
@@ -142,6 +141,12 @@ impl DatabaseUrl {
                 if let Some(value) = value.filter(|value| !value.is_empty()) {
                     push_word(&mut words, name, value);
                 }
+            }
+            // Certificates are checked against what was named, if only by its address.
+            let [(_, names), (_, addresses), _] = &lists;
+            let is_named = names.get(index).is_some_and(|name| !name.is_empty());
+            if let Some(address) = addresses.get(index).filter(|_| !is_named) {
+                push_word(&mut words, "host", address);
             }
             for (name, value) in &self.parameters {
                 if !OURS.contains(&name.as_str()) {
@@ -217,6 +222,8 @@ impl FromStr for DatabaseUrl {
             tls: TlsMode::NotEnforced,
         };
         url.tls = match url.last("sslmode") {
+            // As libpq does: anybody has a certificate of some public authority.
+            None if url.last("sslrootcert") == Some("system") => TlsMode::Verified,
             None | Some("allow" | "prefer") => TlsMode::NotEnforced,
             Some("disable") => TlsMode::Off,
             Some("require") if url.last("sslrootcert").is_some() => TlsMode::Issued,
@@ -253,7 +260,7 @@ pub fn split_list(text: &str) -> Vec<&str> {
             start = at + 1;
         }
     }
-    items.push(text[start..].trim());
+    items.push(text[start..].trim().trim_end_matches(','));
     items
 }
 
@@ -324,7 +331,7 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// `host=… user=… password='it''s'`: libpq's key and value words, quotes and backslashes included.
+/// `host=… user=… password='it\'s'`: libpq's key and value words, quotes and backslashes included.
 fn word_parameters(text: &str) -> Option<Parameters> {
     let mut parameters = Parameters::new();
     let mut rest = text.trim_start();
@@ -351,4 +358,31 @@ fn word_value(text: &str) -> Option<(String, &str)> {
     }
     // Only an unquoted value may end with the text.
     (!quoted).then_some((value, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_split_where_another_connection_string_begins() {
+        let (one, two) = (
+            "postgresql://u@a,b:5433/d?sslmode=require",
+            "postgres://u@c/d",
+        );
+        assert_eq!(split_list(one), [one]);
+        assert_eq!(split_list(&format!("{one}, {two},")), [one, two]);
+        assert_eq!(
+            split_list("host=a,b dbname=d,host=c"),
+            ["host=a,b dbname=d", "host=c"]
+        );
+    }
+
+    #[test]
+    fn what_tells_databases_apart_has_no_login() {
+        let places = |text: &str| text.parse::<DatabaseUrl>().unwrap().places();
+        assert_eq!(places("postgresql://u:p@a:1,b:2/d"), "a:1,b:2");
+        assert_eq!(places("host=a,b port=5433"), "a:5433,b:5433");
+        assert_eq!(places("host=/run/postgresql password=p"), "/run/postgresql");
+    }
 }

@@ -85,14 +85,17 @@ impl Endpoint {
         Self::read(url, TargetSessionAttrs::ReadWrite)
     }
 
-    /// The same for who only reads: any host will do.
-    pub(crate) fn to_any(url: &str) -> Result<Self, InvalidUrl> {
-        Self::read(url, TargetSessionAttrs::Any)
+    /// The same for who reads from a replica.
+    pub(crate) fn to_standby(url: &str) -> Result<Self, InvalidUrl> {
+        Self::read(url, TargetSessionAttrs::ReadOnly)
     }
 
     fn read(url: &str, usual: TargetSessionAttrs) -> Result<Self, InvalidUrl> {
         let malformed = |error: &dyn std::error::Error| InvalidUrl::Malformed(with_causes(error));
         let url: DatabaseUrl = url.parse().map_err(|error| malformed(&error))?;
+        if url.last("sslrootcert") == Some("system") && url.tls() < TlsMode::Verified {
+            return Err(unknown("sslmode", "verify-full with sslrootcert=system"));
+        }
         let spreads = match url.last("load_balance_hosts") {
             None | Some("disable") => false,
             Some("random") => true,
@@ -114,8 +117,10 @@ impl Endpoint {
         let mut hosts = Vec::with_capacity(texts.len());
         for text in &texts {
             let mut config: Config = text.parse().map_err(|error| malformed(&error))?;
-            // PostgreSQL speaks no TLS on Unix sockets.
-            let is_socket = config.get_hosts().iter().all(is_socket);
+            // PostgreSQL speaks no TLS on Unix sockets; an address is dialled instead of the host.
+            let is_socket = config.get_hostaddrs().is_empty()
+                && !config.get_hosts().is_empty()
+                && config.get_hosts().iter().all(is_socket);
             config
                 .ssl_mode(match url.tls() {
                     _ if is_socket => SslMode::Disable,
@@ -143,6 +148,14 @@ impl Endpoint {
             config.application_name(application).options(options);
         }
         self
+    }
+
+    /// Begins with the next host from now on; `false` where there is only one.
+    pub(crate) fn look_elsewhere(&self) -> bool {
+        let hosts = self.hosts.len();
+        let next = (self.first.load(Ordering::Acquire) + 1) % hosts;
+        self.first.store(next, Ordering::Release);
+        hosts > 1
     }
 
     /// Connects and logs in, at whichever host comes first; the caller limits the whole.
@@ -201,4 +214,96 @@ fn is_socket(host: &tokio_postgres::config::Host) -> bool {
 
 fn unknown(name: &str, allowed: &str) -> InvalidUrl {
     InvalidUrl::Malformed(format!("{name} must be {allowed}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of each host: its TLS, and what it must be.
+    fn modes(url: &str) -> Vec<(SslMode, TargetSessionAttrs)> {
+        let endpoint = Endpoint::to_primary(url).unwrap();
+        let of = |config: &Config| (config.get_ssl_mode(), config.get_target_session_attrs());
+        endpoint.hosts.iter().map(of).collect()
+    }
+
+    #[test]
+    fn an_address_is_no_socket_and_has_tls() {
+        for url in [
+            "postgresql:///d?hostaddr=10.0.0.5&sslmode=require",
+            "hostaddr=10.0.0.5 sslmode=require",
+            "host=/run/postgresql hostaddr=10.0.0.5 sslmode=require",
+            "postgresql://db/d?hostaddr=10.0.0.5&sslmode=require",
+        ] {
+            assert_eq!(
+                modes(url),
+                [(SslMode::Require, TargetSessionAttrs::Any)],
+                "{url}"
+            );
+        }
+        let socket = modes("host=/run/postgresql sslmode=require");
+        assert_eq!(socket, [(SslMode::Disable, TargetSessionAttrs::Any)]);
+    }
+
+    #[test]
+    fn certificates_are_checked_against_an_address_that_is_all_there_is() {
+        let endpoint = Endpoint::to_primary("hostaddr=10.0.0.5 sslmode=require").unwrap();
+        let named = endpoint.hosts[0].get_hosts().to_vec();
+        assert_eq!(
+            named,
+            [tokio_postgres::config::Host::Tcp("10.0.0.5".to_owned())]
+        );
+    }
+
+    #[test]
+    fn of_several_hosts_each_has_its_port_and_who_writes_wants_the_primary() {
+        let url = "postgresql://u:p%27%5C@a,b:5433,[::1]:5434/d";
+        assert_eq!(
+            modes(url),
+            [(SslMode::Prefer, TargetSessionAttrs::ReadWrite); 3]
+        );
+        let endpoint = Endpoint::to_primary(url).unwrap();
+        let ports: Vec<_> = endpoint
+            .hosts
+            .iter()
+            .map(|host| host.get_ports().to_vec())
+            .collect();
+        assert_eq!(ports, [vec![], vec![5433], vec![5434]]);
+        let password = endpoint.hosts[2].get_password().unwrap();
+        assert_eq!(password, b"p'\\");
+        let standbys = Endpoint::to_standby(url).unwrap();
+        assert_eq!(
+            standbys.hosts[0].get_target_session_attrs(),
+            TargetSessionAttrs::ReadOnly
+        );
+    }
+
+    #[test]
+    fn the_systems_authorities_go_with_the_full_check_alone() {
+        for weak in ["disable", "prefer", "require", "verify-ca"] {
+            let url = format!("postgresql://h/d?sslrootcert=system&sslmode={weak}");
+            let error = Endpoint::to_primary(&url).unwrap_err().to_string();
+            assert!(error.contains("verify-full"), "{weak}: {error}");
+        }
+        let url: DatabaseUrl = "postgresql://h/d?sslrootcert=system".parse().unwrap();
+        assert_eq!(url.tls(), TlsMode::Verified);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_by_its_name() {
+        for (url, name) in [
+            ("postgresql://h/d?sslcert=a", "sslcert"),
+            (
+                "postgresql://h/d?target_session_attrs=prefer-standby",
+                "target_session_attrs",
+            ),
+            (
+                "postgresql://h/d?load_balance_hosts=maybe",
+                "load_balance_hosts",
+            ),
+        ] {
+            let error = Endpoint::to_primary(url).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
 }

@@ -17,6 +17,8 @@ pub struct Lag {
     /// Since the primary was first seen with something that the standby still lacks.
     pub time: Duration,
     pub bytes: i64,
+    /// Whether the time is all of it. What was there at the first look is older than anybody knows.
+    pub is_known: bool,
 }
 
 /// Where the primary's log was, and when.
@@ -25,6 +27,8 @@ pub(crate) struct Trail {
     steps: VecDeque<(Instant, Position)>,
     /// When the primary last answered: while it doesn't, nobody falls further behind it.
     last: Option<Instant>,
+    /// The last look found no primary.
+    is_alone: bool,
 }
 
 impl Trail {
@@ -33,20 +37,23 @@ impl Trail {
     }
 
     fn push_at(&mut self, now: Instant, position: Position) {
+        self.is_alone = false;
+        self.last = Some(now);
         match self.steps.back() {
             // Restored to an earlier time: what was before says nothing any more.
             Some((_, last)) if position < *last => self.steps.clear(),
-            Some((_, last)) if position == *last => {
-                self.last = Some(now);
-                return;
-            }
+            Some((_, last)) if position == *last => return,
             _ => {}
         }
         self.steps.push_back((now, position));
         if self.steps.len() > REMEMBERED_MAX {
             self.steps.pop_front();
         }
-        self.last = Some(now);
+    }
+
+    /// The primary did not answer.
+    pub(crate) fn miss(&mut self) {
+        self.is_alone = true;
     }
 
     /// Where the log was when the primary last answered.
@@ -56,14 +63,19 @@ impl Trail {
 
     /// Of a standby that has replayed the log up to here.
     pub(crate) fn lag(&self, replayed: Position) -> Lag {
-        let (Some((_, end)), Some(last)) = (self.steps.back(), self.last) else {
-            return Lag::default();
+        let (Some((_, front)), Some(last)) = (self.steps.front(), self.last) else {
+            // Where there has never been a primary, standbys are all there is.
+            return Lag {
+                is_known: self.is_alone,
+                ..Lag::default()
+            };
         };
         let lacking = self.steps.iter().find(|(_, position)| *position > replayed);
-        lacking.map_or_else(Lag::default, |(since, _)| Lag {
-            time: last.duration_since(*since),
-            bytes: end.bytes() - replayed.bytes(),
-        })
+        Lag {
+            time: lacking.map_or(Duration::ZERO, |(since, _)| last.duration_since(*since)),
+            bytes: self.end().bytes().saturating_sub(replayed.bytes()).max(0),
+            is_known: replayed >= *front,
+        }
     }
 }
 
@@ -96,6 +108,20 @@ mod tests {
             seconds_and_bytes(&trail, 400),
             (0, 0),
             "it is ahead of the last look"
+        );
+    }
+
+    #[test]
+    fn what_a_standby_lacked_at_the_first_look_is_older_than_anybody_knows() {
+        let trail = trail(&[(0, 100), (1, 200)]);
+        assert!(!trail.lag(Position::new(99)).is_known);
+        assert!(trail.lag(Position::new(100)).is_known);
+        let mut unknown = Trail::default();
+        assert!(!unknown.lag(Position::new(99)).is_known);
+        unknown.miss();
+        assert!(
+            unknown.lag(Position::new(99)).is_known,
+            "there is nobody else"
         );
     }
 

@@ -22,6 +22,8 @@ pub const APPLICATION_NAME: &str = "concert-ticket-system";
 const REAPER_RATE: Duration = Duration::from_secs(2);
 /// How often the minimum is looked at.
 const MINIMUM_RATE: Duration = Duration::from_millis(250);
+/// Looks without an answer, each a second or two, after which the primary counts as away.
+const SILENT_LOOKS_MAX: u32 = 2;
 /// The name of the replicas' pools.
 pub(crate) const READER: &str = "reader";
 /// Between two looks at a node that should be a standby and is the primary.
@@ -57,6 +59,7 @@ pub struct Pool {
     settings: PoolSettings,
     waiting: Arc<AtomicU32>,
     shared: Arc<Shared>,
+    endpoint: Arc<Endpoint>,
 }
 
 /// One request that waits for a connection, counted until it has one or is given up.
@@ -104,7 +107,9 @@ impl Pool {
         observer: ClockObserver,
     ) -> Result<Self, InvalidUrl> {
         let manager = Manager {
-            endpoint: Endpoint::to_primary(url)?.named(APPLICATION_NAME, &options(&settings)),
+            endpoint: Arc::new(
+                Endpoint::to_primary(url)?.named(APPLICATION_NAME, &options(&settings)),
+            ),
             connect_timeout: settings.connect_timeout,
             silence_max: settings.silence_max,
             pool: settings.name,
@@ -117,7 +122,9 @@ impl Pool {
     /// The same for a read replica: only connections to a standby are kept, and its clock is nobody's.
     pub(crate) fn open_replica(url: &str, settings: PoolSettings) -> Result<Self, InvalidUrl> {
         let manager = Manager {
-            endpoint: Endpoint::to_any(url)?.named(APPLICATION_NAME, &options(&settings)),
+            endpoint: Arc::new(
+                Endpoint::to_standby(url)?.named(APPLICATION_NAME, &options(&settings)),
+            ),
             connect_timeout: settings.connect_timeout,
             silence_max: settings.silence_max,
             pool: settings.name,
@@ -128,7 +135,7 @@ impl Pool {
     }
 
     fn start(manager: Manager, settings: PoolSettings) -> Self {
-        let shared = Arc::clone(&manager.shared);
+        let (shared, endpoint) = (Arc::clone(&manager.shared), Arc::clone(&manager.endpoint));
         let inner = bb8::Pool::builder()
             .max_size(settings.max)
             .idle_timeout(settings.idle_timeout)
@@ -147,6 +154,7 @@ impl Pool {
             settings,
             waiting: Arc::default(),
             shared,
+            endpoint,
         };
         tokio::spawn(keep_minimum(
             pool.inner.clone(),
@@ -182,8 +190,9 @@ impl Pool {
             return Ok(lease);
         }
         count_error(self.settings.name, "timeout");
-        // While others have connections the database is there: we are too slow for the crowd.
-        if self.state().active > 0 {
+        // While others have connections the database is there, and we are too slow for the crowd;
+        // unless they only wait for one that has fallen silent.
+        if self.state().active > 0 && self.shared.silent_looks() == 0 {
             Err(StoreError::PoolExhausted)
         } else {
             Err(StoreError::Unavailable(
@@ -210,9 +219,36 @@ impl Pool {
         self.shared.check_standby()
     }
 
+    /// A connection for a statement that changes something by itself, without a transaction.
+    pub async fn get_to_write(&self) -> Result<Lease, StoreError> {
+        self.check_standby()?;
+        self.get().await
+    }
+
+    /// An error while the primary has been silent for so long that nobody should wait for it.
+    pub fn check_primary(&self) -> Result<(), StoreError> {
+        self.check_standby()?;
+        if self.shared.silent_looks() < SILENT_LOOKS_MAX {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(
+            "the primary has not answered for some seconds".to_owned(),
+        ))
+    }
+
+    /// The primary did not answer a look.
+    pub fn learn_silence(&self) {
+        self.shared.note_look(false);
+    }
+
     /// What the primary said of itself: commits are held back while it lacks a standby.
     pub fn learn(&self, primary: &Primary) {
+        self.shared.note_look(true);
         let lacks = primary.lacks_standby();
+        if lacks && self.endpoint.look_elsewhere() {
+            // A primary that nobody follows may be one that was replaced and doesn't know it.
+            self.retire();
+        }
         if !self.shared.set_lacks_standby(lacks) {
             return;
         }
@@ -308,7 +344,7 @@ impl bb8::ErrorSink<ConnectError> for LogErrors {
 /// Makes connections for bb8 and judges them when they come back.
 #[allow(missing_debug_implementations, reason = "its URL has a password")]
 pub struct Manager {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     connect_timeout: Duration,
     silence_max: Option<Duration>,
     pool: &'static str,
@@ -326,6 +362,7 @@ enum Login {
 
 impl Manager {
     async fn login(&self) -> Result<Connection, ConnectError> {
+        self.shared.set_found_primary(false);
         let (client, socket) = self.endpoint.connect().await?;
         let shared = Arc::clone(&self.shared);
         let connection = Connection::start(client, socket, self.silence_max, shared);

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::Semaphore;
+use tokio_postgres::error::SqlState;
 
 use crate::connection::Connection;
 use crate::database_url::DatabaseUrl;
@@ -23,10 +25,12 @@ const LOOK_WITHIN: Duration = Duration::from_secs(2);
 /// A replica that keeps a reader waiting for longer, for a connection or for the answer, is passed by.
 const LEND_WITHIN: Duration = Duration::from_millis(500);
 const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
+/// Reads at once that busy replicas may leave to the primary.
+const SPILL_MAX: usize = 4;
 /// Looks that are left out at a node that is the primary: it may be a standby again, in a while.
 const RESTS: u8 = 4;
 
-/// What a reader has written before, or seen: a replica serves it only when it has replayed that.
+/// What a reader has changed before: a replica serves it only when it has replayed that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen(pub Option<Position>);
 
@@ -40,6 +44,9 @@ struct Inner {
     /// Whose turn it is.
     next: AtomicUsize,
     trail: Mutex<Trail>,
+    /// Reads that may go to the primary because the replicas that could serve them are busy: its
+    /// connections are for selling.
+    spill: Semaphore,
 }
 
 #[derive(Debug)]
@@ -110,6 +117,8 @@ impl Replicas {
             name: READER,
             max: settings.max.div_ceil(share),
             min: settings.min.min(settings.max.div_ceil(share)),
+            // What is given up here is given up there, too.
+            statement_timeout: ANSWER_WITHIN,
             ..settings.clone()
         };
         let mut replicas = Vec::with_capacity(urls.len());
@@ -128,55 +137,75 @@ impl Replicas {
             replicas,
             next: AtomicUsize::new(0),
             trail: Mutex::default(),
+            spill: Semaphore::new(SPILL_MAX),
         })))
     }
 
-    /// The primary's log was here a moment ago. While it doesn't answer, nobody falls further behind.
-    pub fn learn(&self, primary: Position) {
-        lock(&self.0.trail).push(primary);
+    /// The primary's log was here a moment ago, or it did not answer: while it doesn't, nobody falls
+    /// further behind it.
+    pub fn learn(&self, primary: Option<Position>) {
+        let mut trail = lock(&self.0.trail);
+        match primary {
+            Some(position) => trail.push(position),
+            None => trail.miss(),
+        }
     }
 
     /// Asks every replica how far it is.
     pub async fn look(&self) {
-        let looks = self.0.replicas.iter().map(|replica| async {
-            if replica.rests() {
-                return;
-            }
-            let (standing, replayed) = replica.look().await;
-            replica.stands(standing);
-            let mut state = lock(&replica.state);
-            state.rests = if standing == Standing::Primary {
-                RESTS
-            } else {
-                0
-            };
-            if let Some(replayed) = replayed {
-                let lag = lock(&self.0.trail).lag(replayed);
-                (state.replayed, state.lag, state.heard) = (replayed, lag, Instant::now());
-            }
-        });
-        join_all(looks).await;
+        join_all((0..self.0.replicas.len()).map(|index| self.look_at(index))).await;
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.replicas.len()
+    }
+
+    /// Asks one of them how far it is.
+    pub async fn look_at(&self, index: usize) {
+        let Some(replica) = self.0.replicas.get(index) else {
+            return;
+        };
+        if replica.rests() {
+            return;
+        }
+        let (standing, replayed) = replica.look().await;
+        replica.stands(standing);
+        let mut state = lock(&replica.state);
+        state.rests = if standing == Standing::Primary {
+            RESTS
+        } else {
+            0
+        };
+        if let Some(replayed) = replayed {
+            let lag = lock(&self.0.trail).lag(replayed);
+            (state.replayed, state.lag, state.heard) = (replayed, lag, Instant::now());
+        }
     }
 
     /// A connection to a replica that has all that the reader has seen, and is close enough to the
     /// primary if that is wanted; `None` when there is none.
     ///
     /// They take turns. `tried` are those that were of no use to this reader.
-    async fn get(&self, seen: Seen, is_close: bool, tried: &mut Vec<usize>) -> Option<Lease> {
+    async fn get(
+        &self,
+        seen: Seen,
+        is_close: bool,
+        tried: &mut Tried,
+    ) -> Option<(&Replica, Lease)> {
         let count = self.0.replicas.len();
         let first = self.0.next.fetch_add(1, Ordering::Relaxed);
         for step in 0..count {
             let index = (first % count + step) % count;
             let replica = &self.0.replicas[index];
-            let state = replica.state();
-            let is_fit =
-                state.standing == Standing::Standby && (!is_close || state.lag.time < LAG_MAX);
-            if !is_fit || tried.contains(&index) {
+            if !replica.is_fit(is_close) || tried.replicas.contains(&index) {
                 continue;
             }
-            tried.push(index);
-            if let Some(lease) = replica.get(seen).await {
-                return Some(lease);
+            tried.replicas.push(index);
+            match replica.get(seen).await {
+                Got::Lease(lease) => return Some((replica, *lease)),
+                Got::Busy => tried.is_busy = true,
+                Got::Nothing => {}
             }
         }
         None
@@ -202,6 +231,7 @@ impl Replicas {
                 Standing::Away => Lag {
                     time: state.lag.time + state.heard.elapsed(),
                     bytes: end.bytes().saturating_sub(state.replayed.bytes()).max(0),
+                    is_known: false,
                 },
             };
             Report {
@@ -224,6 +254,18 @@ impl Replica {
         let rests = state.rests > 0;
         state.rests = state.rests.saturating_sub(1);
         rests
+    }
+
+    /// It did not serve a read. One that says nothing at all is away until it does.
+    fn failed(&self, error: &StoreError) {
+        tracing::debug!(
+            replica = self.name,
+            error = error.in_full(),
+            "a replica did not serve"
+        );
+        if matches!(error, StoreError::Unavailable(_)) {
+            self.stands(Standing::Away);
+        }
     }
 
     /// Notes how it stands, and says so if that is new.
@@ -268,21 +310,48 @@ impl Replica {
         }
     }
 
-    /// A connection that has replayed what was seen. One that can't be had soon is away until the
-    /// next look, so that few readers wait for it.
-    async fn get(&self, seen: Seen) -> Option<Lease> {
+    fn is_fit(&self, is_close: bool) -> bool {
+        let state = self.state();
+        let is_late = !state.lag.is_known || state.lag.time >= LAG_MAX;
+        state.standing == Standing::Standby && !(is_close && is_late)
+    }
+
+    /// A connection that has replayed what was seen. A replica that makes none is away until the next
+    /// look, so that few readers wait for it.
+    async fn get(&self, seen: Seen) -> Got {
         let got = tokio::time::timeout(LEND_WITHIN, self.pool.get()).await;
         let Ok(Ok(lease)) = got else {
+            if self.pool.state().active > 0 {
+                return Got::Busy;
+            }
             self.stands(Standing::Away);
-            return None;
+            return Got::Nothing;
         };
         let Some(needed) = seen.0 else {
-            return Some(lease);
+            return Got::Lease(Box::new(lease));
         };
         // Behind one address there may be several standbys, so this very connection is asked.
-        let asked = tokio::time::timeout(LEND_WITHIN, has_replayed(&lease, needed)).await;
-        asked.unwrap_or(false).then_some(lease)
+        match tokio::time::timeout(LEND_WITHIN, has_replayed(&lease, needed)).await {
+            Ok(true) => Got::Lease(Box::new(lease)),
+            Ok(false) | Err(_) => Got::Nothing,
+        }
     }
+}
+
+enum Got {
+    Lease(Box<Lease>),
+    /// It is there, and all its connections are lent.
+    Busy,
+    /// It is away, or lacks what was seen.
+    Nothing,
+}
+
+/// What one reader has found out about replicas.
+#[derive(Default)]
+struct Tried {
+    replicas: Vec<usize>,
+    /// One that would have served was busy.
+    is_busy: bool,
 }
 
 /// Runs a read that may be a little old: on a replica that is fit for it, else on the primary; and
@@ -295,40 +364,46 @@ pub async fn read<T>(
     seen: Seen,
     query: impl for<'a> Fn(&'a Connection) -> BoxFuture<'a, Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let mut tried = Vec::new();
-    if let Some(replicas) = replicas {
-        while let Some(lease) = replicas.get(seen, true, &mut tried).await {
-            match answered(&lease, &query).await {
-                Err(error) if may_ask_another(&error) => {
-                    tracing::debug!(error = error.in_full(), "a replica did not serve a read");
-                }
-                outcome => return outcome,
-            }
+    let Some(replicas) = replicas else {
+        return query(&*writer.get().await?).await;
+    };
+    let mut tried = Tried::default();
+    while let Some((replica, lease)) = replicas.get(seen, true, &mut tried).await {
+        match answered(&lease, &query).await {
+            Err(error) if may_ask_another(&error) => replica.failed(&error),
+            outcome => return outcome,
         }
     }
+    let spill = &replicas.0.spill;
+    let _permit = if tried.is_busy {
+        Some(spill.try_acquire().map_err(|_| StoreError::PoolExhausted)?)
+    } else {
+        None
+    };
     let failure = match writer.get().await {
-        Ok(lease) => match query(&lease).await {
-            Err(error) if may_ask_another(&error) => error,
+        Ok(lease) => match answered(&lease, &query).await {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::PoolExhausted)) => error,
             outcome => return outcome,
         },
         Err(error) => error,
     };
-    if let Some(replicas) = replicas {
-        tried.clear();
-        while let Some(lease) = replicas.get(seen, false, &mut tried).await {
-            if let Ok(found) = answered(&lease, &query).await {
-                return Ok(found);
-            }
+    let mut tried = Tried::default();
+    while let Some((replica, lease)) = replicas.get(seen, false, &mut tried).await {
+        match answered(&lease, &query).await {
+            Ok(found) => return Ok(found),
+            Err(error) => replica.failed(&error),
         }
     }
     Err(failure)
 }
 
+/// Readers have five seconds for all of their reads, so that each of two databases that hang, and the
+/// third, must be tried well within.
 async fn answered<T>(
     lease: &Lease,
     query: &impl for<'a> Fn(&'a Connection) -> BoxFuture<'a, Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let late = || StoreError::Unavailable("a replica did not answer in time".to_owned());
+    let late = || StoreError::Unavailable("a database did not answer in time".to_owned());
     let answer = tokio::time::timeout(ANSWER_WITHIN, query(lease)).await;
     answer.unwrap_or_else(|_| Err(late()))
 }
@@ -339,13 +414,18 @@ async fn has_replayed(connection: &Connection, needed: Position) -> bool {
     looked.is_ok_and(|replayed| replayed.is_none_or(|replayed| replayed >= needed))
 }
 
-/// Whether the fault lies with the node that was asked, so that another may do better.
+/// Whether the fault lies with the replica that was asked, so that another may do better.
 fn may_ask_another(error: &StoreError) -> bool {
-    // A standby gives a reader up that is in the way of what it replays (40001).
-    matches!(
-        error,
-        StoreError::Unavailable(_) | StoreError::PoolExhausted | StoreError::Conflict
-    )
+    match error {
+        // A standby gives a reader up that is in the way of what it replays (40001).
+        StoreError::Unavailable(_) | StoreError::PoolExhausted | StoreError::Conflict => true,
+        // One that is a migration behind lacks a column or a table (class 42), and one that is slow
+        // gives up by its own limit (57014).
+        StoreError::Unexpected(error) => error
+            .code()
+            .is_some_and(|code| code.code().starts_with("42") || *code == SqlState::QUERY_CANCELED),
+        _ => false,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

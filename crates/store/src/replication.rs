@@ -3,6 +3,7 @@
 use crate::connection::Connection;
 use crate::error::StoreError;
 use crate::generated::queries::replication as statements;
+use crate::pool::{Lease, Pool};
 
 /// A position in the write-ahead log, in bytes since its beginning (PostgreSQL's `pg_lsn`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +28,7 @@ pub struct Primary {
     pub position: Position,
     /// Whether a COMMIT waits for a standby.
     pub needs_standby: bool,
-    /// Whether a standby streams that COMMIT can wait for. True where the server may not see them.
+    /// Whether as many standbys stream as COMMIT waits for. True where the server may not see them.
     pub is_confirmed: bool,
 }
 
@@ -51,6 +52,26 @@ pub struct Standby {
     pub behind: Option<i64>,
 }
 
+/// Looks at the primary again and again, on a connection of its own: commits that wait for a standby
+/// may have all others, and this one must tell that they wait in vain.
+#[derive(Debug, Default)]
+pub struct Watch(Option<Lease>);
+
+impl Watch {
+    /// `None` when the pool leads to a standby; that is told once.
+    pub async fn look(&mut self, pool: &Pool) -> Result<Option<Primary>, StoreError> {
+        let lease = match self.0.take().filter(|lease| lease.is_sound()) {
+            Some(lease) => lease,
+            None => pool.get().await?,
+        };
+        let primary = look_at_primary(&lease).await?;
+        if primary.is_some() {
+            self.0 = Some(lease);
+        }
+        Ok(primary)
+    }
+}
+
 /// `None` when the connection is to a standby.
 pub async fn look_at_primary(connection: &Connection) -> Result<Option<Primary>, StoreError> {
     let row = statements::look_at_primary().bind(connection).one().await?;
@@ -58,7 +79,7 @@ pub async fn look_at_primary(connection: &Connection) -> Result<Option<Primary>,
         position: Position(position),
         needs_standby: row.needs_standby,
         // Where states are hidden, only the absence of all standbys can be seen.
-        is_confirmed: row.confirming > 0 || (row.hidden > 0 && row.senders > 0),
+        is_confirmed: row.confirming >= row.needed || (row.hidden > 0 && row.senders > 0),
     }))
 }
 

@@ -1,7 +1,7 @@
 //! What a pool and its connections share: whether commits are let through, where the log was behind
 //! the last one, and which connections are of an earlier time.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ const BACK_AFTER: Duration = Duration::from_mins(1);
 pub(crate) struct Shared {
     /// No standby confirms, although one must.
     lacks_standby: AtomicBool,
+    /// Looks at the primary in a row that got no answer.
+    silent_looks: AtomicU32,
     /// Whether somebody wants to know positions; they cost a statement behind each COMMIT.
     are_followed: AtomicBool,
     last: Mutex<Option<(Position, Instant)>>,
@@ -31,6 +33,19 @@ impl Shared {
             Err(StoreError::NoStandby)
         } else {
             Ok(())
+        }
+    }
+
+    /// Looks in a row that the primary did not answer; the next that it does makes it none.
+    pub(crate) fn silent_looks(&self) -> u32 {
+        self.silent_looks.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_look(&self, is_answered: bool) {
+        if is_answered {
+            self.silent_looks.store(0, Ordering::Release);
+        } else {
+            self.silent_looks.fetch_add(1, Ordering::AcqRel);
         }
     }
 
@@ -72,8 +87,9 @@ impl Shared {
     /// The log was here behind a commit.
     pub(crate) fn passed(&self, position: Position) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_older =
-            |(known, at): (Position, Instant)| position < known && at.elapsed() < BACK_AFTER;
+        let is_older = |(known, at): (Position, Instant)| {
+            known < Position::MAX && position < known && at.elapsed() < BACK_AFTER
+        };
         if !last.is_some_and(is_older) {
             *last = Some((position, Instant::now()));
         }

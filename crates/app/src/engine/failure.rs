@@ -30,6 +30,13 @@ pub(super) fn next_step(waiting: Vec<Waiting>, tried: Try, failure: StoreError) 
             once_more(waiting, &failure)
         }
         failure if failure.is_about_rows() => halve(waiting, failure),
+        // Said once for all by who looks at the standbys.
+        StoreError::NoStandby => {
+            for waiting in waiting {
+                waiting.answer(Err(StoreError::NoStandby.into()));
+            }
+            Next::Answered
+        }
         failure => {
             let requests = waiting.len();
             tracing::error!(

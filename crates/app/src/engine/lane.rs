@@ -17,6 +17,7 @@ use super::failure::{Next, next_step, same};
 use super::pace::Pace;
 use super::queue::{Queue, Woken};
 use super::{Shared, Waiting, recovery};
+use crate::task;
 
 /// How long a lane without work keeps its connection.
 const LINGER: Duration = Duration::from_millis(100);
@@ -147,6 +148,9 @@ impl Lane {
         batch: Batch,
         may_grow: bool,
     ) -> Result<(), (Vec<Waiting>, StoreError)> {
+        if let Err(refusal) = self.shared.pool.check_standby() {
+            return Err((batch.waiting, refusal));
+        }
         let desk = match self.desk.take().filter(Desk::is_sound) {
             Some(desk) => desk,
             None => match self.open_desk().await {
@@ -244,16 +248,13 @@ impl Lane {
         }
         let started = Instant::now();
         let changes = Arc::clone(&decided.changes);
-        let mut committing = Box::pin(async move {
+        let committing = async move {
             let committed = desk.commit(&changes.writes()).await;
             (desk, committed)
-        });
-        let committed = timeout(COMMIT_WITHIN, &mut committing).await;
+        };
+        let committed = task::within(COMMIT_WITHIN, committing).await;
         metrics::histogram!("stagedoor_admission_commit_seconds").record(started.elapsed());
-        let Ok((desk, committed)) = committed else {
-            // PostgreSQL goes on with it, so that its connection keeps its place in the pool until
-            // it is answered or given up.
-            tokio::spawn(committing);
+        let Some((desk, committed)) = committed else {
             self.resolve(waiting, decided);
             return Ok(());
         };
@@ -300,8 +301,11 @@ impl Lane {
             self.undo(desk).await;
             return;
         }
-        let durable = timeout(COMMIT_WITHIN, desk.commit_nothing()).await;
-        if matches!(durable, Ok(Ok(()))) {
+        let committing = async move {
+            let committed = desk.commit_nothing().await;
+            committed.map(|()| desk)
+        };
+        if let Some(Ok(desk)) = task::within(COMMIT_WITHIN, committing).await {
             self.finish(waiting, decided, returns);
             self.desk = Some(desk);
         } else {

@@ -33,6 +33,8 @@ pub(super) async fn resolve(
     let found = loop {
         match look(&shared, &decided.changes).await {
             Ok(existing) => break Some(existing),
+            // Nobody can tell before a standby is back.
+            Err(StoreError::NoStandby) => break None,
             Err(error) if started.elapsed() < RESOLVE_WITHIN => {
                 tracing::debug!(%error, "the outcome of a commit is still unknown");
                 tokio::time::sleep(PAUSE).await;

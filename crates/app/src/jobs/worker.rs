@@ -73,7 +73,7 @@ async fn take(app: &App, tasks: &Tasks, free: usize) -> Result<Vec<TakenJob>, St
         now,
         leased_until: now + LEASE,
     };
-    let connection = app.writer().get().await?;
+    let connection = app.writer().get_to_write().await?;
     jobs::take(&connection, &wanted).await
 }
 
@@ -133,7 +133,7 @@ async fn settle(app: &App, job: &TakenJob, outcome: &Outcome) -> Result<bool, St
         ..
     } = *job;
     let now = app.ctx().now();
-    let connection = app.writer().get().await?;
+    let connection = app.writer().get_to_write().await?;
     match outcome {
         Outcome::Done => jobs::update_done(&connection, lease, now).await,
         Outcome::Retry(reason) if lease.attempt < attempts_max => {

@@ -28,7 +28,7 @@ pub(super) async fn run(hub: Arc<Hub>) {
 }
 
 async fn announce(hub: &Hub, changed: &[(ConcertId, bool)]) -> Result<(), StoreError> {
-    let connection = hub.pool.get().await?;
+    let connection = hub.pool.get_to_write().await?;
     stock::announce(&connection, &write(hub.process, changed)).await
 }
 

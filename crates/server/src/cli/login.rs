@@ -3,7 +3,7 @@
 //!
 //! A pool only knows that no connection came in time; it has to, for it outlives outages.
 
-use app::App;
+use app::{App, standing};
 use store::migrate::{self, MigrateError};
 use store::pool::{ConnectError, InvalidUrl};
 
@@ -39,7 +39,10 @@ async fn open(
 ) -> Result<App, CliError> {
     let url = config.require_database_url()?;
     refuse_refused(config, "DATABASE_URL", url).await?;
-    open(config, url.reveal()).map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))
+    let app = open(config, url.reveal());
+    let app = app.map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+    standing::look_once(&app).await;
+    Ok(app)
 }
 
 /// An error when PostgreSQL refuses the login; `variable` is what it was configured by.

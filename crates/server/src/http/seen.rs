@@ -15,10 +15,11 @@ use store::replication::Position;
 use super::headers::cookie;
 use super::web::Web;
 
-/// Replicas that are 10 s behind serve nobody, so that after this time every one that serves has it.
-const SECONDS: u32 = 30;
+/// Replicas that are 10 s behind serve nobody, but while the primary is away all that answer do: it lasts
+/// longer than that may.
+const SECONDS: u32 = 600;
 
-/// What this visitor has changed or seen, from the cookie. One that is forged or broken asks for
+/// What this visitor has changed, from the cookie. One that is forged or broken asks for
 /// nothing, or for the primary, which is slower and no less right.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen(pub app::Seen);

@@ -178,7 +178,7 @@ async fn a_renewed_authority_is_believed_without_a_restart() {
         .await;
     database.show_certificate_for("localhost").await;
     let superuser = database.cluster.superuser().await;
-    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
                WHERE usename = 'stagedoor_app'";
     superuser.batch_execute(end).await.unwrap();
     let ready = format!("{}/readyz", server.site());

@@ -13,6 +13,7 @@ use store::replicas::Standing;
 use tokio::task::block_in_place;
 
 use crate::support::own_cluster::{OwnCluster, app_url};
+use crate::support::program::Program;
 use crate::support::wait::{LIMIT, eventually};
 use crate::support::{NewConcert, Options, TestApp, connect};
 
@@ -80,6 +81,11 @@ async fn lists_and_concert_pages_are_read_from_replicas_by_turns() {
     let concert = app.plant(NewConcert::default()).await;
     replayed_all(&cluster, &one).await;
     replayed_all(&cluster, &two).await;
+    eventually("replicas that serve", LIMIT, async || {
+        let reports = app.app.replicas().unwrap().reports();
+        reports.iter().all(|replica| replica.lag.is_known)
+    })
+    .await;
     let count = async || {
         [
             transactions(&cluster.0).await,
@@ -108,14 +114,14 @@ async fn lists_and_concert_pages_are_read_from_replicas_by_turns() {
     assert!(one > visits / 4 && two > visits / 4, "{one} and {two}");
 }
 
-/// A replica that replays five seconds late still serves those who have changed nothing; who has
-/// reserved sees it at once, everywhere.
+/// A replica that replays late still serves those who have changed nothing; who has reserved sees it
+/// at once, everywhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_reserved_sees_it_on_the_next_page_although_replicas_lag() {
     let cluster = OwnCluster::start("own-writes").await;
     let setup = cluster.app(Options::default()).await;
     let concert = setup.plant(NewConcert::default()).await;
-    let late = cluster.standby("own-writes-late", &[("recovery_min_apply_delay", "5s")]);
+    let late = cluster.standby("own-writes-late", &[("recovery_min_apply_delay", "20s")]);
     let app = reading_from(&cluster, &[&late]).await;
     let address = format!("/api/v1/concerts/{concert}");
     let left = async |cookie: &str| {
@@ -125,10 +131,15 @@ async fn whoever_has_reserved_sees_it_on_the_next_page_although_replicas_lag() {
         let concert: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
         concert["available_tickets"].as_i64().unwrap()
     };
-    // Whatever was written before is replayed, and its lag is over.
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    // Whatever was written before is replayed, and it serves.
+    let lag = || app.app.replicas().unwrap().reports()[0].lag;
+    eventually("a replica that serves", LIMIT, async || lag().is_known).await;
+    eventually("a concert that is shown", LIMIT, async || {
+        app.get(&address).await.status() == StatusCode::OK
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
 
-    let begun = Instant::now();
     let (cookies, page) = hold_two(&app, concert).await;
     assert!(cookies.contains("stagedoor-seen="), "{cookies}");
     // The token in it is in the cookie as well.
@@ -143,22 +154,10 @@ async fn whoever_has_reserved_sees_it_on_the_next_page_although_replicas_lag() {
         "on the primary, for the replica isn't there yet"
     );
     assert_eq!(left("").await, 100, "a stranger is served by the replica");
-    assert!(
-        begun.elapsed() < Duration::from_secs(4),
-        "too slow to tell: {:?}",
-        begun.elapsed()
-    );
-
-    let lag = || app.app.replicas().unwrap().reports()[0].lag;
     eventually("a replica that is seen to be late", LIMIT, async || {
         lag().time > Duration::ZERO
     })
     .await;
-    eventually("a replica that has caught up", LIMIT, async || {
-        left("").await == 98
-    })
-    .await;
-    assert!(begun.elapsed() > Duration::from_secs(4));
 }
 
 /// The cookies that a buyer of two tickets has then, and the address of the next page.
@@ -210,54 +209,92 @@ async fn nonsense_in_the_cookie_is_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_is_ten_seconds_behind_serves_nobody() {
+async fn a_replica_that_is_far_behind_serves_nobody_and_doctor_says_so() {
     let cluster = OwnCluster::start("late").await;
     let late = cluster.standby("late-one", &[("recovery_min_apply_delay", "10min")]);
+    let setup = cluster.app(Options::default()).await;
+    let concert = setup.plant(NewConcert::default()).await;
+    // As a server that starts beside a replica that has been late for long.
     let app = reading_from(&cluster, &[&late]).await;
-    let concert = app.plant(NewConcert::default()).await;
     let address = format!("/en/concerts/{concert}");
-    let found = async || app.get(&address).await.status();
-    assert_eq!(
-        found().await,
-        StatusCode::NOT_FOUND,
-        "the replica hasn't heard of it"
-    );
-    let begun = Instant::now();
-    eventually("the primary's answer", LIMIT, async || {
-        found().await == StatusCode::OK
-    })
-    .await;
-    let took = begun.elapsed();
-    assert!(took > Duration::from_secs(7), "{took:?}");
-    let lag = app.app.replicas().unwrap().reports()[0].lag;
+    for _ in 0..50 {
+        assert_eq!(app.get(&address).await.status(), StatusCode::OK);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let lag = || app.app.replicas().unwrap().reports()[0].lag;
+    assert!(!lag().is_known && lag().bytes > 0, "{:?}", lag());
+
+    let doctor = Program::new(&["doctor", "--json"]).env("DATABASE_URL", &cluster.url());
+    let doctor = doctor
+        .env("DATABASE_REPLICA_URLS", &app_url(&late))
+        .run()
+        .await;
+    let findings = doctor.json()["findings"].as_array().unwrap().clone();
+    let found = findings
+        .iter()
+        .find(|finding| finding["id"] == "replica")
+        .unwrap();
+    assert_eq!(found["severity"], "warning", "{found}");
     assert!(
-        lag.time >= Duration::from_secs(10) && lag.bytes > 0,
-        "{lag:?}"
+        found["detail"].as_str().unwrap().contains("lacks"),
+        "{found}"
     );
+    assert_eq!(doctor.code, 0, "the primary serves: {}", doctor.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_that_die_are_passed_by_without_an_error_and_come_back() {
+async fn replicas_that_die_or_freeze_are_passed_by_without_an_error_and_come_back() {
     let cluster = OwnCluster::start("dying").await;
-    let mut standby = cluster.standby("dying-one", &[]);
-    let app = reading_from(&cluster, &[&standby]).await;
-    block_in_place(|| standby.kill()).unwrap();
-    let slowest = visit_for(&app, Duration::from_secs(3)).await;
-    assert!(slowest < Duration::from_secs(20), "{slowest:?}");
-    let standing = || app.app.replicas().unwrap().reports()[0].standing;
-    assert_eq!(standing(), Standing::Away);
-    block_in_place(|| standby.start()).unwrap();
-    // Its port may be another one, which no URL of ours would follow.
-    if app_url(&standby).contains(&format!(":{}/", standby.port())) {
-        eventually("a replica that serves again", LIMIT, async || {
-            standing() == Standing::Standby
+    let (mut dying, frozen) = (
+        cluster.standby("dying-one", &[]),
+        cluster.standby("dying-two", &[]),
+    );
+    let app = reading_from(&cluster, &[&dying, &frozen]).await;
+    let url = app_url(&dying);
+    visit_for(&app, Duration::from_secs(1)).await;
+    let standing = |place: usize| app.app.replicas().unwrap().reports()[place].standing;
+    let backends = "SELECT pid FROM pg_stat_activity WHERE usename = 'stagedoor_app'";
+    let stopped: Vec<i32> = (connect(&frozen.superuser_url("stagedoor")).await)
+        .query(backends, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    let postmaster = block_in_place(|| frozen.postmaster()).unwrap().unwrap();
+    let mut stopped: Vec<u32> = stopped.iter().map(|pid| pid.unsigned_abs()).collect();
+    stopped.push(postmaster);
+    signal_all("STOP", &stopped);
+    block_in_place(|| dying.kill()).unwrap();
+    visit_for(&app, Duration::from_secs(4)).await;
+    assert_eq!((standing(0), standing(1)), (Standing::Away, Standing::Away));
+    signal_all("CONT", &stopped);
+    eventually("the one that was frozen", LIMIT, async || {
+        standing(1) == Standing::Standby
+    })
+    .await;
+    block_in_place(|| dying.start()).unwrap();
+    // It may have another port now, which no URL follows.
+    if app_url(&dying) == url {
+        eventually("the one that was dead", LIMIT, async || {
+            standing(0) == Standing::Standby
         })
         .await;
     }
 }
 
-/// The slowest of many visits, of which none may fail.
-async fn visit_for(app: &TestApp, time: Duration) -> Duration {
+fn signal_all(name: &str, processes: &[u32]) {
+    for process in processes {
+        let id = process.to_string();
+        let sent = std::process::Command::new("/bin/sh")
+            .args(["-c", "kill -s \"$0\" \"$1\"", name, &id])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "SIG{name}");
+    }
+}
+
+/// Visits, of which none may fail; the server itself gives each less than five seconds.
+async fn visit_for(app: &TestApp, time: Duration) {
     let (begun, mut slowest) = (Instant::now(), Duration::ZERO);
     while begun.elapsed() < time {
         let asked = Instant::now();
@@ -265,7 +302,6 @@ async fn visit_for(app: &TestApp, time: Duration) -> Duration {
         slowest = slowest.max(asked.elapsed());
     }
     eprintln!("the slowest visit took {slowest:?}");
-    slowest
 }
 
 /// Patroni moves the primary about, so that every node is named as a replica: the one that is the
@@ -280,7 +316,8 @@ async fn a_replicas_url_that_leads_to_the_primary_costs_it_no_connections() {
         (standing(0), standing(1)),
         (Standing::Primary, Standing::Standby)
     );
-    drop(app.leases(20).await);
+    // One of the twenty belongs to whoever looks at the primary.
+    drop(app.leases(19).await);
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'stagedoor_app'";
     let mut most = 0;
     for _ in 0..100 {
@@ -288,8 +325,12 @@ async fn a_replicas_url_that_leads_to_the_primary_costs_it_no_connections() {
         most = most.max(app.count(sessions).await);
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
-    // A look at it every five seconds is a connection that is refused at once.
-    assert!(most <= 21, "{most}");
+    // Each look at it, seconds apart, is a connection for a moment.
+    assert!(most <= 22, "{most}");
+    let kept = "SELECT count(*) FROM pg_stat_activity
+                WHERE usename = 'stagedoor_app' AND query LIKE '%look_at_standby%'
+                  AND backend_start < now() - interval '2 seconds'";
+    assert_eq!(app.count(kept).await, 0);
 
     // The standby becomes a primary: it is nobody's replica any more.
     let promoted = connect(&standby.superuser_url("stagedoor")).await;

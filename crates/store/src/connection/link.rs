@@ -17,6 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// PostgreSQL goes on with a COMMIT that waits for a standby, whether or not anybody still listens: as
 /// long as a failover may take, its connection is not replaced by another one.
 const COMMIT_SILENCE_MAX: Duration = Duration::from_secs(30);
+/// The same for work on whole tables, whose COMMIT may have much to write.
+const LARGE_COMMIT_SILENCE_MAX: Duration = Duration::from_mins(5);
 /// Notifications that may wait to be read; whoever is further behind loses the connection, and
 /// with it the belief to know everything.
 const HEARD_MAX: usize = 1024;
@@ -69,11 +71,13 @@ impl Link {
     }
 
     /// Whether the server owes an answer for longer than anybody waits for it.
-    fn is_silent(&self, silence_max: Duration) -> bool {
-        let most = if self.is_committing.load(Ordering::Acquire) {
-            silence_max.max(COMMIT_SILENCE_MAX)
-        } else {
-            silence_max
+    fn is_silent(&self, silence_max: Option<Duration>) -> bool {
+        let is_committing = self.is_committing.load(Ordering::Acquire);
+        let most = match (silence_max, is_committing) {
+            (Some(most), false) => most,
+            (Some(most), true) => most.max(COMMIT_SILENCE_MAX),
+            (None, true) => LARGE_COMMIT_SILENCE_MAX,
+            (None, false) => return false,
         };
         self.silence() > most
     }
@@ -129,7 +133,7 @@ pub(super) async fn drive<S, T>(
             biased;
             message = poll_fn(|context| socket.poll_message(context)) => message,
             _ = look.tick() => {
-                if silence_max.is_some_and(|most| link.is_silent(most)) {
+                if link.is_silent(silence_max) {
                     tracing::warn!("PostgreSQL has not answered for too long; the connection is given up");
                     return;
                 }

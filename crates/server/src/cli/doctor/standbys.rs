@@ -1,5 +1,7 @@
 //! Whether what is sold outlives the primary, and whether the read replicas serve.
 
+use std::time::Duration;
+
 use app::{App, standing};
 use store::Replicas;
 use store::replicas::{Report, Standing};
@@ -9,8 +11,9 @@ use super::{Finding, Severity, unreadable};
 use crate::config::Config;
 use crate::serve;
 
-/// A replica further behind serves no lists.
-const LAG_SECONDS_MAX: u64 = 10;
+/// How often a replica is looked at until it has what the primary had at the beginning.
+const LOOKS: u64 = 4;
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// Bytes behind from which a standby is worth a look.
 const BEHIND_MAX: i64 = 16 * 1024 * 1024;
 
@@ -105,14 +108,22 @@ async fn replicas(config: &Config, app: &App) -> Vec<Finding> {
     let Ok(Some(replicas)) = serve::open_replicas(config, app) else {
         return Vec::new();
     };
-    look(&replicas).await;
+    look(app, &replicas).await;
     replicas.reports().iter().map(replica).collect()
 }
 
-/// Twice, for how late one is shows only against where the primary was before.
-async fn look(replicas: &Replicas) {
-    for _ in 0..2 {
+/// Where the primary is now, and then how long replicas take to be there too.
+async fn look(app: &App, replicas: &Replicas) {
+    let primary = standing::ask_primary(app).await.ok().flatten();
+    replicas.learn(primary.map(|(primary, _)| primary.position));
+    for _ in 0..LOOKS {
         replicas.look().await;
+        let is_there =
+            |report: &Report| report.standing != Standing::Standby || report.lag.is_known;
+        if replicas.reports().iter().all(is_there) {
+            return;
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
     }
 }
 
@@ -123,12 +134,17 @@ fn replica(report: &Report) -> Finding {
             "replica",
             format!("{name} is the primary now, and serves as no replica"),
         ),
-        Standing::Standby if report.lag.time.as_secs() < LAG_SECONDS_MAX => {
+        Standing::Standby if report.lag.is_known => {
             Finding::good("replica", format!("{name} serves lists"))
         }
         Standing::Standby => {
-            let detail = format!("{name} is {} s behind", report.lag.time.as_secs());
-            let mend = "see its log, its disk and its network; until then the others serve";
+            let detail = format!(
+                "{name} lacks {} bytes of the primary's log, and still did {} s later",
+                report.lag.bytes,
+                LOOKS * LOOK_PAUSE.as_secs()
+            );
+            let mend = "see its log, its disk and its network; it serves nobody while it is ten \
+                        seconds behind";
             Finding::new("replica", Severity::Warning, detail, mend)
         }
         Standing::Away => {

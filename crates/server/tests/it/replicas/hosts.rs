@@ -62,3 +62,40 @@ async fn of_several_hosts_the_primary_is_found_before_and_after_a_failover() {
     assert_eq!(app.count(held).await, 2);
     app.assert_inventory().await;
 }
+
+/// Who keeps its connections to a primary that was replaced, and doesn't know it, must not wait there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_nobody_follows_any_more_is_left_for_the_one_that_took_over() {
+    let cluster = OwnCluster::start("stale").await;
+    let one = cluster.standby("stale_one", &[]);
+    let hosts = [cluster.0.port(), one.port()].map(|port| format!("127.0.0.1:{port}"));
+    let url = format!(
+        "postgresql://stagedoor_app:{PASSWORD}@{}/stagedoor",
+        hosts.join(",")
+    );
+    let options = Options {
+        database_url: Some(url),
+        ..Options::default()
+    };
+    let mut app = cluster.app(options).await;
+    let concert = app.plant(NewConcert::default()).await;
+    super::standbys::must_confirm(&app, "stale_one").await;
+    tokio::spawn(app::standing::keep_up(app.app.clone()));
+    app.reserved(concert, 1, "before").await;
+
+    super::replayed_all(&cluster, &one).await;
+    let promoted = connect(&one.superuser_url("stagedoor")).await;
+    let promote = "SELECT pg_promote(); ALTER SYSTEM SET synchronous_standby_names = '';
+                   SELECT pg_reload_conf()";
+    for statement in promote.split(';') {
+        promoted.batch_execute(statement).await.unwrap();
+    }
+    eventually("a sale at the new primary", LIMIT, async || {
+        let answer = app.reserve(concert, 1, "after").send().await.unwrap();
+        answer.status() == StatusCode::CREATED
+    })
+    .await;
+    app.postgres = promoted;
+    let held = "SELECT count(*) FROM reservations";
+    assert_eq!(app.count(held).await, 2);
+}

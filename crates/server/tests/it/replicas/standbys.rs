@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use postgres_local::Cluster;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::task::block_in_place;
 
@@ -14,7 +14,7 @@ use crate::support::wait::{LIMIT, eventually};
 use crate::support::{NewConcert, TestApp};
 
 /// Commits of all but this session's own wait for one of these.
-async fn must_confirm(app: &TestApp, names: &str) {
+pub(super) async fn must_confirm(app: &TestApp, names: &str) {
     let set = format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'");
     app.postgres
         .batch_execute("SET synchronous_commit = local")
@@ -67,6 +67,7 @@ async fn without_a_standby_nothing_is_sold_and_everybody_is_told_why() {
     let mut two = cluster.standby("quorum_two", &[]);
     let app = reading_from(&cluster, &[&one, &two]).await;
     let concert = app.plant(NewConcert::default()).await;
+    let staff = app.plant_signed_in("box", "moderator").await;
     must_confirm(&app, "ANY 1 (quorum_one, quorum_two)").await;
     assert_eq!(buy(&app, concert, "first").await.0, StatusCode::CREATED);
     assert_eq!(reason(&app).await, None);
@@ -105,8 +106,10 @@ async fn without_a_standby_nothing_is_sold_and_everybody_is_told_why() {
     let took = begun.elapsed();
     eprintln!("50 refusals in {took:?}");
     assert!(took < Duration::from_secs(20), "{took:?}");
-    let written = "SELECT count(*) FROM reservations WHERE customer_email LIKE 'refused-%'";
-    assert_eq!(app.count(written).await, 0);
+    // Reading goes on, for staff too, whose session is noted once a minute.
+    app.clock.advance(Duration::from_mins(2));
+    let listed = app.as_staff(&staff, Method::GET, "/reservations");
+    assert_eq!(listed.send().await.unwrap().status(), StatusCode::OK);
     assert_eq!(app.get("/en/").await.status(), StatusCode::OK);
     assert_eq!(app.get("/readyz").await.status(), StatusCode::OK);
 
@@ -120,7 +123,30 @@ async fn without_a_standby_nothing_is_sold_and_everybody_is_told_why() {
     eprintln!("sold {took:?} after the standby's return");
     assert!(took < Duration::from_secs(100), "{took:?}");
     assert_eq!(reason(&app).await, None);
+    // Also not as commits that waited for the standby.
+    let written = "SELECT count(*) FROM reservations WHERE customer_email LIKE 'refused-%'";
+    assert_eq!(app.count(written).await, 0);
     app.assert_inventory().await;
+}
+
+/// Where two must confirm, one isn't enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_standbys_must_stream_as_commits_wait_for() {
+    let cluster = OwnCluster::start("two").await;
+    let one = cluster.standby("two_one", &[]);
+    let app = reading_from(&cluster, &[&one]).await;
+    for (names, sells) in [
+        ("two_one", true),
+        ("ANY 1 (two_one, two_two)", true),
+        ("2 (two_one, two_two)", false),
+        ("FIRST 1 (two_two, two_one)", true),
+        ("any 2(two_one,two_two)", false),
+        ("two_two", false),
+        ("", true),
+    ] {
+        must_confirm(&app, names).await;
+        eventually(names, LIMIT, async || reason(&app).await.is_none() == sells).await;
+    }
 }
 
 /// Where no standby is left Patroni lets any client confirm; one that only stores the log, and could

@@ -3,6 +3,7 @@
 use store::migrate::{self, MigrateError, SchemaState};
 
 use super::{count, dump};
+use crate::support::program::Program;
 use crate::support::{OWNER, TestDatabase, logins};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,4 +62,37 @@ async fn a_newer_schema_is_left_alone() {
     let state = migrate::check(&owner).await.unwrap();
     assert_eq!(state, SchemaState::Newer { version, wanted });
     assert_eq!(dump(&database), before);
+}
+
+/// Servers are replaced one by one: whoever runs while a newer program migrates goes on, and nobody
+/// starts on it any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_goes_on_when_a_newer_program_has_migrated() {
+    let database = TestDatabase::migrated().await;
+    let running = Program::serve(&database).await;
+    let newer = "
+        INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+        SELECT 99, 'from_tomorrow', applied_on, checksum FROM refinery_schema_history LIMIT 1";
+    let postgres = database.superuser().await;
+    postgres.batch_execute(newer).await.unwrap();
+    for path in ["/readyz", "/readyz?for=writes"] {
+        let answer = reqwest::get(format!("{}{path}", running.site())).await;
+        assert_eq!(answer.unwrap().status(), 200, "{path}");
+    }
+    let late = Program::on(&database, &["serve"]).run().await;
+    assert_eq!(late.code, 2, "{}", late.stderr);
+    assert!(late.stderr.contains("newer"), "{}", late.stderr);
+}
+
+/// As `pg_stat_statements` is, which belongs to the superuser who installed it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_extension_brought_into_the_schema_is_left_alone() {
+    let database = TestDatabase::empty().await;
+    let postgres = database.superuser().await;
+    let extension = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public";
+    postgres.batch_execute(extension).await.unwrap();
+    let owner = database.url(OWNER);
+    for _ in 0..2 {
+        migrate::migrate(&owner, &logins()).await.unwrap();
+    }
 }

@@ -4,6 +4,7 @@
 pub struct LookAtPrimary {
     pub position: Option<i64>,
     pub needs_standby: bool,
+    pub needed: i64,
     pub senders: i64,
     pub confirming: i64,
     pub hidden: i64,
@@ -312,7 +313,7 @@ impl PositionStmt {
 pub struct LookAtPrimaryStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn look_at_primary() -> LookAtPrimaryStmt {
     LookAtPrimaryStmt(
-        "/* replication.look_at_primary */ SELECT CASE WHEN NOT pg_is_in_recovery() THEN (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint END AS position, current_setting('synchronous_standby_names') <> '' AND current_setting('synchronous_commit') NOT IN ('off', 'local') AS needs_standby, (SELECT count(*) FROM pg_stat_get_wal_senders()) AS senders, (SELECT count(*) FROM list_standbys() WHERE state = 'streaming' AND sync_state IN ('sync', 'quorum') AND replayed IS NOT NULL) AS confirming, (SELECT count(*) FROM list_standbys() WHERE state IS NULL) AS hidden",
+        "/* replication.look_at_primary */ SELECT CASE WHEN NOT pg_is_in_recovery() THEN (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END AS position, current_setting('synchronous_standby_names') <> '' AND current_setting('synchronous_commit') NOT IN ('off', 'local') AS needs_standby, coalesce(substring(current_setting('synchronous_standby_names') FROM '(?i)^\\s*(?:any|first)?\\s*(\\d+)\\s*\\(')::bigint, 1) AS needed, (SELECT count(*) FROM pg_stat_get_wal_senders()) AS senders, (SELECT count(*) FROM list_standbys() WHERE state = 'streaming' AND sync_state IN ('sync', 'quorum') AND replayed IS NOT NULL) AS confirming, (SELECT count(*) FROM list_standbys() WHERE state IS NULL) AS hidden",
         None,
     )
 }
@@ -337,9 +338,10 @@ impl LookAtPrimaryStmt {
                 Ok(LookAtPrimary {
                     position: row.try_get(0)?,
                     needs_standby: row.try_get(1)?,
-                    senders: row.try_get(2)?,
-                    confirming: row.try_get(3)?,
-                    hidden: row.try_get(4)?,
+                    needed: row.try_get(2)?,
+                    senders: row.try_get(3)?,
+                    confirming: row.try_get(4)?,
+                    hidden: row.try_get(5)?,
                 })
             },
             mapper: |it| LookAtPrimary::from(it),
