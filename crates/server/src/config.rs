@@ -4,7 +4,6 @@
 //! Absent on purpose: reading a variable anywhere else in the program.
 
 mod build;
-mod database_url;
 mod error;
 mod findings;
 mod key;
@@ -21,8 +20,8 @@ use std::time::Duration;
 use domain::money::Currency;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
+pub use store::database_url::{DatabaseUrl, TlsMode};
 
-pub use database_url::{DatabaseUrl, InvalidDatabaseUrl, TlsMode};
 pub use error::{ConfigError, ConfigErrors};
 pub use findings::{Finding, Severity, findings, production_findings};
 pub use key::{KEYS, Key};

@@ -15,6 +15,8 @@ pub mod bootstrap;
 pub mod client;
 pub mod concerts;
 pub mod connection;
+pub mod database_url;
+mod endpoint;
 pub mod error;
 mod generated;
 pub mod heartbeats;
@@ -32,6 +34,7 @@ pub mod sign_in_failures;
 pub mod stock;
 mod text;
 mod time;
+mod tls;
 pub mod transaction;
 
 /// The names under which statements are timed, logged and shown by PostgreSQL itself.
@@ -39,6 +42,7 @@ pub use generated::queries::NAMES as STATEMENTS;
 
 pub use acting::{Acting, Authority};
 pub use connection::Connection;
+pub use endpoint::is_about_tls;
 pub use error::StoreError;
 pub use pool::{Pool, PoolSettings};
 pub use transaction::Transaction;

@@ -6,12 +6,13 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use refinery::{Migration, Runner};
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
 
+use crate::endpoint::{ConnectError, Endpoint, InvalidUrl};
 use crate::error::{StoreError, with_causes};
 use crate::generated::queries::monitor;
-use crate::pool::{self, InvalidUrl, Pool};
+use crate::pool::{self, Pool};
 use crate::roles;
 pub use crate::roles::Login;
 
@@ -98,6 +99,8 @@ pub struct Migrated {
 pub enum MigrateError {
     #[error(transparent)]
     Url(#[from] InvalidUrl),
+    #[error("the database can't be reached: {0}")]
+    Connect(#[from] ConnectError),
     #[error("the database refused: {}", with_causes(.0))]
     Database(#[from] tokio_postgres::Error),
     #[error("a migration failed and was rolled back: {}", with_causes(.0))]
@@ -228,12 +231,9 @@ async fn become_owner(client: &Client) -> Result<(), tokio_postgres::Error> {
 }
 
 async fn connect(url: &str) -> Result<Client, MigrateError> {
-    let mut config = pool::parse_url(url)?;
-    config
-        .application_name(pool::APPLICATION_NAME)
-        .options(OPTIONS)
-        .connect_timeout(CONNECT_TIMEOUT);
-    let (client, socket) = config.connect(NoTls).await?;
+    let endpoint = Endpoint::to_primary(url)?.named(pool::APPLICATION_NAME, OPTIONS);
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect());
+    let (client, socket) = connecting.await.unwrap_or(Err(ConnectError::Timeout))?;
     tokio::spawn(async move {
         if let Err(error) = socket.await {
             tracing::debug!(%error, "owner's connection ended");

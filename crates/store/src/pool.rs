@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::time::MissedTickBehavior;
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Config, NoTls};
 
 use crate::connection::Connection;
-use crate::error::{StoreError, with_causes};
+use crate::endpoint::Endpoint;
+pub use crate::endpoint::{ConnectError, InvalidUrl};
+use crate::error::StoreError;
 use crate::{generated, time};
 
 /// What PostgreSQL shows in `pg_stat_activity`.
@@ -22,11 +22,6 @@ const REAPER_RATE: Duration = Duration::from_secs(2);
 const MINIMUM_RATE: Duration = Duration::from_millis(250);
 /// The specification names no age; half an hour lets connections follow a moved address.
 const LIFETIME_MAX: Duration = Duration::from_mins(30);
-/// How long a dead peer may go unnoticed while data is under way.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(3);
-/// For one of several hosts, of the time for all of connecting.
-const HOST_TIMEOUT: Duration = Duration::from_millis(600);
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -93,31 +88,6 @@ pub struct PoolState {
     pub waiting: u32,
 }
 
-/// A database URL that can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidUrl {
-    #[error("not a PostgreSQL URL: {0}")]
-    Malformed(String),
-    #[error(
-        "a URL that asks for TLS (sslmode), which connections to the database don't have yet; \
-         connect through a Unix socket, or over a network of your own without sslmode"
-    )]
-    NeedsTls,
-}
-
-/// Reads a connection URL.
-pub(crate) fn parse_url(url: &str) -> Result<Config, InvalidUrl> {
-    let parsed: Result<Config, _> = url.parse();
-    let asks_for_tls = parsed.as_ref().map_or_else(
-        |_| url.contains("sslmode=verify"),
-        |config| config.get_ssl_mode() == SslMode::Require,
-    );
-    if asks_for_tls {
-        return Err(InvalidUrl::NeedsTls);
-    }
-    parsed.map_err(|error| InvalidUrl::Malformed(with_causes(&error)))
-}
-
 impl Pool {
     /// Prepares a pool; connections are made in the background, so it works while the database
     /// is away. Must be called inside a Tokio runtime.
@@ -127,7 +97,7 @@ impl Pool {
         observer: ClockObserver,
     ) -> Result<Self, InvalidUrl> {
         let manager = Manager {
-            config: connection_config(url, &settings)?,
+            endpoint: endpoint(url, &settings)?,
             connect_timeout: settings.connect_timeout,
             silence_max: settings.silence_max,
             pool: settings.name,
@@ -256,19 +226,10 @@ impl bb8::ErrorSink<ConnectError> for LogErrors {
     }
 }
 
-/// Why a connection could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    #[error("{}", with_causes(.0))]
-    Refused(#[from] tokio_postgres::Error),
-    #[error("connecting took longer than allowed")]
-    Timeout,
-}
-
 /// Makes connections for bb8 and judges them when they come back.
 #[allow(missing_debug_implementations, reason = "its URL has a password")]
 pub struct Manager {
-    config: Config,
+    endpoint: Endpoint,
     connect_timeout: Duration,
     silence_max: Option<Duration>,
     pool: &'static str,
@@ -277,7 +238,7 @@ pub struct Manager {
 
 impl Manager {
     async fn login(&self) -> Result<Connection, ConnectError> {
-        let (client, socket) = self.config.connect(NoTls).await?;
+        let (client, socket) = self.endpoint.connect().await?;
         let connection = Connection::start(client, socket, self.silence_max);
         let now = generated::queries::monitor::primary_clock()
             .bind(&connection)
@@ -312,9 +273,8 @@ impl bb8::ManageConnection for Manager {
     }
 }
 
-/// A URL with everything that each of our connections is opened with.
-pub(crate) fn connection_config(url: &str, settings: &PoolSettings) -> Result<Config, InvalidUrl> {
-    let mut config = parse_url(url)?;
+/// Where a pool's connections go, and what each is opened with.
+fn endpoint(url: &str, settings: &PoolSettings) -> Result<Endpoint, InvalidUrl> {
     let options = format!(
         "-c timezone=UTC -c statement_timeout={} -c lock_timeout={} \
          -c idle_in_transaction_session_timeout={}",
@@ -322,17 +282,5 @@ pub(crate) fn connection_config(url: &str, settings: &PoolSettings) -> Result<Co
         LOCK_TIMEOUT.as_millis(),
         IDLE_IN_TRANSACTION_TIMEOUT.as_millis(),
     );
-    // Of several hosts one that doesn't answer leaves time for the others.
-    let connect_timeout = if config.get_hosts().len() > 1 {
-        HOST_TIMEOUT
-    } else {
-        settings.connect_timeout
-    };
-    config
-        .application_name(APPLICATION_NAME)
-        .options(options)
-        .connect_timeout(connect_timeout)
-        .tcp_user_timeout(TCP_USER_TIMEOUT)
-        .keepalives_idle(KEEPALIVE_IDLE);
-    Ok(config)
+    Ok(Endpoint::to_primary(url)?.named(APPLICATION_NAME, &options))
 }

@@ -5,7 +5,7 @@
 
 use app::App;
 use store::migrate::{self, MigrateError};
-use store::pool::InvalidUrl;
+use store::pool::{ConnectError, InvalidUrl};
 
 use super::CliError;
 use crate::config::{Config, DatabaseUrl};
@@ -58,9 +58,16 @@ pub(super) async fn find_refusal(
 ) -> Option<Refusal> {
     let within = config.database.pool.connect_timeout;
     let tried = tokio::time::timeout(within, migrate::check(url.reveal())).await;
-    let Ok(Err(MigrateError::Database(error))) = tried else {
+    let Ok(Err(
+        MigrateError::Connect(ConnectError::Refused(error)) | MigrateError::Database(error),
+    )) = tried
+    else {
         return None;
     };
+    if store::is_about_tls(&error) {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        return Some(explain_tls(&cause.unwrap_or_default(), variable, url));
+    }
     let Some(answer) = error.as_db_error() else {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         return is_password_missing(cause.as_deref()).then(|| Refusal {
@@ -76,6 +83,17 @@ fn is_password_missing(cause: Option<&str>) -> bool {
     cause.is_some_and(|cause| cause.contains("password missing"))
 }
 
+/// The server has no TLS, or shows a certificate that isn't believed.
+fn explain_tls(cause: &str, variable: &str, url: &DatabaseUrl) -> Refusal {
+    Refusal {
+        detail: format!("no connection by TLS to the database of {variable} ({url}): {cause}"),
+        mend: "let the host in the URL be a name that the server's certificate has, and \
+               sslrootcert the file with the certificate of the authority that signed it; a server \
+               without TLS needs ssl = on"
+            .to_owned(),
+    }
+}
+
 /// By SQLSTATE (PostgreSQL, appendix A); what PostgreSQL says has no password in it.
 fn explain(sqlstate: &str, said: &str, variable: &str) -> Option<Refusal> {
     let (what, mend) = match sqlstate {
@@ -89,7 +107,8 @@ fn explain(sqlstate: &str, said: &str, variable: &str) -> Option<Refusal> {
             "PostgreSQL doesn't admit this login",
             format!(
                 "correct the user in {variable}, let the role log in (ALTER ROLE … LOGIN), or let \
-                 pg_hba.conf admit it from here"
+                 pg_hba.conf admit it from here; where it admits none without encryption, add \
+                 sslmode=verify-full and sslrootcert=FILE"
             ),
         ),
         "3D000" => (

@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::money::Currency;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
+use store::database_url::split_list;
 
 use super::error::ConfigError;
 use super::layer::{Setting, Settings};
-use domain::money::Currency;
-
 use super::value::{self, BaseUrl, Environment, LogFormat, PaymentProvider, RateLimit, Secret};
 use super::{
     Config, Database, DatabaseUrl, FirstAdmin, GoogleClient, Log, Mail, Payment, Pool, Sales,
@@ -95,7 +95,11 @@ pub(super) fn config(settings: Settings, errors: &mut Vec<ConfigError>) -> Optio
 
 fn database(reader: &mut Reader<'_>, environment: Environment) -> Read<Database> {
     let url = reader.optional("database_url", DATABASE_URL_FORM, database_url);
-    let replica_urls = reader.list("database_replica_urls", DATABASE_URL_FORM, database_url);
+    let replica_urls = reader.optional("database_replica_urls", DATABASE_URL_FORM, |text| {
+        let urls = split_list(text).into_iter();
+        urls.map(database_url).collect::<Option<Vec<_>>>()
+    });
+    let replica_urls = replica_urls.map(Option::unwrap_or_default);
     let owner_url = reader.optional("database_owner_url", DATABASE_URL_FORM, database_url);
     let monitor_url = reader.optional("database_monitor_url", DATABASE_URL_FORM, database_url);
     let run_migrations = reader.by_environment("run_migrations", Reader::flag);

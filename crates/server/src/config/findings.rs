@@ -5,9 +5,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::database_url::TlsMode;
 use super::value::{PaymentProvider, RateLimit, Secret};
-use super::{Config, DatabaseUrl, Source};
+use super::{Config, DatabaseUrl, Source, TlsMode};
 use crate::http::tls::Tls;
 
 /// RFC 2104 discourages HMAC keys that are shorter than the hash: 32 bytes for SHA-256.
@@ -51,8 +50,7 @@ fn finding(id: &'static str, severity: Severity, detail: &str, mend: &str) -> Fi
 }
 
 /// Keys of parts that are still being built: setting them changes nothing yet.
-const WITHOUT_EFFECT: [&str; 8] = [
-    "database_replica_urls",
+const WITHOUT_EFFECT: [&str; 7] = [
     "cancel_until",
     "google_client_id",
     "google_client_secret",
@@ -65,6 +63,7 @@ const WITHOUT_EFFECT: [&str; 8] = [
 /// Everything that can be said about a configuration without a database.
 pub fn findings(config: &Config) -> Vec<Finding> {
     let mut findings = production_findings(config);
+    findings.extend(url_findings(config));
     findings.extend(listing_finding(config.secret_key.as_ref()));
     findings.extend(https_findings(config));
     findings.extend(findings_without_effect(config));
@@ -157,26 +156,40 @@ fn database_findings(config: &Config) -> Vec<Finding> {
             "set DATABASE_URL or DATABASE_URL_FILE to a login as stagedoor_app",
         ));
     }
+    findings.extend(database_urls(config).filter_map(|(name, url)| tls_finding(name, url)));
+    findings
+}
+
+/// Every database that is named, with what names it.
+fn database_urls(config: &Config) -> impl Iterator<Item = (&'static str, &DatabaseUrl)> {
+    let database = &config.database;
+    // The monitor's URL is the primary's unless it was set: one finding is enough.
+    let monitor_url = database.monitor_url.as_ref();
     let named = [
         ("DATABASE_URL", database.url.as_ref()),
         ("DATABASE_OWNER_URL", database.owner_url.as_ref()),
-        ("DATABASE_MONITOR_URL", database.monitor_url.as_ref()),
+        (
+            "DATABASE_MONITOR_URL",
+            monitor_url.filter(|url| database.url.as_ref() != Some(url)),
+        ),
     ];
-    let singles = named
-        .into_iter()
-        .filter_map(|(name, url)| Some((name, url?)));
-    let replicas = database
-        .replica_urls
-        .iter()
-        .map(|url| ("DATABASE_REPLICA_URLS", url));
-    for (name, url) in singles.chain(replicas) {
-        // The monitor's URL is the primary's unless it was set: one finding is enough.
-        let repeated = name == "DATABASE_MONITOR_URL" && database.url.as_ref() == Some(url);
-        if !repeated {
-            findings.extend(tls_finding(name, url));
-        }
-    }
-    findings
+    let replicas = database.replica_urls.iter();
+    let singles = named.into_iter();
+    let singles = singles.filter_map(|(name, url)| Some((name, url?)));
+    singles.chain(replicas.map(|url| ("DATABASE_REPLICA_URLS", url)))
+}
+
+/// Databases to which no connection can be made, in any environment.
+fn url_findings(config: &Config) -> impl Iterator<Item = Finding> {
+    database_urls(config).filter_map(|(name, url)| {
+        let error = url.check().err()?;
+        Some(Finding {
+            id: "database_url_unusable",
+            severity: Severity::Error,
+            detail: format!("{name} ({url}) is {error}"),
+            mend: format!("correct {name}, then see with `stagedoor config check`"),
+        })
+    })
 }
 
 fn tls_finding(name: &str, url: &DatabaseUrl) -> Option<Finding> {
@@ -184,15 +197,22 @@ fn tls_finding(name: &str, url: &DatabaseUrl) -> Option<Finding> {
         return None;
     }
     let mend = format!(
-        "connect through a Unix socket in {name}; TLS to the database (sslmode=verify-full) is not \
-         built yet"
+        "add sslmode=verify-full and sslrootcert=FILE to {name}, the file being the certificate of \
+         the authority that signed the database's; or connect through a Unix socket"
     );
     let (id, severity, what) = match url.tls() {
-        TlsMode::NotEnforced => ("database_tls", Severity::Error, "goes without enforced TLS"),
+        TlsMode::Off | TlsMode::NotEnforced => {
+            ("database_tls", Severity::Error, "goes without enforced TLS")
+        }
         TlsMode::Encrypted => (
             "database_tls_unverified",
             Severity::Warning,
             "doesn't check the server's certificate",
+        ),
+        TlsMode::Issued => (
+            "database_tls_any_name",
+            Severity::Warning,
+            "doesn't check whose certificate the server shows",
         ),
         TlsMode::Verified => return None,
     };

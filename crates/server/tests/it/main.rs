@@ -8,6 +8,7 @@ mod audit;
 mod bad_input;
 mod chaos;
 mod commands;
+mod database_tls;
 mod disconnect;
 mod document;
 mod engine;

@@ -193,7 +193,7 @@ fn database_urls_tell_hosts_and_tls() {
         (
             "host = h password = 'it\\'s a' sslmode=verify-ca",
             false,
-            TlsMode::Verified,
+            TlsMode::Issued,
         ),
     ] {
         assert_eq!(read(text), (unix, tls), "{text}");
