@@ -13,10 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-from lab import LabError, network
-from lab.cluster import wait_until
-from lab.layout import ROOT
-from lab.lifecycle import Lab, alone, describe
+sys.dont_write_bytecode = True
+
+from lab import LabError, network  # noqa: E402
+from lab.cluster import wait_until  # noqa: E402
+from lab.layout import ROOT  # noqa: E402
+from lab.lifecycle import Lab, alone, describe  # noqa: E402
 
 TAKEOVER_SECONDS = 60
 

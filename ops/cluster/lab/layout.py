@@ -1,5 +1,6 @@
 """Names, addresses, ports and folders of a lab; nothing here starts or writes anything."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ OPS = ROOT / "ops"
 
 DATABASE = "stagedoor"
 CLUSTER = "stagedoor"
-# Longer names don't fit into the 15 bytes of a network interface.
+# Also names of network interfaces, which have 15 bytes.
 PARTS = ("n1", "n2", "n3")
 
 # On loopback; below the ports that the kernel gives to clients. A lab's offset is added.
@@ -74,7 +75,11 @@ class Layout:
     @property
     def namespace(self) -> str | None:
         """The network namespace of HAProxy and the servers; the nodes' have a suffix."""
-        return f"sd-{self.name}" if self.namespaces else None
+        if not self.namespaces:
+            return None
+        # Labs of other checkouts may have the same name.
+        checkout = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:4]
+        return f"stagedoor-{checkout}-{self.name}"
 
     @property
     def nodes(self) -> list[Node]:

@@ -94,16 +94,10 @@ class Lab:
             raise
 
     def _check_ports(self) -> None:
-        for address, port, purpose in self.layout.listeners():
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((address, port))
-                except OSError as error:
-                    raise LabError(
-                        f"{address}:{port} ({purpose}) can't be used: {error.strerror}; "
-                        f"another OFFSET moves all ports, such as OFFSET=1000"
-                    ) from error
+        # Namespaces are new and empty.
+        taken = None if self.layout.namespaces else _taken(self.layout)
+        if taken:
+            raise LabError(f"{taken}; another OFFSET moves all ports, such as OFFSET=1000")
 
     def _start(self, binary: Path, found: programs.Programs) -> None:
         layout = self.layout
@@ -256,6 +250,28 @@ def alone(name: str):
 
 
 _held: dict[str, int] = {}
+
+
+def _taken(layout: Layout) -> str | None:
+    """The first port of a lab that can't be used."""
+    for address, port, purpose in layout.listeners():
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError as error:
+                return f"{address}:{port} ({purpose}) can't be used: {error.strerror}"
+    return None
+
+
+def free_offset(name: str, first: int) -> int:
+    """An offset whose ports are all free, for labs whose ports nobody types."""
+    taken = None
+    for offset in range(first, first + 2_000, 100):
+        taken = _taken(Layout(name, offset, False, Path("/")))
+        if taken is None:
+            return offset
+    raise LabError(f"no free ports for a lab: {taken}")
 
 
 def get(host: str, port: int, path: str, seconds: float = 3.0) -> tuple[int, bytes]:

@@ -24,8 +24,8 @@ def refusal() -> str | None:
     probe = f"sd-probe-{os.getpid()}"
     try:
         run("netns", "add", probe)
-        run("-n", probe, "link", "add", "br0", "type", "bridge")
-        run("-n", probe, "link", "add", "a", "type", "veth", "peer", "name", "b")
+        run("-n", probe, "link", "add", "name", "br0", "type", "bridge")
+        run("-n", probe, "link", "add", "name", "left", "type", "veth", "peer", "name", "right")
     except (LabError, OSError) as error:
         return f"this system makes no network namespaces ({error})"
     finally:
@@ -37,12 +37,12 @@ def make(layout: Layout) -> None:
     hub = layout.namespace
     run("netns", "add", hub)
     run("-n", hub, "link", "set", "lo", "up")
-    run("-n", hub, "link", "add", "br0", "type", "bridge")
+    run("-n", hub, "link", "add", "name", "br0", "type", "bridge")
     run("-n", hub, "address", "add", f"{layout.hub}/24", "dev", "br0")
     run("-n", hub, "link", "set", "br0", "up")
     for node in layout.nodes:
         run("netns", "add", node.namespace)
-        run("-n", hub, "link", "add", node.name, "type", "veth", "peer", "name", "eth0",
+        run("-n", hub, "link", "add", "name", node.name, "type", "veth", "peer", "name", "eth0",
             "netns", node.namespace)
         run("-n", hub, "link", "set", node.name, "master", "br0", "up")
         run("-n", node.namespace, "link", "set", "lo", "up")
