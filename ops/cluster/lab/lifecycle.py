@@ -114,8 +114,9 @@ class Lab:
         for node in layout.nodes:
             lab_nodes.start_patroni(node)
         haproxy = [found.haproxy, "-db", "-f", str(layout.folder / "haproxy" / "haproxy.cfg")]
-        processes.spawn(self.account, layout.folder, "haproxy/haproxy", haproxy,
-                        log=layout.folder / "haproxy" / "haproxy.log", namespace=layout.namespace)
+        processes.Spawner(self.account, layout.folder).start(
+            "haproxy/haproxy", haproxy, layout.folder / "haproxy" / "haproxy.log",
+            namespace=layout.namespace)
         logs = {f"{node.name}/patroni": node.log / "patroni.log" for node in layout.nodes}
         logs["haproxy/haproxy"] = layout.folder / "haproxy" / "haproxy.log"
         self._wait("a primary behind HAProxy", self._answers, PRIMARY_SECONDS, logs)

@@ -44,10 +44,9 @@ class Nodes:
         return self._spawn(node, "patroni", command, environment)
 
     def _spawn(self, node: Node, part: str, command: list[str], environment=None) -> int:
-        return processes.spawn(
-            self.account, self.layout.folder, f"{node.name}/{part}", command,
-            log=node.log / f"{part}.out", environment=environment, namespace=node.namespace,
-        )
+        spawner = processes.Spawner(self.account, self.layout.folder)
+        return spawner.start(f"{node.name}/{part}", command, node.log / f"{part}.out",
+                             environment=environment, namespace=node.namespace)
 
     def of(self, node: Node, *parts: str) -> list[processes.Process]:
         wanted = [f"{node.name}/{part}" for part in parts] or [node.name]

@@ -28,32 +28,37 @@ class Process:
     command: str
 
 
-def spawn(
-    account: Account, folder: Path, part: str, command: list[str], *, log: Path,
-    environment: dict[str, str] | None = None, namespace: str | None = None,
-) -> int:
-    """Starts a process that outlives us, in the folder of its part; returns its id."""
-    options = account.popen_options()
-    if namespace:
-        # Entering a namespace is root's; the user changes behind it.
-        command = ["nsenter", f"--net=/run/netns/{namespace}", "--", *account.prefix(), *command]
-        options = {}
-    with open(log, "ab") as output:
-        account.give(log)
-        child = subprocess.Popen(
-            command, cwd=folder / part.split("/")[0], stdin=subprocess.DEVNULL, stdout=output,
-            stderr=output, start_new_session=True,
-            env={
-                "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-                "LC_ALL": "C.UTF-8",
-                "HOME": str(folder),
-                FOLDER_MARK: str(folder),
-                PART_MARK: part,
-                **(environment or {}),
-            },
-            **options,
-        )
-    return child.pid
+@dataclass(frozen=True)
+class Spawner:
+    """Starts processes of the lab in this folder, as its user."""
+
+    account: Account
+    folder: Path
+
+    def start(self, part: str, command: list[str], log: Path, *,
+              environment: dict[str, str] | None = None, namespace: str | None = None) -> int:
+        """Starts one that outlives us, in the folder of its part; returns its id."""
+        options = self.account.popen_options()
+        if namespace:
+            # Entering a namespace is root's; the user changes behind it.
+            enter = ["nsenter", f"--net=/run/netns/{namespace}", "--", *self.account.prefix()]
+            command, options = [*enter, *command], {}
+        with open(log, "ab") as output:
+            self.account.give(log)
+            child = subprocess.Popen(
+                command, cwd=self.folder / part.split("/")[0], stdin=subprocess.DEVNULL,
+                stdout=output, stderr=output, start_new_session=True,
+                env={
+                    "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+                    "LC_ALL": "C.UTF-8",
+                    "HOME": str(self.folder),
+                    FOLDER_MARK: str(self.folder),
+                    PART_MARK: part,
+                    **(environment or {}),
+                },
+                **options,
+            )
+        return child.pid
 
 
 def find(folder: Path, parts: Iterable[str] | None = None) -> list[Process]:

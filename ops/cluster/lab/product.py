@@ -109,8 +109,7 @@ class Product:
             "STAGEDOOR_SMTP_URL": f"smtp://{hub}:9",
             "STAGEDOOR_MAIL_FROM": "tickets@example.org",
         }
-        return processes.spawn(
-            self.account, self.layout.folder, f"{server.name}/serve", [str(self.binary), "serve"],
-            log=server.folder / "serve.log", environment=environment,
-            namespace=self.layout.namespace,
-        )
+        spawner = processes.Spawner(self.account, self.layout.folder)
+        return spawner.start(f"{server.name}/serve", [str(self.binary), "serve"],
+                             server.folder / "serve.log", environment=environment,
+                             namespace=self.layout.namespace)
