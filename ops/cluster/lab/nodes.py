@@ -57,7 +57,7 @@ class Nodes:
         found = self.of(node, *parts)
         if not found:
             raise LabError(f"{node.name} has no {' or '.join(parts) or 'process'} to kill")
-        note_shared_memory(node)
+        self._note_shared_memory(node)
         processes.send(found, signal.SIGKILL)
         # PostgreSQL's children that came while we looked.
         for _ in range(3):
@@ -71,8 +71,25 @@ class Nodes:
         found = [process for process in self.of(node, "postgres") if process.pid == pid]
         if not found:
             raise LabError(f"PostgreSQL of {node.name} doesn't run")
-        note_shared_memory(node)
+        self._note_shared_memory(node)
         processes.send(found, signal.SIGKILL)
+
+    def _note_shared_memory(self, node: Node) -> None:
+        """What `kill -9` leaves: the next start frees it, or else `free_shared_memory`."""
+        found = set()
+        for process in self.of(node, "postgres"):
+            try:
+                maps = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+            except OSError:
+                continue
+            for line in maps:
+                place = line.split(maxsplit=5)
+                if len(place) == 6 and place[5].startswith("/dev/shm/PostgreSQL."):
+                    found.add(place[5].removesuffix(" (deleted)"))
+                elif len(place) == 6 and place[5].startswith("/SYSV"):
+                    found.add(f"sysv {place[4]}")
+        with open(_notes(node), "a", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in sorted(found))
 
     def walreceiver(self, node: Node) -> list[processes.Process]:
         return [one for one in self.of(node, "postgres") if "walreceiver" in one.command]
@@ -108,16 +125,20 @@ class Nodes:
         for node in self.layout.nodes:
             pid = postmaster(node)
             left = self.of(node, "postgres")
+            self._note_shared_memory(node)
             # Immediate shutdown, which still gives shared memory back.
             processes.stop([p for p in left if p.pid == pid], 5, signal.SIGQUIT)
         processes.stop(processes.find(folder), 5)
 
 
 def postmaster(node: Node) -> int | None:
+    """The number in the file may long be another program's: only a server in this folder counts."""
     try:
-        return int((node.data / "postmaster.pid").read_text().splitlines()[0])
+        pid = int((node.data / "postmaster.pid").read_text().splitlines()[0])
+        place = os.readlink(f"/proc/{pid}/cwd")
     except (OSError, ValueError, IndexError):
         return None
+    return pid if place == os.path.realpath(node.data) else None
 
 
 # ---- Shared memory of a PostgreSQL that was killed and never started again ----
@@ -125,23 +146,6 @@ def postmaster(node: Node) -> int | None:
 
 def _notes(node: Node) -> Path:
     return node.folder / "shared-memory"
-
-
-def note_shared_memory(node: Node) -> None:
-    """Keeps in mind what `kill -9` leaves; the next start, or else `free_shared_memory`, frees it."""
-    pid = postmaster(node)
-    found = set()
-    try:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            place = line.split(maxsplit=5)
-            if len(place) == 6 and place[5].startswith("/dev/shm/PostgreSQL."):
-                found.add(place[5].removesuffix(" (deleted)"))
-            elif len(place) == 6 and place[5].startswith("/SYSV"):
-                found.add(f"sysv {place[4]}")
-        with open(_notes(node), "a", encoding="utf-8") as file:
-            file.writelines(line + "\n" for line in sorted(found))
-    except OSError:
-        return
 
 
 def free_shared_memory(layout: Layout, account: Account) -> None:
