@@ -1,7 +1,8 @@
 """Starts the lab's processes and finds them again, by marks that can't be mistaken.
 
 Each process has the lab's folder and its part in its environment; PostgreSQL's, which rewrite
-theirs, run in their data folder. Nothing is ever ended by a name.
+theirs, run in their data folder; the servers, which show theirs to root alone, are programs in their
+part's folder. Nothing is ever ended by a name.
 """
 
 import os
@@ -84,24 +85,25 @@ def _look(pid: int, folder: Path) -> Process | None:
         fields = (proc / "stat").read_text().rpartition(")")[2].split()
         if fields[0] in "ZX":
             return None
-        program = os.readlink(proc / "exe")
-        command = (proc / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        if os.path.basename(program).removesuffix(" (deleted)") == "postgres":
-            place = Path(os.readlink(proc / "cwd"))
-            if place.parent.parent != folder or place.name != "data":
-                return None
-            part = f"{place.parent.name}/postgres"
-        else:
-            marks = dict(
-                line.split(b"=", 1) for line in (proc / "environ").read_bytes().split(b"\0")
-                if b"=" in line
-            )
-            if marks.get(FOLDER_MARK.encode()) != os.fsencode(folder):
-                return None
-            part = marks.get(PART_MARK.encode(), b"?").decode(errors="replace")
-        return Process(pid, part, fields[19], command.strip())
+        words = (proc / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        part = _part(proc, words[0], folder)
+        return Process(pid, part, fields[19], " ".join(words).strip()) if part else None
     except (OSError, IndexError):
         return None
+
+
+def _part(proc: Path, program: str, folder: Path) -> str | None:
+    """Of which part of the lab this process is, if it is of this lab at all."""
+    place = Path(program)
+    if place.parent.parent == folder:
+        return f"{place.parent.name}/serve"
+    if os.path.basename(os.readlink(proc / "exe")).removesuffix(" (deleted)") == "postgres":
+        place = Path(os.readlink(proc / "cwd"))
+        ours = place.parent.parent == folder and place.name == "data"
+        return f"{place.parent.name}/postgres" if ours else None
+    lines = (proc / "environ").read_bytes().decode(errors="replace").split("\0")
+    marks = dict(line.split("=", 1) for line in lines if "=" in line)
+    return marks.get(PART_MARK) if marks.get(FOLDER_MARK) == str(folder) else None
 
 
 def is_alive(process: Process) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import shutil
 import subprocess
 from datetime import date, timedelta
@@ -24,9 +25,14 @@ class Product:
         self.binary = layout.folder / "bin" / "stagedoor"
 
     def install(self, binary: Path) -> None:
-        """A copy, for the lab's user may not reach the place where it was built."""
+        """A copy, for the lab's user may not reach the place where it was built.
+
+        Each server has a name of its own for it, by which its process is known.
+        """
         shutil.copyfile(binary, self.binary)
         self.binary.chmod(0o755)
+        for server in self.layout.servers:
+            os.link(self.binary, server.folder / self.binary.name)
 
     def make_database(self) -> None:
         """What the README says under "On your own PostgreSQL"."""
@@ -109,7 +115,8 @@ class Product:
             "STAGEDOOR_SMTP_URL": f"smtp://{hub}:9",
             "STAGEDOOR_MAIL_FROM": "tickets@example.org",
         }
+        program = server.folder / self.binary.name
         spawner = processes.Spawner(self.account, self.layout.folder)
-        return spawner.start(f"{server.name}/serve", [str(self.binary), "serve"],
+        return spawner.start(f"{server.name}/serve", [str(program), "serve"],
                              server.folder / "serve.log", environment=environment,
                              namespace=self.layout.namespace)
