@@ -98,5 +98,6 @@ test-cluster: ## break a lab under load in every way; writes docs/failover.md; s
 test-cluster-smoke: ## the same with two faults and ten times the time, as in `make test`
 	scripts/install-packages.sh cluster
 	cargo build --locked --package stagedoor
+	ops/cluster/test_lab.py
 	ops/cluster/trial.py --name smoke --loopback --faults switchover,node-death --patience 10 \
 		--binary $(abspath $(TARGET))/debug/stagedoor

@@ -67,6 +67,8 @@ def try_all(lab: Lab, wanted: list, args: argparse.Namespace) -> int:
     problems: list[str] = []
     crowd.start()
     try:
+        trial.wait_for_sales(time.monotonic())
+        verdict.prove(lab.cluster, list(crowd.sales), run, crowd.concert)
         load.start(sum(fault.planned_seconds for fault in wanted))
         for number, fault in enumerate(wanted):
             load.keep_up(sum(rest.planned_seconds for rest in wanted[number:]))

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from .layout import ROOT, Layout
 from .nodes import Nodes
 from .product import ADMIN, Product
 
+# A program is seen as such this long after its start, however busy the machine is.
+BEGIN_SECONDS = 5
 ETCD_SECONDS = 20
 PRIMARY_SECONDS = 60
 WHOLE_SECONDS = 60
@@ -144,12 +147,14 @@ class Lab:
     def _wait(self, what: str, check, seconds: float, logs: dict[str, Path]) -> None:
         """Waits for a check; the parts whose logs these are must live meanwhile."""
         ended: list[str] = []
+        started = time.monotonic()
 
         def done() -> bool:
             if check():
                 return True
-            running = {process.part for process in processes.find(self.layout.folder)}
-            ended.extend(logs.keys() - running)
+            if time.monotonic() - started > BEGIN_SECONDS:
+                running = {process.part for process in processes.find(self.layout.folder)}
+                ended.extend(logs.keys() - running)
             return bool(ended)
 
         if wait_until(done, seconds) and not ended:

@@ -14,6 +14,7 @@ from .cluster import Cluster
 from .layout import Layout, Node
 from .programs import Programs
 
+INIT = Path(__file__).with_name("init.py").read_text(encoding="utf-8")
 # pg_rewind takes seconds, a new base backup of a small database not many more.
 WHOLE_SECONDS = 90.0
 STOP_SECONDS = 20.0
@@ -45,7 +46,9 @@ class Nodes:
 
     def _spawn(self, node: Node, part: str, command: list[str], environment=None) -> int:
         spawner = processes.Spawner(self.account, self.layout.folder)
-        return spawner.start(f"{node.name}/{part}", command, node.log / f"{part}.out",
+        python = str(self.programs.patroni.with_name("python"))
+        command = [python, "-I", "-c", INIT, processes.PART_MARK, f"{node.name}/{part}", *command]
+        return spawner.start(f"{node.name}/init", command, node.log / f"{part}.out",
                              environment=environment, namespace=node.namespace)
 
     def of(self, node: Node, *parts: str) -> list[processes.Process]:
@@ -115,20 +118,21 @@ class Nodes:
         return time.monotonic() - started
 
     def stop_all(self) -> None:
-        """In an order in which nobody misses anybody: clients, databases, etcd."""
+        """All that is left is removed, so nobody needs a graceful end but whose memory is shared."""
         folder = self.layout.folder
         everything = processes.find(folder)
         processes.send(everything, signal.SIGCONT)
-        firsts = [p for p in everything if not re.match(r"n\d/", p.part)]
-        processes.stop(firsts, STOP_SECONDS)
-        processes.stop([p for p in everything if p.part.endswith("/patroni")], STOP_SECONDS)
+        # Clients first, whose last requests may still be answered.
+        processes.stop([p for p in everything if not re.match(r"n\d/", p.part)], STOP_SECONDS)
+        for node in self.layout.nodes:
+            processes.stop(self.of(node, "patroni", "etcd"), 5, signal.SIGKILL)
+            self._note_shared_memory(node)
         for node in self.layout.nodes:
             pid = postmaster(node)
-            left = self.of(node, "postgres")
-            self._note_shared_memory(node)
-            # Immediate shutdown, which still gives shared memory back.
-            processes.stop([p for p in left if p.pid == pid], 5, signal.SIGQUIT)
-        processes.stop(processes.find(folder), 5)
+            # Immediate shutdown: like a crash, but it gives shared memory back.
+            processes.stop([p for p in self.of(node, "postgres") if p.pid == pid], 10,
+                           signal.SIGQUIT)
+        processes.stop(processes.find(folder), 5, signal.SIGKILL)
 
 
 def postmaster(node: Node) -> int | None:

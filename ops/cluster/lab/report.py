@@ -92,12 +92,13 @@ def _document_row(fault, found: list[Outcome]) -> str:
     limit = "-" if fault.limit is None else f"{fault.limit:.0f} s"
     if fault.median:
         limit += f", median of three {fault.median:.0f} s"
+    times = "once" if len(found) == 1 else f"{len(found)} times"
     sums = {key: max(outcome.verdict[key] for outcome in found)
             for key in ("lost", "oversold", "doubled")}
     reads = sum(outcome.reads for outcome in found)
     failed = sum(outcome.failed_reads for outcome in found)
     return (
-        f"| {fault.title} (`{fault.name}`) | {len(found)} times | {statistics.median(gaps):.1f} s "
+        f"| {fault.title} (`{fault.name}`) | {times} | {statistics.median(gaps):.1f} s "
         f"| {max(gaps):.1f} s | {limit} | {max(o.rejoin_seconds for o in found):.1f} s "
         f"| {failed} of {reads} | {sums['lost']} | {sums['oversold']} | {sums['doubled']} "
         f"| {'missed' if any(o.missed for o in found) else 'kept'} |")

@@ -1,7 +1,8 @@
 """Compares what buyers were told with what the primary has, in plain SQL."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
+from . import LabError
 from .buyer import Sale
 from .cluster import Cluster
 
@@ -55,12 +56,38 @@ class Verdict:
         return asdict(self)
 
 
-def judge(cluster: Cluster, sales: list[Sale], run: str) -> Verdict:
-    """Of all sales whose buyers know by now."""
+# Wrongs that are made and undone again, to see that they are found: two reservations for one buyer,
+# a concert with fewer tickets than it sold, and one whose stock doesn't add up.
+WRONGS = """
+BEGIN;
+UPDATE reservations SET customer_email = '{first}' WHERE customer_email = '{second}';
+UPDATE concerts SET total_tickets = 1, available_tickets = 0 WHERE id = {concert};
+UPDATE concerts SET available_tickets = available_tickets - 1
+    WHERE id = (SELECT min(id) FROM concerts WHERE id <> {concert} AND available_tickets > 0);
+"""
+
+
+def prove(cluster: Cluster, sales: list[Sale], run: str, concert: int) -> None:
+    """A judge who finds nothing wrong is believed only if it would have: wrong answers about two
+    real sales, and wrongs in the database, are all found."""
+    first, second = [sale for sale in sales if sale.id][:2]
+    answers = [replace(first, quantity=first.quantity + 1), replace(first, id=f"{first.id}-"),
+               replace(first, id=None, refusal="sold_out"), replace(second, contradiction="two")]
+    found = judge(cluster, answers, run)
+    if (found.lost, found.doubled) != (3, 1):
+        raise LabError(f"the verdict misses wrong answers: {found}")
+    wrongs = WRONGS.format(first=first.email, second=second.email, concert=concert)
+    found = judge(cluster, [], run, wrongs)
+    if not (found.doubled == 1 and found.oversold > 0 and found.stock_errors == 1):
+        raise LabError(f"the verdict misses wrongs in the database: {found}")
+
+
+def judge(cluster: Cluster, sales: list[Sale], run: str, before: str = "") -> Verdict:
+    """Of all sales whose buyers know by now. What is done `before` ends with the connection."""
     known = [sale for sale in sales if sale.told_at is not None]
     told = [sale for sale in known if sale.id]
     refused = [sale for sale in known if sale.refusal]
-    rows = cluster.sql(QUERY.format(
+    rows = cluster.sql(before + QUERY.format(
         run=run,
         told="".join(f"{sale.id}\t{sale.email}\t{sale.quantity}\n" for sale in told),
         refused="".join(f"{sale.email}\n" for sale in refused),
