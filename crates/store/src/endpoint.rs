@@ -39,6 +39,8 @@ pub enum ConnectError {
     Roots(#[from] RootsError),
     #[error("connecting took longer than allowed")]
     Timeout,
+    #[error("this is the primary, not a standby")]
+    NotStandby,
 }
 
 impl ConnectError {
@@ -47,7 +49,7 @@ impl ConnectError {
         match self {
             Self::Refused(error) => error.as_db_error().is_some() || is_about_tls(error),
             Self::Roots(_) => true,
-            Self::Timeout => false,
+            Self::Timeout | Self::NotStandby => false,
         }
     }
 }
