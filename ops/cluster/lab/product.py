@@ -46,10 +46,6 @@ class Product:
                          "GRANT USAGE ON SCHEMA monitoring TO pg_monitor;\n"
                          "CREATE EXTENSION pg_stat_statements SCHEMA monitoring;")
         self.run("migrate")
-        self.cluster.sql(
-            f"SET log_min_duration_statement = -1;\n"
-            f"ALTER ROLE stagedoor_app PASSWORD '{passwords['app']}';\n"
-            f"ALTER ROLE stagedoor_monitor PASSWORD '{passwords['monitor']}';")
 
     def fill(self) -> None:
         """Concerts on sale and a superadmin."""
