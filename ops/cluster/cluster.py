@@ -8,7 +8,6 @@ README.md beside this file explains it; `make cluster-up` and its like call it.
 
 import argparse
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ sys.dont_write_bytecode = True
 from lab import LabError, network  # noqa: E402
 from lab.cluster import wait_until  # noqa: E402
 from lab.layout import ROOT  # noqa: E402
-from lab.lifecycle import Lab, alone, describe  # noqa: E402
+from lab.lifecycle import Lab, alone, describe, end_on_signals  # noqa: E402
 
 TAKEOVER_SECONDS = 60
 
@@ -144,15 +143,10 @@ def lab_name(text: str) -> str:
     return text
 
 
-def stop(number: int, _frame) -> None:
-    """What was begun is cleaned up on the way out."""
-    raise LabError(f"stopped by {signal.Signals(number).name}")
-
 
 def main() -> int:
     args = parse()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+    end_on_signals()
     try:
         if args.command in CHANGING:
             with alone(args.name):

@@ -8,7 +8,6 @@ import argparse
 import json
 import re
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ from lab.account import Account  # noqa: E402
 from lab.buyer import Crowd  # noqa: E402
 from lab.faults import FAULTS, Outcome, Trial  # noqa: E402
 from lab.layout import ROOT  # noqa: E402
-from lab.lifecycle import Lab, alone, free_offset  # noqa: E402
+from lab.lifecycle import Lab, alone, end_on_signals, free_offset  # noqa: E402
 from lab.load import Load  # noqa: E402
 
 TICKETS = 1_000_000
@@ -31,8 +30,7 @@ OFFSET = 3_000
 
 def main() -> int:
     args = parse()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+    end_on_signals()
     try:
         refusal = network.refusal() if args.namespaces else "asked for loopback addresses"
         offset = 0 if refusal is None else free_offset(args.name, OFFSET)
@@ -174,10 +172,6 @@ def fault_names(text: str) -> list[str]:
     if unknown := set(names) - FAULTS.keys():
         raise argparse.ArgumentTypeError(f"no fault is named {', '.join(sorted(unknown))}")
     return names
-
-
-def stop(number: int, _frame) -> None:
-    raise LabError(f"stopped by {signal.Signals(number).name}")
 
 
 if __name__ == "__main__":

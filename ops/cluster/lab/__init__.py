@@ -1,4 +1,4 @@
-"""A lab: three nodes of etcd, Patroni and PostgreSQL, HAProxy and two stagedoor servers on one machine."""
+"""A lab: three nodes of etcd, Patroni and PostgreSQL, HAProxy and two servers on one machine."""
 
 
 class LabError(Exception):

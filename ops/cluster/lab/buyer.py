@@ -1,4 +1,4 @@
-"""Buyers who measure: they buy all the time with keys, retry until they know, and remember all of it.
+"""Buyers who measure: they buy all the time with keys, retry until they know, and remember it all.
 
 A visitor meanwhile reads the list and a concert's page.
 """

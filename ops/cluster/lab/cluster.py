@@ -104,7 +104,7 @@ class Cluster:
 
     def sql(self, text: str, *, where: str = "write", user: str = "postgres",
             login: str = "superuser", database: str = DATABASE) -> list[list[str]]:
-        """Runs statements and returns the rows; by HAProxy, or directly on the node of that name."""
+        """Runs statements and returns the rows; by HAProxy, or on the node of that name."""
         layout = self.layout
         if where == "write":
             host, port = layout.hub, layout.write_port
@@ -124,7 +124,7 @@ class Cluster:
                 },
             )
         except subprocess.TimeoutExpired as error:
-            raise NoAnswer(f"{host}:{port} runs a statement for over {SQL_SECONDS:.0f} s") from error
+            raise NoAnswer(f"{host}:{port}: no result within {SQL_SECONDS:.0f} s") from error
         if done.returncode == 2:
             raise NoAnswer(done.stderr.strip())
         if done.returncode != 0:

@@ -1,7 +1,7 @@
-"""A node's first process, as systemd is a machine's: starts a program, and reaps whatever it leaves.
+"""A node's first process, as systemd is a machine's: starts a program, and reaps its orphans.
 
-Run as `python -c TEXT VARIABLE PART PROGRAM …`, so that it needs no file that the lab's user may not
-read. Process 1 of a container may take a second to reap an orphan; Patroni, which sees an ended
+Run as `python -c TEXT VARIABLE PART PROGRAM …`, so that it needs no file that the lab's user may
+not read. Process 1 of a container may take a second to reap an orphan; Patroni, which sees an ended
 PostgreSQL until then, would wait for it in each switchover.
 """
 

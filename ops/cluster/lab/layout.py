@@ -155,7 +155,7 @@ class Layout:
         return found
 
     def url(self, user: str, password: str, where: str = "write", database: str = DATABASE) -> str:
-        """A libpq URI by way of HAProxy's `write` or `read` port, of one node's name, or `direct`."""
+        """A libpq URI: HAProxy's `write` or `read` port, one node's name, or `direct`."""
         parameters = {"sslmode": "verify-full", "sslrootcert": os.fspath(self.authority)}
         if where in ("write", "read"):
             hosts = f"{self.hub}:{self.write_port if where == 'write' else self.read_port}"

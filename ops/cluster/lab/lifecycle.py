@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -43,6 +44,8 @@ class Lab:
             state = json.loads((ROOT / ".stagedoor" / f"{name}.json").read_text())
         except FileNotFoundError:
             raise LabError(f"no lab named {name} is up: make cluster-up") from None
+        except PermissionError:
+            raise LabError(f"the lab {name} belongs to another user") from None
         return Lab(name, state["offset"], state["namespaces"])
 
     def _all(self) -> tuple[Nodes, Product, Cluster]:
@@ -228,6 +231,19 @@ class Lab:
             shutil.rmtree(layout.folder)
         layout.state.unlink(missing_ok=True)
         self._parts = None
+
+
+def end_on_signals() -> None:
+    """Interrupts and requests to end become an error, once: cleaning up isn't interrupted."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def end(number: int, _frame) -> None:
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)
+        raise LabError(f"ended by {signal.Signals(number).name}")
+
+    for number in numbers:
+        signal.signal(number, end)
 
 
 @contextmanager

@@ -35,7 +35,8 @@ class Nodes:
 
     def start_patroni(self, node: Node) -> int:
         passwords = self.cluster.passwords
-        logins = {"SUPERUSER": ("postgres", "superuser"), "REPLICATION": ("replicator", "replication"),
+        logins = {"SUPERUSER": ("postgres", "superuser"),
+                  "REPLICATION": ("replicator", "replication"),
                   "REWIND": ("rewinder", "rewind"), "RESTAPI": ("patroni", "restapi")}
         environment = {}
         for variable, (user, login) in logins.items():
@@ -118,7 +119,7 @@ class Nodes:
         return time.monotonic() - started
 
     def stop_all(self) -> None:
-        """All that is left is removed, so nobody needs a graceful end but whose memory is shared."""
+        """All files are removed, so nobody needs a graceful end but those who share memory."""
         folder = self.layout.folder
         everything = processes.find(folder)
         processes.send(everything, signal.SIGCONT)

@@ -1,8 +1,8 @@
 """Starts the lab's processes and finds them again, by marks that can't be mistaken.
 
 Each process has the lab's folder and its part in its environment; PostgreSQL's, which rewrite
-theirs, run in their data folder; the servers, which show theirs to root alone, are programs in their
-part's folder. Nothing is ever ended by a name.
+theirs, run in their data folder; the servers, which show theirs to root alone, are programs in
+their part's folder. Nothing is ever ended by a name.
 """
 
 import os

@@ -81,10 +81,33 @@ def document(outcomes: list[Outcome], report: dict, command: str) -> str:
     told = outcomes[-1].verdict["acknowledged"] if outcomes else 0
     lines += ["", f"Of {told} acknowledged sales of the measuring buyers {retried} needed or made "
               f"more than one request with their key; {truth} of their last answers are what the "
-              "database has.", "",
+              "database has.",
+              *_while_away(outcomes), "",
               "What was missed:" if report["missed"] else "Nothing promised was missed.", ""]
     lines += [f"- {line}" for line in report["missed"]]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _while_away(outcomes: list[Outcome]) -> list[str]:
+    """What the servers said while they couldn't sell."""
+    seen = [said for outcome in outcomes for said in outcome.checks.values()
+            if isinstance(said, dict)]
+    if not seen:
+        return []
+    told = {what: sorted({str(said[what]) for said in seen}) for what in
+            ("/en/", "/readyz", "/readyz?for=writes", "sale")}
+    slowest = max(said["sale_seconds"] for said in seen)
+    lines = [f"While the primary or all standbys were away, {len(seen)} looks at the servers saw "
+             f"the list {' or '.join(told['/en/'])}, `/readyz` {' or '.join(told['/readyz'])}, "
+             f"`/readyz?for=writes` {' or '.join(told['/readyz?for=writes'])}, and a sale answered "
+             f"with {' or '.join(told['sale'])} within {slowest:.1f} s."]
+    for outcome in outcomes:
+        if (after := outcome.checks.get("sales_after_return_seconds")) is not None:
+            lines.append(
+                f"Without standbys {outcome.checks['acknowledged_without_standby']} sales were "
+                f"acknowledged; the first one came {after} s after a standby streamed again, which "
+                f"took {outcome.checks['standby_back_seconds']} s from its start.")
+    return lines
 
 
 def _document_row(fault, found: list[Outcome]) -> str:

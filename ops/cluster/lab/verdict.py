@@ -43,7 +43,7 @@ class Verdict:
     doubled: int = 0
     # Concerts whose stock doesn't add up without being oversold.
     stock_errors: int = 0
-    # Buyers who asked more than once, and those of them whose last answer is what the database says.
+    # Buyers who asked more than once, and those whose last answer is what the database says.
     retried: int = 0
     retries_that_told_the_truth: int = 0
     faults: list[str] = field(default_factory=list)
