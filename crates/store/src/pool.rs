@@ -22,6 +22,8 @@ pub const APPLICATION_NAME: &str = "concert-ticket-system";
 const REAPER_RATE: Duration = Duration::from_secs(2);
 /// How often the minimum is looked at.
 const MINIMUM_RATE: Duration = Duration::from_millis(250);
+/// The name of the replicas' pools.
+pub(crate) const READER: &str = "reader";
 /// Between two looks at a node that should be a standby and is the primary.
 const NOT_STANDBY_PAUSE: Duration = Duration::from_secs(5);
 /// The specification names no age; half an hour lets connections follow a moved address.
@@ -290,7 +292,12 @@ impl bb8::ErrorSink<ConnectError> for LogErrors {
             return;
         }
         count_error(self.0, "connect");
-        tracing::warn!(pool = self.0, %error, "database connection failed");
+        if self.0 == READER {
+            // Tried once a second; that it is away is told once.
+            tracing::debug!(pool = self.0, %error, "database connection failed");
+        } else {
+            tracing::warn!(pool = self.0, %error, "database connection failed");
+        }
     }
 
     fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<ConnectError>> {

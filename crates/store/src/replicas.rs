@@ -12,7 +12,7 @@ use crate::connection::Connection;
 use crate::database_url::DatabaseUrl;
 use crate::error::StoreError;
 use crate::lag::{Lag, Trail};
-use crate::pool::{InvalidUrl, Lease, Pool, PoolSettings, PoolState};
+use crate::pool::{InvalidUrl, Lease, Pool, PoolSettings, PoolState, READER};
 use crate::replication::{self, Position};
 
 /// A replica further behind serves nobody while the primary answers.
@@ -59,6 +59,8 @@ struct State {
     lag: Lag,
     /// When it last answered, or was first asked.
     heard: Instant,
+    /// It was never looked at.
+    is_new: bool,
     /// Looks that are left out, so that a primary isn't asked all the time whether it is a standby.
     rests: u8,
 }
@@ -70,6 +72,7 @@ impl State {
             replayed: Position::default(),
             lag: Lag::default(),
             heard: Instant::now(),
+            is_new: true,
             rests: 0,
         }
     }
@@ -104,7 +107,7 @@ impl Replicas {
     ) -> Result<Self, InvalidUrl> {
         let share = u32::try_from(urls.len()).unwrap_or(1).max(1);
         let settings = PoolSettings {
-            name: "reader",
+            name: READER,
             max: settings.max.div_ceil(share),
             min: settings.min.min(settings.max.div_ceil(share)),
             ..settings.clone()
@@ -140,8 +143,8 @@ impl Replicas {
                 return;
             }
             let (standing, replayed) = replica.look().await;
+            replica.stands(standing);
             let mut state = lock(&replica.state);
-            state.standing = standing;
             state.rests = if standing == Standing::Primary {
                 RESTS
             } else {
@@ -223,6 +226,31 @@ impl Replica {
         rests
     }
 
+    /// Notes how it stands, and says so if that is new.
+    fn stands(&self, standing: Standing) {
+        let mut state = lock(&self.state);
+        let is_news = state.standing != standing || state.is_new;
+        (state.standing, state.is_new) = (standing, false);
+        drop(state);
+        if is_news {
+            self.tell(standing);
+        }
+    }
+
+    fn tell(&self, standing: Standing) {
+        let replica = &self.name;
+        match standing {
+            Standing::Standby => tracing::info!(replica, "a read replica serves"),
+            Standing::Primary => tracing::info!(replica, "this replica is the primary now"),
+            Standing::Away => {
+                tracing::warn!(
+                    replica,
+                    "a read replica doesn't answer; the others and the primary serve"
+                );
+            }
+        }
+    }
+
     async fn look(&self) -> (Standing, Option<Position>) {
         let look = async {
             let lease = self.pool.get().await?;
@@ -245,7 +273,7 @@ impl Replica {
     async fn get(&self, seen: Seen) -> Option<Lease> {
         let got = tokio::time::timeout(LEND_WITHIN, self.pool.get()).await;
         let Ok(Ok(lease)) = got else {
-            lock(&self.state).standing = Standing::Away;
+            self.stands(Standing::Away);
             return None;
         };
         let Some(needed) = seen.0 else {
