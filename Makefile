@@ -35,11 +35,12 @@ run: ## build and start everything with sample concerts; prints the addresses
 	cargo build --locked --package stagedoor --profile $(PROFILE)
 	exec $(BINARY) demo $(ARGS)
 
-test: ## all checks: format, lints, dependencies, Rust tests, browser tests
+test: ## all checks: format, lints, dependencies, Rust tests, browser tests, a failover
 	scripts/install-packages.sh test
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory test-rust
 	$(MAKE) --no-print-directory test-e2e
+	$(MAKE) --no-print-directory test-cluster-smoke
 
 test-rust: ## the Rust tests; they start a private PostgreSQL
 	cargo test --locked --workspace

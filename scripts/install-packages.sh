@@ -103,16 +103,31 @@ need_test() {
     need have_node "Node.js $NODE_MIN or newer with npm" nodejs npm
 }
 
-# Debian starts a server on port 5432 when PostgreSQL is installed. We need the programs alone, so
-# a drop-in file says no while we install, and goes away again: later installations are as usual.
+# Debian starts the services of PostgreSQL, etcd and HAProxy when they are installed, now and after
+# each start of the machine. We need the programs alone, so drop-in files say no while we install, and
+# go away again: later installations are as usual.
 install_packages() {
     local drop_in=/etc/postgresql-common/createcluster.d/stagedoor-install.conf
+    local policy=/usr/sbin/policy-rc.d
     mkdir -p "$(dirname "$drop_in")"
     echo 'create_main_cluster = false' >"$drop_in"
-    trap 'rm -f "'"$drop_in"'"' EXIT
+    # A policy that is there already is its owner's.
+    if [[ -e $policy ]]; then policy=; else printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"; fi
+    trap "rm -f '$drop_in' ${policy:+'$policy'}" EXIT
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -q
     apt-get install -y -q --no-install-recommends "$@"
+    local package
+    for package in "$@"; do
+        case $package in
+            etcd-server) disable_service etcd ;;
+            haproxy) disable_service haproxy ;;
+        esac
+    done
+}
+
+disable_service() {
+    if have systemctl; then systemctl --quiet disable "$1" || true; fi
 }
 
 main() {
