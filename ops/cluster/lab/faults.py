@@ -21,6 +21,8 @@ FLOW = 5
 # A primary that died isn't replaced before its lease of 20 s has run out, less what had passed of
 # it: so long after the fault nobody sells for sure, and the servers have noticed.
 AWAY_SECONDS = 4.0
+# A cable that swallows everything is noticed when connections are given up, after 3 to 6 s.
+SWALLOWED_SECONDS = 8.0
 
 
 @dataclass
@@ -108,7 +110,7 @@ def node_death(trial: Trial, outcome: Outcome) -> None:
     # A new leader of etcd prolongs all leases, also the dead primary's.
     outcome.checks["had_etcd_leader"] = leader is not None and leader.name == primary.name
     trial.lab.nodes.kill(primary)
-    look_while_away(trial, outcome)
+    look_while_away(trial, outcome, AWAY_SECONDS)
 
 
 def postgres_killed(trial: Trial, outcome: Outcome) -> None:
@@ -121,7 +123,7 @@ def patroni_killed(trial: Trial, outcome: Outcome) -> None:
 
 def partition(trial: Trial, outcome: Outcome) -> None:
     network.set_link(trial.lab.layout, trial.primary().name, False)
-    look_while_away(trial, outcome)
+    look_while_away(trial, outcome, SWALLOWED_SECONDS)
 
 
 def standby_frozen(trial: Trial, outcome: Outcome) -> None:
@@ -178,8 +180,8 @@ def _streams(trial: Trial, node: Node) -> bool:
 # ---- What the product says meanwhile ----
 
 
-def look_while_away(trial: Trial, outcome: Outcome) -> None:
-    time.sleep(AWAY_SECONDS)
+def look_while_away(trial: Trial, outcome: Outcome, noticed: float) -> None:
+    time.sleep(noticed)
     ask_servers(trial, outcome)
 
 
