@@ -3,7 +3,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-e2e lint fmt regenerate bench
+.PHONY: help run test test-rust test-e2e lint fmt regenerate bench \
+	cluster-up cluster-down cluster-status cluster-kill-primary cluster-switchover cluster-partition \
+	cluster-rejoin test-cluster test-cluster-smoke
 
 # `dev` compiles fastest, which is what a first start waits for, and is what the tests use, so that
 # `make run` and `make test` share their work. For real speed: make run PROFILE=release
@@ -16,22 +18,29 @@ export ADVISORY_DB
 # Arguments for the program: make run ARGS='--listen 127.0.0.1:8081'
 ARGS ?=
 
+# A lab of another name and with other ports: make cluster-up NAME=mine OFFSET=1000
+# With a network for each node, as root: make cluster-up NAMESPACES=1
+NAME ?= cluster
+OFFSET ?= 0
+NAMESPACES ?=
+
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(abspath $(TARGET))/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/stagedoor
 
 help: ## list these targets
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 run: ## build and start everything with sample concerts; prints the addresses
 	scripts/install-packages.sh run
 	cargo build --locked --package stagedoor --profile $(PROFILE)
 	exec $(BINARY) demo $(ARGS)
 
-test: ## all checks: format, lints, dependencies, Rust tests, browser tests
+test: ## all checks: format, lints, dependencies, Rust tests, browser tests, a failover
 	scripts/install-packages.sh test
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory test-rust
 	$(MAKE) --no-print-directory test-e2e
+	$(MAKE) --no-print-directory test-cluster-smoke
 
 test-rust: ## the Rust tests; they start a private PostgreSQL
 	cargo test --locked --workspace
@@ -56,3 +65,40 @@ regenerate: ## rewrite what is derived and committed: typed statements, schema, 
 bench: ## measure against the plain way and write docs/performance.md; ARGS=--quick: a minute
 	cargo build --locked --release --package bench
 	$(abspath $(TARGET))/release/bench --output docs/performance.md $(ARGS)
+
+CLUSTER = ops/cluster/cluster.py --name $(NAME) --offset $(OFFSET) $(if $(NAMESPACES),--namespaces) --binary $(BINARY)
+
+cluster-up: ## three database nodes under Patroni, HAProxy and two servers on this machine
+	scripts/install-packages.sh cluster
+	cargo build --locked --package stagedoor --profile $(PROFILE)
+	$(CLUSTER) up
+
+cluster-down: ## end the lab and remove its files
+	$(CLUSTER) down
+
+cluster-status: ## who is primary, who follows, and whether the shop sells
+	$(CLUSTER) status
+
+cluster-kill-primary: ## kill -9 of all processes of the primary's node
+	$(CLUSTER) kill-primary
+
+cluster-switchover: ## make a standby the primary
+	$(CLUSTER) switchover
+
+cluster-partition: ## cut the primary off; needs a lab with NAMESPACES=1
+	$(CLUSTER) partition
+
+cluster-rejoin: ## start, join and wake what the targets above broke
+	$(CLUSTER) rejoin
+
+test-cluster: ## break a lab under load in every way; writes docs/failover.md; some 10 minutes
+	scripts/install-packages.sh cluster
+	cargo build --locked --package stagedoor --profile $(PROFILE)
+	ops/cluster/trial.py --binary $(BINARY) --document docs/failover.md $(ARGS)
+
+test-cluster-smoke: ## the same with two faults and ten times the time, as in `make test`
+	scripts/install-packages.sh cluster
+	cargo build --locked --package stagedoor
+	ops/cluster/test_lab.py
+	ops/cluster/trial.py --name smoke --loopback --faults switchover,node-death --patience 10 \
+		--binary $(abspath $(TARGET))/debug/stagedoor

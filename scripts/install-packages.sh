@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Makes sure that the programs a group needs are there: install-packages.sh run|test …
-#   run   PostgreSQL's server programs, a C compiler (for the TLS library), Rust
-#   test  run, and Chromium, Thai fonts, Node.js for the browser tests, nft for the packet filter's
+# Makes sure that the programs a group needs are there: install-packages.sh run|cluster|test …
+#   run      PostgreSQL's server programs, a C compiler (for the TLS library), Rust
+#   cluster  run, and what the lab of ops/cluster needs: etcd, HAProxy, Python with venv, ip, openssl
+#   test     cluster, and Chromium, Thai fonts, Node.js for the browser tests, nft for the packet
+#            filter's
 # What is there is left alone, without any network call.
 # As root on Debian or Ubuntu it installs the rest; otherwise it prints the line that does, and exits 1.
 set -euo pipefail
@@ -33,6 +35,30 @@ have_thai_font() {
 # Debian keeps it where only root looks.
 have_nft() { have nft || [[ -x /usr/sbin/nft ]]; }
 
+have_etcd() { have etcd; }
+have_haproxy() { have haproxy || [[ -x /usr/sbin/haproxy ]]; }
+have_ip() { have ip || [[ -x /usr/sbin/ip ]]; }
+have_openssl() { have openssl; }
+have_venv() {
+    python3 -c 'import ensurepip, sys, venv; assert sys.version_info >= (3, 11)' 2>/dev/null
+}
+# Patroni runs as PostgreSQL's user, who may not reach a Python of root's own.
+have_system_venv() {
+    if [[ $(id -u) -eq 0 && -x /usr/bin/python3 ]]; then
+        PATH=/usr/bin:/bin have_venv
+    else
+        have_venv
+    fi
+}
+# The wire to PostgreSQL is spoken with psql, and pg_rewind belongs to the server.
+have_database_tools() {
+    local folder
+    for folder in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin "$(dirname "$(command -v initdb || echo /)")"; do
+        [[ -x $folder/psql && -x $folder/pg_rewind && -x $folder/pg_basebackup ]] && return 0
+    done
+    return 1
+}
+
 have_node() {
     have npm && have node && [[ $(node -p 'process.versions.node.split(".")[0]') -ge $NODE_MIN ]]
 }
@@ -60,34 +86,59 @@ need_run() {
     need have_postgresql "PostgreSQL 15 or newer (initdb, postgres)" postgresql
     need have_cc "a C compiler (cc)" gcc libc6-dev
 }
-need_test() {
+need_cluster() {
     need_run
+    need have_database_tools "psql, pg_rewind and pg_basebackup" postgresql
+    need have_etcd "etcd 3.4 or newer" etcd-server
+    need have_haproxy "HAProxy 2.6 or newer" haproxy
+    need have_system_venv "Python 3.11 or newer with venv" python3-venv
+    need have_ip "ip" iproute2
+    need have_openssl "openssl" openssl
+}
+need_test() {
+    need_cluster
     need have_chromium "Chromium" chromium
     need have_thai_font "a font with Thai letters" fonts-noto-core
     need have_nft "nft" nftables
     need have_node "Node.js $NODE_MIN or newer with npm" nodejs npm
 }
 
-# Debian starts a server on port 5432 when PostgreSQL is installed. We need the programs alone, so
-# a drop-in file says no while we install, and goes away again: later installations are as usual.
+# Debian starts the services of PostgreSQL, etcd and HAProxy when they are installed, now and after
+# each start of the machine. We need the programs alone, so drop-in files say no while we install, and
+# go away again: later installations are as usual.
 install_packages() {
     local drop_in=/etc/postgresql-common/createcluster.d/stagedoor-install.conf
+    local policy=/usr/sbin/policy-rc.d
     mkdir -p "$(dirname "$drop_in")"
     echo 'create_main_cluster = false' >"$drop_in"
-    trap 'rm -f "'"$drop_in"'"' EXIT
+    # A policy that is there already is its owner's.
+    if [[ -e $policy ]]; then policy=; else printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"; fi
+    trap "rm -f '$drop_in' ${policy:+'$policy'}" EXIT
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -q
     apt-get install -y -q --no-install-recommends "$@"
+    local package
+    for package in "$@"; do
+        case $package in
+            etcd-server) disable_service etcd ;;
+            haproxy) disable_service haproxy ;;
+        esac
+    done
+}
+
+disable_service() {
+    if have systemctl; then systemctl --quiet disable "$1" || true; fi
 }
 
 main() {
     local group
-    [[ $# -gt 0 ]] || { echo "usage: $0 run|test …" >&2; exit 2; }
+    [[ $# -gt 0 ]] || { echo "usage: $0 run|cluster|test …" >&2; exit 2; }
     for group in "$@"; do
         case $group in
             run) need_run ;;
+            cluster) need_cluster ;;
             test) need_test ;;
-            *) echo "$0: no group $group; there are run and test" >&2; exit 2 ;;
+            *) echo "$0: no group $group; there are run, cluster and test" >&2; exit 2 ;;
         esac
     done
 

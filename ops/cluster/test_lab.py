@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""What the lab computes without starting anything."""
+
+import sys
+import tempfile
+import time
+import unittest
+import warnings
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from lab import processes, verdict  # noqa: E402
+from lab.account import Account, settle, write_private  # noqa: E402
+from lab.buyer import Crowd, Read, Sale  # noqa: E402
+from lab.configure import render  # noqa: E402
+from lab.faults import FAULTS, Outcome, medians_missed  # noqa: E402
+from lab.layout import OPS, Layout  # noqa: E402
+
+
+def told(number: int, at: float) -> Sale:
+    return Sale(f"k{number}", f"k{number}@example.org", 1, at, number, 1, at, f"RES{number}")
+
+
+class Gaps(unittest.TestCase):
+    def crowd(self, *times: float) -> Crowd:
+        crowd = Crowd("127.0.0.1", 1, 1, "test")
+        crowd.sales = [told(number, at) for number, at in enumerate(times)]
+        return crowd
+
+    def test_the_longest_gap_reaches_over_both_ends_of_the_span(self):
+        crowd = self.crowd(1.0, 2.0, 9.0, 9.5, 30.0)
+        self.assertEqual(crowd.longest_gap(3.0, 9.2), 7.0)
+        self.assertEqual(crowd.longest_gap(9.1, 9.6), 20.5)
+
+    def test_a_span_without_any_sale_is_a_gap_as_long_as_itself(self):
+        self.assertEqual(self.crowd().longest_gap(5.0, 25.0), 20.0)
+
+    def test_gaps_elsewhere_do_not_count(self):
+        self.assertEqual(self.crowd(0.0, 50.0, 51.0, 52.0).longest_gap(50.5, 51.5), 1.0)
+
+    def test_reads_belong_to_the_span_in_which_they_began(self):
+        crowd = self.crowd()
+        crowd.reads = [Read(at, "/en/", 200, 0.1) for at in (1.0, 2.0, 3.0)]
+        self.assertEqual([read.at for read in crowd.reads_between(1.5, 3.0)], [2.0, 3.0])
+
+
+class Promises(unittest.TestCase):
+    def test_a_median_is_judged_from_three_runs_on(self):
+        outcomes = [Outcome("node-death", "n1", seconds) for seconds in (21.0, 22.0)]
+        self.assertEqual(medians_missed(outcomes, 1.0), [])
+        outcomes.append(Outcome("node-death", "n2", 19.0))
+        self.assertIn("21.0", medians_missed(outcomes, 1.0)[0])
+        self.assertEqual(medians_missed(outcomes, 10.0), [])
+
+    def test_what_the_operators_were_promised_is_what_is_judged(self):
+        limits = {name: fault.limit for name, fault in FAULTS.items() if fault.limit}
+        self.assertEqual(limits, {"switchover": 3.0, "node-death": 25.0, "partition": 30.0,
+                                  "standby-frozen": 3.0})
+
+
+class Templates(unittest.TestCase):
+    def test_a_name_without_a_value_and_a_value_without_a_name_are_errors(self):
+        self.assertEqual(render.fill("a ${NAME} $x", {"NAME": "b"}), "a b $x")
+        with self.assertRaisesRegex(render.Unfit, "no value for NAME"):
+            render.fill("${NAME}", {})
+        with self.assertRaisesRegex(render.Unfit, "doesn't use OTHER"):
+            render.fill("", {"OTHER": "b"})
+
+    def test_the_examples_of_values_fit_their_templates(self):
+        for template, values in (("patroni/patroni.yml", "patroni/node"),
+                                 ("patroni/etcd.yml", "patroni/etcd"),
+                                 ("haproxy/haproxy.cfg", "haproxy/haproxy")):
+            text = (OPS / f"{template}.template").read_text()
+            filled = render.fill(text, render.read_values(
+                (OPS / f"{values}.values.example").read_text()))
+            self.assertNotIn("${", filled.replace("${NAME}", ""))
+
+    def test_no_template_has_a_password(self):
+        for template in OPS.rglob("*.template"):
+            for line in template.read_text().splitlines():
+                self.assertNotRegex(line.split("#")[0], r"(?i)password\s*[:=]\s*\S",
+                                    template.name)
+
+
+class Places(unittest.TestCase):
+    def test_labs_with_other_offsets_share_no_port(self):
+        first, second = (Layout("a", offset, False, Path("/x")) for offset in (0, 1000))
+        ports = [{(address, port) for address, port, _ in lab.listeners()}
+                 for lab in (first, second)]
+        self.assertFalse(ports[0] & ports[1])
+        self.assertEqual(len(ports[0]), len(first.listeners()))
+
+    def test_a_url_names_all_nodes_and_whom_to_trust(self):
+        layout = Layout("a", 0, False, Path("/x"))
+        url = layout.url("me", "p@ss", "direct")
+        self.assertEqual(url, "postgresql://me:p%40ss@127.0.1.11:25432,127.0.1.12:25432,"
+                         "127.0.1.13:25432/stagedoor?sslmode=verify-full"
+                         "&sslrootcert=/x/haproxy/ca.crt&target_session_attrs=read-write")
+
+    def test_secrets_are_never_readable_by_others(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "secret"
+            path.write_text("old")
+            path.chmod(0o644)
+            write_private(path, "new")
+            self.assertEqual((path.stat().st_mode & 0o777, path.read_text()), (0o600, "new"))
+
+    def test_the_same_checkout_finds_the_same_folder(self):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            wanted = Path(folder) / "cluster"
+            account = Account.choose()
+            self.assertEqual(settle(wanted, account), settle(wanted, account))
+
+
+class Processes(unittest.TestCase):
+    def test_only_marked_processes_are_found_and_ended(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name).resolve()
+            folder.chmod(0o755)
+            (folder / "n1").mkdir(mode=0o755)
+            spawner = processes.Spawner(Account(0, 0, False), folder)
+            with warnings.catch_warnings():
+                # That nobody waits for it is meant.
+                warnings.simplefilter("ignore", ResourceWarning)
+                spawner.start("n1/etcd", ["sleep", "60"], folder / "log")
+            time.sleep(0.2)
+            found = processes.find(folder)
+            self.assertEqual([process.part for process in found], ["n1/etcd"])
+            self.assertEqual(processes.find(folder, ["n2"]), [])
+            self.assertEqual(processes.find(folder / "other"), [])
+            processes.stop(found, 5)
+            self.assertEqual(processes.find(folder), [])
+
+
+class Verdicts(unittest.TestCase):
+    class Primary:
+        """Answers what it was told to."""
+
+        def __init__(self, *rows):
+            self.rows = [list(row) for row in rows]
+
+        def sql(self, _text):
+            return self.rows
+
+    def test_each_kind_of_wrong_is_counted_and_makes_retries_false(self):
+        sales = [told(0, 1.0), told(1, 1.0), told(2, 1.0)]
+        sales[0].attempts = sales[1].attempts = 3
+        rows = [("lost", "RES0"), ("doubled", "k2@example.org"),
+                ("oversold", "7", "100", "0", "103"), ("stock", "8", "100", "1", "98")]
+        found = verdict.judge(self.Primary(*rows), sales, "test")
+        self.assertEqual((found.lost, found.doubled, found.oversold, found.stock_errors),
+                         (1, 1, 3, 1))
+        self.assertEqual((found.retried, found.retries_that_told_the_truth), (2, 1))
+        self.assertFalse(found.is_good())
+        self.assertTrue(verdict.judge(self.Primary(), sales, "test").is_good())
+
+    def test_buyers_who_wait_are_not_judged(self):
+        sale = Sale("k", "k@example.org", 1, 1.0, 0, 5)
+        self.assertEqual(verdict.judge(self.Primary(), [sale], "test").acknowledged, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
