@@ -42,6 +42,7 @@ GRANT EXECUTE ON FUNCTION list_concert_entries(integer, integer) TO stagedoor_ap
 GRANT EXECUTE ON FUNCTION list_reservation_entries(text, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_audit_logs(text, text, integer, text, timestamp, timestamp,
                                           timestamp, integer, integer) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_standbys() TO stagedoor_app, stagedoor_monitor;
 GRANT SELECT ON refinery_schema_history TO stagedoor_app, stagedoor_report, stagedoor_monitor;
 
 -- Staff accounts: the server writes password hashes but can't read any, except the one of a name

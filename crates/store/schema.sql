@@ -392,6 +392,16 @@ CREATE FUNCTION public.list_reservation_entries(after_id text, rows_max integer)
     ORDER BY r.id
 $$;
 
+CREATE FUNCTION public.list_standbys() RETURNS TABLE(name text, state text, sync_state text, replayed bigint, behind bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT application_name, state, sync_state,
+           (replay_lsn - '0/0'::pg_lsn)::bigint,
+           (pg_current_wal_lsn() - replay_lsn)::bigint
+    FROM pg_stat_replication
+$$;
+
 CREATE FUNCTION public.list_unsealed_audit_logs(rows_max integer) RETURNS TABLE(id integer, tx xid8, digest bytea, written_at timestamp without time zone)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'

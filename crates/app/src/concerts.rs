@@ -5,9 +5,9 @@ pub mod change;
 use domain::concert::{Concert, ConcertStatus};
 use domain::id::ConcertId;
 use jiff::civil::Date;
-use store::StoreError;
 use store::concerts::{self as stored, Filter};
 pub use store::concerts::{Position, START, StaffFilter};
+use store::{Seen, StoreError};
 
 use crate::App;
 
@@ -64,7 +64,11 @@ pub struct Facets {
 }
 
 /// A page of concerts in chronological order.
-pub async fn list(app: &App, request: ListRequest) -> Result<Page<Concert>, StoreError> {
+pub async fn list(
+    app: &App,
+    request: ListRequest,
+    seen: Seen,
+) -> Result<Page<Concert>, StoreError> {
     let listed = request.status.unwrap_or_default();
     let filter = Filter {
         status: listed.status(),
@@ -74,10 +78,12 @@ pub async fn list(app: &App, request: ListRequest) -> Result<Page<Concert>, Stor
         text: request.text,
     };
     let limit = request.limit.clamp(1, PAGE_MAX);
-    let connection = app.writer().get().await?;
     let after = request.after.unwrap_or(START);
-    let items = stored::list(&connection, &filter, after, one_more(limit)).await?;
-    Ok(page(items, limit))
+    let items = app.read(seen, |connection| {
+        let filter = filter.clone();
+        Box::pin(async move { stored::list(connection, &filter, after, one_more(limit)).await })
+    });
+    Ok(page(items.await?, limit))
 }
 
 /// A page of all concerts that staff see, in chronological order.
@@ -109,21 +115,36 @@ fn page(mut items: Vec<Concert>, limit: u16) -> Page<Concert> {
 }
 
 /// The venues and months that have concerts of a status.
-pub async fn facets(app: &App, listed: Listed) -> Result<Facets, StoreError> {
+pub async fn facets(app: &App, listed: Listed, seen: Seen) -> Result<Facets, StoreError> {
     let from = first_day(app, listed).unwrap_or(START.date);
-    let connection = app.writer().get().await?;
     let status = listed.status();
-    Ok(Facets {
-        venues: stored::list_venues(&connection, status, from, FACETS_MAX).await?,
-        months: stored::list_months(&connection, status, from, FACETS_MAX).await?,
+    app.read(seen, |connection| {
+        Box::pin(async move {
+            Ok(Facets {
+                venues: stored::list_venues(connection, status, from, FACETS_MAX).await?,
+                months: stored::list_months(connection, status, from, FACETS_MAX).await?,
+            })
+        })
     })
+    .await
 }
 
 /// One concert; `None` when it is unknown, deleted or archived.
-pub async fn show(app: &App, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+pub async fn show(app: &App, id: ConcertId, seen: Seen) -> Result<Option<Concert>, StoreError> {
+    let found = app
+        .read(seen, |connection| Box::pin(stored::find(connection, id)))
+        .await?;
+    Ok(found.filter(is_shown))
+}
+
+/// The same as the primary has it: what is left after a refusal, for who was refused.
+pub async fn show_current(app: &App, id: ConcertId) -> Result<Option<Concert>, StoreError> {
     let connection = app.writer().get().await?;
-    let found = stored::find(&connection, id).await?;
-    Ok(found.filter(|concert| concert.status != ConcertStatus::Archived))
+    Ok(stored::find(&connection, id).await?.filter(is_shown))
+}
+
+fn is_shown(concert: &Concert) -> bool {
+    concert.status != ConcertStatus::Archived
 }
 
 /// One concert as staff see it; `None` when it is unknown or deleted.

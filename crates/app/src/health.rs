@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use store::migrate::{self, SchemaState};
 use store::monitor::{self, BrokenInventory, Login};
-use store::{Acting, StoreError, Transaction};
+use store::{Acting, Seen, StoreError, Transaction, replication};
 
 use crate::{App, Ctx};
 
@@ -16,24 +16,39 @@ pub enum NotReady {
     Schema(SchemaState),
     #[error("the database is a read-only standby")]
     ReadOnly,
+    #[error(
+        "no synchronous standby streams, so that a sale would be lost with the primary; selling goes \
+         on by itself once one does"
+    )]
+    NoStandby,
 }
 
-/// Ready when the database answers and its schema is current.
+/// Ready when a database answers, the primary or a replica, and its schema is current.
 pub async fn check_ready(app: &App) -> Result<(), NotReady> {
-    match migrate::check_with(app.writer()).await? {
+    let state = app.read(Seen::default(), |connection| {
+        Box::pin(migrate::find_state(connection))
+    });
+    fit(state.await?)
+}
+
+fn fit(state: SchemaState) -> Result<(), NotReady> {
+    match state {
         SchemaState::Current { .. } => Ok(()),
         state => Err(NotReady::Schema(state)),
     }
 }
 
-/// Ready, and the database takes writes.
+/// Ready, and the primary takes writes that will last.
 pub async fn check_ready_to_sell(app: &App) -> Result<(), NotReady> {
-    check_ready(app).await?;
+    fit(schema_state(app).await?)?;
     let connection = app.writer().get().await?;
     if monitor::is_read_only(&connection).await? {
-        Err(NotReady::ReadOnly)
-    } else {
-        Ok(())
+        return Err(NotReady::ReadOnly);
+    }
+    match replication::look_at_primary(&connection).await? {
+        Some(primary) if primary.lacks_standby() => Err(NotReady::NoStandby),
+        Some(_) => Ok(()),
+        None => Err(NotReady::ReadOnly),
     }
 }
 

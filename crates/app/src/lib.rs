@@ -28,6 +28,7 @@ pub mod seed;
 pub mod sessions;
 pub mod sign_in;
 pub mod staff;
+pub mod standing;
 mod strength;
 mod task;
 
@@ -38,18 +39,20 @@ use domain::allotment::Limits;
 use domain::id::ConcertId;
 use domain::money::Currency;
 use engine::{Engine, Notes};
+use futures_util::future::BoxFuture;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use live::Live;
 use passwords::Passwords;
 use reserve::ReserveFn;
 use sign_in::told::Lines;
-use store::Pool;
+use store::{Connection, Pool, Replicas, StoreError};
 use tokio::sync::Notify;
 
 pub use access::AccessKey;
 pub use audit::SealKey;
 pub use ctx::Ctx;
+pub use store::Seen;
 
 /// What an operator chooses about the sale.
 #[derive(Clone, Debug)]
@@ -74,6 +77,8 @@ struct Inner {
     ctx: Ctx,
     settings: Settings,
     writer: Pool,
+    /// None where there are none: the primary then serves every read.
+    replicas: Option<Replicas>,
     access_key: AccessKey,
     /// None where the secret key doesn't outlive the process.
     seal_key: Option<SealKey>,
@@ -95,6 +100,7 @@ impl App {
                 ctx,
                 settings,
                 writer,
+                replicas: None,
                 access_key,
                 seal_key: None,
                 sealed_head: audit::Head::default(),
@@ -129,6 +135,15 @@ impl App {
         self
     }
 
+    /// The same with read replicas. To be said before anybody else has a clone.
+    #[must_use]
+    pub fn reading_from(mut self, replicas: Replicas) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.replicas = Some(replicas);
+        }
+        self
+    }
+
     /// The same as the only process on its database: nothing is announced, and nobody is heard.
     /// To be said before anybody else has a clone.
     #[must_use]
@@ -150,6 +165,21 @@ impl App {
     /// The pool of the primary.
     pub fn writer(&self) -> &Pool {
         &self.inner.writer
+    }
+
+    /// The read replicas, where there are any.
+    pub fn replicas(&self) -> Option<&Replicas> {
+        self.inner.replicas.as_ref()
+    }
+
+    /// Runs a read that may be some seconds old, but not older than what the reader has seen.
+    /// `query` may run more than once.
+    pub(crate) async fn read<T>(
+        &self,
+        seen: Seen,
+        query: impl for<'a> Fn(&'a Connection) -> BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        store::replicas::read(self.replicas(), self.writer(), seen, query).await
     }
 
     pub fn access_key(&self) -> &AccessKey {

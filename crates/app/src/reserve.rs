@@ -105,6 +105,7 @@ async fn decide(app: &App, request: ReserveRequest) -> Result<Reserved, ReserveE
     if let Some(ReserveFn(instead)) = &app.reserver {
         return instead(app.clone(), request).await;
     }
+    app.writer().check_standby()?;
     let engine = app.engine();
     let Some(key) = &request.key else {
         allotment::check_order(app.settings().limits, request.quantity)?;

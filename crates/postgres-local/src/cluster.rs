@@ -45,6 +45,13 @@ pub struct ClusterSpec {
     pub programs: Option<PathBuf>,
 }
 
+/// Where a cluster that isn't there yet comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    New,
+    Copy(&'a Cluster),
+}
+
 /// A running cluster that belongs to this process alone; it is stopped when dropped, and when the
 /// process ends in any other way.
 pub struct Cluster {
@@ -65,6 +72,25 @@ impl Cluster {
     /// It takes about two seconds the first time and well under one later. While another process
     /// has it open, this fails and names that process.
     pub fn open(spec: &ClusterSpec) -> Result<Self, ClusterError> {
+        Self::open_as(spec, Origin::New)
+    }
+
+    /// Opens a standby that streams from `primary`, where it is known by `name`: always a new copy,
+    /// and never kept.
+    pub fn open_standby(
+        spec: &ClusterSpec,
+        primary: &Self,
+        name: &str,
+    ) -> Result<Self, ClusterError> {
+        let mut spec = ClusterSpec {
+            lifetime: Lifetime::Scratch,
+            ..spec.clone()
+        };
+        spec.settings.push(("cluster_name".into(), name.into()));
+        Self::open_as(&spec, Origin::Copy(primary))
+    }
+
+    fn open_as(spec: &ClusterSpec, origin: Origin<'_>) -> Result<Self, ClusterError> {
         let settings = settings::render(spec.lifetime, &spec.settings)?;
         let programs = Programs::find(spec.programs.as_deref())?;
         let account = Account::choose()?;
@@ -114,7 +140,7 @@ impl Cluster {
             wipe(&server.site, spec.lifetime)?;
         }
         if !reuse {
-            make::make(&server, spec.lifetime, &watchdog)?;
+            make::make(&server, spec.lifetime, &watchdog, origin)?;
         }
         let password = read_password(&server.site)?;
         let port = remembered_port(&server.site).map_or_else(free_port, Ok)?;

@@ -9,9 +9,9 @@ use std::{
 };
 
 use crate::{
-    cluster::Lifetime,
+    cluster::{Cluster, Lifetime, Origin},
     error::ClusterError,
-    files::{self, LOG, PASSWORD, SETTINGS, UNFINISHED},
+    files::{self, LOG, PASSWORD, SETTINGS, Site, UNFINISHED},
     process::run,
     server::{Server, kill_all},
     text::random_password,
@@ -35,20 +35,71 @@ pub(crate) fn make(
     server: &Server,
     lifetime: Lifetime,
     watchdog: &Watchdog,
+    origin: Origin<'_>,
 ) -> Result<(), ClusterError> {
     let (site, account) = (&server.site, &server.account);
-    let failed = |source| {
-        ClusterError::io(
-            format!("make a cluster in {}", site.folder().display()),
-            source,
-        )
+    let failed = |source| ClusterError::io(making(site), source);
+    let password = match origin {
+        Origin::New => random_password().map_err(failed)?,
+        Origin::Copy(primary) => primary.superuser_password().to_owned(),
     };
-    let password_file = site.at(PASSWORD);
-    let password = random_password().map_err(failed)?;
-    files::write_private(&password_file, &password, account).map_err(failed)?;
+    files::write_private(&site.at(PASSWORD), &password, account).map_err(failed)?;
 
     discard_unfinished(server)?;
     let unfinished = site.at(UNFINISHED);
+    match origin {
+        Origin::New => {
+            initialise(server, lifetime, watchdog)?;
+            include_settings(server, &unfinished).map_err(failed)?;
+        }
+        // Its postgresql.conf includes our settings already.
+        Origin::Copy(primary) => copy(server, watchdog, primary)?,
+    }
+    fresh_folder(server, &site.at(LOG)).map_err(failed)?;
+    fs::rename(&unfinished, site.data()).map_err(failed)?;
+    files::sync(site.folder()).map_err(failed)
+}
+
+fn making(site: &Site) -> String {
+    format!("make a cluster in {}", site.folder().display())
+}
+
+/// A base backup of a running cluster that follows it from then on.
+fn copy(server: &Server, watchdog: &Watchdog, primary: &Cluster) -> Result<(), ClusterError> {
+    let (site, account) = (&server.site, &server.account);
+    let failed = |source| ClusterError::io(making(site), source);
+    let unfinished = site.at(UNFINISHED);
+    fresh_folder(server, &unfinished).map_err(failed)?;
+    let mut backup = account.command(server.programs.path("pg_basebackup"));
+    backup.arg("-D").arg(&unfinished);
+    backup.arg("-p").arg(primary.port().to_string());
+    backup.args(["-h", "127.0.0.1", "-U", SUPERUSER, "-R", "-X", "stream"]);
+    backup.args(["--checkpoint=fast", "--no-sync", "--no-password"]);
+    backup
+        .env("PGPASSWORD", primary.superuser_password())
+        .current_dir(&unfinished)
+        .process_group(0)
+        .stdin(watchdog.hold().map_err(failed)?);
+    let finished = run(&mut backup, INITDB_MAX).map_err(failed)?;
+    if finished.success {
+        Ok(())
+    } else {
+        Err(ClusterError::Failed {
+            what: "PostgreSQL's pg_basebackup".into(),
+            said: finished.text,
+        })
+    }
+}
+
+/// Runs `initdb`.
+fn initialise(
+    server: &Server,
+    lifetime: Lifetime,
+    watchdog: &Watchdog,
+) -> Result<(), ClusterError> {
+    let (site, account) = (&server.site, &server.account);
+    let failed = |source| ClusterError::io(making(site), source);
+    let (password_file, unfinished) = (site.at(PASSWORD), site.at(UNFINISHED));
     let mut locales = LOCALES.into_iter();
     let mut said = String::new();
     loop {
@@ -84,16 +135,11 @@ pub(crate) fn make(
             .stdin(watchdog.hold().map_err(failed)?);
         let finished = run(&mut initdb, INITDB_MAX).map_err(failed)?;
         if finished.success {
-            break;
+            return Ok(());
         }
         // The first attempt's words count, unless it was only the locale that was missing.
         said = if said.is_empty() { finished.text } else { said };
     }
-
-    fresh_folder(server, &site.at(LOG)).map_err(failed)?;
-    include_settings(server, &unfinished).map_err(failed)?;
-    fs::rename(&unfinished, site.data()).map_err(failed)?;
-    files::sync(site.folder()).map_err(failed)
 }
 
 /// Removes what an interrupted attempt has left, and ends it if it is still at work.

@@ -10,6 +10,8 @@ use axum::routing::get;
 use http::header::CONTENT_TYPE;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use store::Replicas;
+use store::pool::PoolState;
 
 /// From a cached page to the longest that a request may take, in seconds.
 const SECONDS: [f64; 14] = [
@@ -77,26 +79,37 @@ async fn show(
     reason = "queues hold some ten thousand requests at most"
 )]
 fn measure(app: &App) {
-    let pool = app.writer();
-    let (name, state) = (pool.name(), pool.state());
-    let connections = |kind| gauge!("stagedoor_pool_connections", "pool" => name, "state" => kind);
-    connections("active").set(f64::from(state.active));
-    connections("idle").set(f64::from(state.idle));
-    gauge!("stagedoor_pool_waiting", "pool" => name).set(f64::from(state.waiting));
+    for (name, state) in pools(app) {
+        let connections =
+            |kind| gauge!("stagedoor_pool_connections", "pool" => name, "state" => kind);
+        connections("active").set(f64::from(state.active));
+        connections("idle").set(f64::from(state.idle));
+        gauge!("stagedoor_pool_waiting", "pool" => name).set(f64::from(state.waiting));
+    }
     gauge!("stagedoor_admission_queue_depth").set(app.waiting_requests() as f64);
+}
+
+/// The replicas' pools are shown as one; without replicas it has no connections.
+fn pools(app: &App) -> [(&'static str, PoolState); 2] {
+    let readers = app.replicas().map(Replicas::pool_state);
+    [
+        (app.writer().name(), app.writer().state()),
+        ("reader", readers.unwrap_or_default()),
+    ]
 }
 
 /// Makes every series exist from the start, so that an absent one means an absent server.
 fn register(app: &App) {
-    let pool = app.writer().name();
     measure(app);
-    let _ = histogram!("stagedoor_pool_wait_seconds", "pool" => pool);
+    for (pool, _) in pools(app) {
+        let _ = histogram!("stagedoor_pool_wait_seconds", "pool" => pool);
+        for kind in ["connect", "timeout", "broken"] {
+            counter!("stagedoor_pool_errors_total", "pool" => pool, "kind" => kind).absolute(0);
+        }
+    }
     let _ = histogram!("stagedoor_admission_batch_size");
     let _ = histogram!("stagedoor_admission_wait_seconds");
     let _ = histogram!("stagedoor_admission_commit_seconds");
-    for kind in ["connect", "timeout", "broken"] {
-        counter!("stagedoor_pool_errors_total", "pool" => pool, "kind" => kind).absolute(0);
-    }
     for outcome in app::reserve::OUTCOMES {
         counter!("stagedoor_reservations_total", "outcome" => outcome).absolute(0);
     }
@@ -118,69 +131,100 @@ fn register(app: &App) {
     );
 }
 
-fn describe() {
-    describe_gauge!(
+/// What each metric is, by its kind.
+const GAUGES: [(&str, &str); 8] = [
+    (
         "stagedoor_pool_connections",
-        "Connections of a pool by state"
-    );
-    describe_gauge!(
+        "Connections of a pool by state",
+    ),
+    (
         "stagedoor_pool_waiting",
-        "Requests that wait for a connection"
-    );
-    describe_histogram!(
-        "stagedoor_pool_wait_seconds",
-        "Time until a connection was had"
-    );
-    describe_counter!(
-        "stagedoor_pool_errors_total",
-        "Connections that failed or were not had"
-    );
-    describe_histogram!(
-        "stagedoor_http_request_duration_seconds",
-        "Time until an answer began"
-    );
-    describe_histogram!(
-        "stagedoor_query_duration_seconds",
-        "Time of a statement, by its name"
-    );
-    describe_counter!(
-        "stagedoor_slow_queries_total",
-        "Statements that took over 100 ms"
-    );
-    describe_histogram!(
-        "stagedoor_admission_batch_size",
-        "Requests to reserve that one transaction decided"
-    );
-    describe_gauge!(
+        "Requests that wait for a connection",
+    ),
+    (
+        "stagedoor_replica_up",
+        "1 while a replica answers, or is the primary",
+    ),
+    (
+        "stagedoor_replica_lag_seconds",
+        "For how long the primary has had something that a replica lacks",
+    ),
+    (
+        "stagedoor_replica_lag_bytes",
+        "Bytes of the write-ahead log that a replica has not replayed",
+    ),
+    (
         "stagedoor_admission_queue_depth",
-        "Requests to reserve without an answer yet"
-    );
-    describe_histogram!(
-        "stagedoor_admission_wait_seconds",
-        "Time of a request to reserve until its transaction began"
-    );
-    describe_histogram!(
-        "stagedoor_admission_commit_seconds",
-        "Time of writing and committing a batch"
-    );
-    describe_counter!(
-        "stagedoor_reservations_total",
-        "Requests to reserve, by outcome"
-    );
-    describe_counter!(
-        "stagedoor_staff_sign_ins_total",
-        "Attempts of staff to sign in, by outcome"
-    );
-    describe_counter!(
-        "stagedoor_audit_seals_lost_total",
-        "Seals over the audit log that this process made and then found gone"
-    );
-    describe_gauge!(
+        "Requests to reserve without an answer yet",
+    ),
+    (
         "stagedoor_audit_unsealed",
-        "Seconds since the oldest audit row without a seal was written"
-    );
-    describe_gauge!(
+        "Seconds since the oldest audit row without a seal was written",
+    ),
+    (
         "stagedoor_jobs_oldest_seconds",
-        "How long the longest waiting due job has been due, by task"
-    );
+        "How long the longest waiting due job has been due, by task",
+    ),
+];
+
+const COUNTERS: [(&str, &str); 5] = [
+    (
+        "stagedoor_pool_errors_total",
+        "Connections that failed or were not had",
+    ),
+    (
+        "stagedoor_slow_queries_total",
+        "Statements that took over 100 ms",
+    ),
+    (
+        "stagedoor_reservations_total",
+        "Requests to reserve, by outcome",
+    ),
+    (
+        "stagedoor_staff_sign_ins_total",
+        "Attempts of staff to sign in, by outcome",
+    ),
+    (
+        "stagedoor_audit_seals_lost_total",
+        "Seals over the audit log that this process made and then found gone",
+    ),
+];
+
+const HISTOGRAMS: [(&str, &str); 6] = [
+    (
+        "stagedoor_pool_wait_seconds",
+        "Time until a connection was had",
+    ),
+    (
+        "stagedoor_http_request_duration_seconds",
+        "Time until an answer began",
+    ),
+    (
+        "stagedoor_query_duration_seconds",
+        "Time of a statement, by its name",
+    ),
+    (
+        "stagedoor_admission_batch_size",
+        "Requests to reserve that one transaction decided",
+    ),
+    (
+        "stagedoor_admission_wait_seconds",
+        "Time of a request to reserve until its transaction began",
+    ),
+    (
+        "stagedoor_admission_commit_seconds",
+        "Time of writing and committing a batch",
+    ),
+];
+
+fn describe() {
+    for (name, text) in GAUGES {
+        describe_gauge!(name, text);
+    }
+    for (name, text) in COUNTERS {
+        describe_counter!(name, text);
+    }
+    for (name, text) in HISTOGRAMS {
+        describe_histogram!(name, text);
+    }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::jobs::{self, Tasks};
-use app::{AccessKey, App, Ctx, SealKey, Settings};
+use app::{AccessKey, App, Ctx, SealKey, Settings, standing};
 use domain::allotment::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::pool::InvalidUrl;
-use store::{Pool, PoolSettings};
+use store::{Pool, PoolSettings, Replicas};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -52,6 +52,25 @@ pub enum StartError {
 /// `database_url` is given apart: commands run as the owner, the server as `stagedoor_app`.
 pub fn open_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
     open(config, database_url, pool_settings(config))
+}
+
+/// The same with its read replicas, for a process that shows lists to many.
+pub fn open_reading_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+    let app = open_app(config, database_url)?;
+    Ok(match open_replicas(config, &app)? {
+        Some(replicas) => app.reading_from(replicas),
+        None => app,
+    })
+}
+
+/// The read replicas; `None` where there are none.
+pub fn open_replicas(config: &Config, app: &App) -> Result<Option<Replicas>, InvalidUrl> {
+    let urls = config.database.replica_urls.iter();
+    let urls: Vec<String> = urls.map(|url| url.reveal().to_owned()).collect();
+    if urls.is_empty() {
+        return Ok(None);
+    }
+    Replicas::open(&urls, &pool_settings(config), app.writer()).map(Some)
 }
 
 /// The same for work on whole tables, whose statements may take their time.
@@ -297,11 +316,13 @@ impl Work {
         let router = metrics::router(app.clone(), handle.clone());
         let measure = jobs::measure_oldest(app.clone(), Tasks::of_product(), stopped.clone());
         let measure_audit = jobs::measure_unsealed(app.clone(), stopped.clone());
+        let stand = standing::keep_up(app.clone());
         let endless = vec![
             listener::answer(listener, router, Door::default(), stopped),
             tokio::spawn(metrics::keep_up(handle)),
             tokio::spawn(measure),
             tokio::spawn(measure_audit),
+            tokio::spawn(stand),
         ];
         Self {
             stop,

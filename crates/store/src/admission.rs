@@ -162,6 +162,7 @@ impl Desk {
         lock_wait: LockWait,
         questions: &Questions,
     ) -> Result<(HashMap<ConcertId, LockedConcert>, Answers), StoreError> {
+        self.lease.check_standby()?;
         // All are awaited even if the first fails, so that the connection owes no answer. What
         // fails after another is only that the transaction had failed.
         let (begun, limits, locked, receipts, held) = tokio::join!(

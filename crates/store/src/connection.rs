@@ -17,6 +17,9 @@ use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
 
 use crate::client::GenericClient;
 use crate::error::{self, StoreError};
+use crate::generated::queries::replication;
+use crate::replication::Position;
+use crate::shared::Shared;
 use link::Link;
 
 /// A statement slower than this gets a line in the log and counts as slow.
@@ -37,6 +40,10 @@ pub struct Connection {
     in_transaction: AtomicBool,
     has_failed: AtomicBool,
     link: Arc<Link>,
+    shared: Arc<Shared>,
+    generation: u64,
+    /// The statement that asks for the log's position is prepared.
+    tells_position: AtomicBool,
     /// What is notified, until somebody listens.
     heard: Mutex<Option<mpsc::Receiver<String>>>,
     driver: JoinHandle<()>,
@@ -51,6 +58,7 @@ impl Connection {
         client: Client,
         socket: tokio_postgres::Connection<S, T>,
         silence_max: Option<Duration>,
+        shared: Arc<Shared>,
     ) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -66,6 +74,9 @@ impl Connection {
             in_transaction: AtomicBool::new(false),
             has_failed: AtomicBool::new(false),
             link,
+            generation: shared.generation(),
+            shared,
+            tells_position: AtomicBool::new(false),
             heard: Mutex::new(Some(heard)),
             driver,
         }
@@ -76,6 +87,7 @@ impl Connection {
         !self.client.is_closed()
             && !self.is_broken.load(Ordering::Acquire)
             && !self.in_transaction.load(Ordering::Acquire)
+            && self.generation == self.shared.generation()
             && !self.owes_answers()
     }
 
@@ -105,9 +117,45 @@ impl Connection {
 
     /// `COMMIT`. Only `Ok` means that the changes are durable, on the standby too if there must be
     /// one; a refusal says that they never happened.
+    ///
+    /// INVARIANT: while no standby confirms, although one must, nothing is committed; guarded by
+    /// `without_a_standby_nothing_is_sold_and_everybody_is_told_why`.
     pub(crate) async fn commit(&self) -> Result<(), StoreError> {
+        if let Err(refusal) = self.check_standby() {
+            // After an error it is closed instead, with the same effect.
+            let _ = self.end("ROLLBACK").await;
+            return Err(refusal);
+        }
         self.link.take_warning();
-        let Err(failure) = self.end("COMMIT").await else {
+        let position = replication::position();
+        let follow = async {
+            if self.tells_position.load(Ordering::Acquire) {
+                position.bind(self).one().await.ok()
+            } else {
+                None
+            }
+        };
+        self.link.commits(true);
+        // In one round trip; on a connection that never did it before, in another one below.
+        let (ended, passed) = tokio::join!(biased; self.end("COMMIT"), follow);
+        self.link.commits(false);
+        self.judge_commit(ended)?;
+        if self.shared.are_followed() {
+            let passed = match passed {
+                Some(passed) => Some(passed),
+                None => position.bind(self).one().await.ok(),
+            };
+            self.tells_position
+                .store(passed.is_some(), Ordering::Release);
+            // Without it only the primary is known to have what was written.
+            self.shared
+                .passed(passed.map_or(Position::MAX, Position::new));
+        }
+        Ok(())
+    }
+
+    fn judge_commit(&self, ended: Result<(), Error>) -> Result<(), StoreError> {
+        let Err(failure) = ended else {
             // The one warning that COMMIT gives for a transaction of ours is that its wait for the
             // standby was cut short (`syncrep.c`): it is on the primary, and on no other machine.
             if self.link.take_warning() {
@@ -136,6 +184,11 @@ impl Connection {
         self.run(command).await?;
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(heard.take())
+    }
+
+    /// An error while nothing is committed because no standby would confirm it.
+    pub(crate) fn check_standby(&self) -> Result<(), StoreError> {
+        self.shared.check_standby()
     }
 
     /// Whether a statement of the current transaction failed, so that COMMIT would roll back.

@@ -2,7 +2,7 @@
 //!
 //! tokio-postgres reads such strings too, but knows neither `sslrootcert` nor `sslmode=verify-full`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -65,6 +65,22 @@ impl DatabaseUrl {
     /// Whether every host is a folder with a Unix socket, which needs no TLS.
     pub fn is_unix_socket(&self) -> bool {
         self.hosts().all(is_socket_folder)
+    }
+
+    /// Hosts with their ports, as far as they are named: what tells one database from another.
+    pub fn places(&self) -> String {
+        let list = |name| self.last(name).unwrap_or_default().split(',');
+        let ports: Vec<&str> = list("port").collect();
+        let hosts = self.hosts().enumerate().map(|(index, host)| {
+            let port = ports
+                .get(index)
+                .or(ports.first().filter(|_| ports.len() == 1));
+            match port {
+                Some(port) if !port.is_empty() => format!("{host}:{port}"),
+                _ => host.to_owned(),
+            }
+        });
+        hosts.collect::<Vec<_>>().join(",")
     }
 
     /// Names and addresses, in the order in which they are tried.
@@ -162,7 +178,7 @@ pub(crate) fn is_socket_folder(host: &str) -> bool {
 
 fn push_word(words: &mut String, name: &str, value: &str) {
     let value = value.replace('\\', "\\\\").replace('\'', "\\'");
-    words.push_str(&format!("{name}='{value}' "));
+    let _ = write!(words, "{name}='{value}' ");
 }
 
 impl fmt::Debug for DatabaseUrl {

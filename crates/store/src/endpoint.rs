@@ -13,8 +13,10 @@ use crate::database_url::{DatabaseUrl, TlsMode, is_socket_folder};
 use crate::error::with_causes;
 use crate::tls::{RootsError, Trust};
 
-/// For one of several hosts, so that one that doesn't answer leaves time for the others.
+/// For one of several hosts, so that one that doesn't answer leaves time for the others …
 const HOST_TIMEOUT: Duration = Duration::from_millis(600);
+/// … and for all of them: a little less than the time for connecting.
+const HOSTS_TIMEOUT: Duration = Duration::from_millis(1800);
 /// How long a dead peer may go unnoticed while data is under way.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long nothing may be heard before a peer is asked whether it is there, and how often then.
@@ -39,6 +41,8 @@ pub enum ConnectError {
     Roots(#[from] RootsError),
     #[error("connecting took longer than allowed")]
     Timeout,
+    #[error("this is the primary, not a standby")]
+    NotStandby,
 }
 
 impl ConnectError {
@@ -47,7 +51,7 @@ impl ConnectError {
         match self {
             Self::Refused(error) => error.as_db_error().is_some() || is_about_tls(error),
             Self::Roots(_) => true,
-            Self::Timeout => false,
+            Self::Timeout | Self::NotStandby => false,
         }
     }
 }
@@ -179,7 +183,9 @@ impl Endpoint {
         if self.hosts.len() == 1 {
             return Ok(connecting.await?);
         }
-        match tokio::time::timeout(HOST_TIMEOUT, connecting).await {
+        let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        let share = HOST_TIMEOUT.min(HOSTS_TIMEOUT / hosts);
+        match tokio::time::timeout(share, connecting).await {
             Ok(opened) => Ok(opened?),
             Err(_) => Err(ConnectError::Timeout),
         }

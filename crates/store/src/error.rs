@@ -12,6 +12,12 @@ pub enum StoreError {
     /// Others had connections, but none was left for as long as a request may wait for one.
     #[error("no database connection became free in time")]
     PoolExhausted,
+    /// Commits must wait for a standby, and none confirms them: nothing was committed.
+    #[error(
+        "no standby confirms what is written, so that nothing is; it goes on by itself as soon as a \
+         synchronous standby streams again"
+    )]
+    NoStandby,
     /// A row stayed locked by somebody else for longer than a transaction may wait.
     #[error("a lock was not granted in time")]
     LockTimeout,
@@ -81,6 +87,7 @@ impl StoreError {
                 .is_some_and(|code| ["22", "23", "44", "P0"].contains(&&code.code()[..2])),
             Self::Unavailable(_)
             | Self::PoolExhausted
+            | Self::NoStandby
             | Self::LockTimeout
             | Self::Conflict
             | Self::OutcomeUnknown(_)

@@ -9,6 +9,7 @@ use refinery::{Migration, Runner};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use crate::connection::Connection;
 use crate::endpoint::{ConnectError, Endpoint, InvalidUrl};
 use crate::error::{StoreError, with_causes};
 use crate::generated::queries::monitor;
@@ -57,6 +58,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     (
         "V10__follow_audit_past_a_restore",
         include_str!("../migrations/0010_follow_audit_past_a_restore.sql"),
+    ),
+    (
+        "V11__show_standbys_to_the_server",
+        include_str!("../migrations/0011_show_standbys_to_the_server.sql"),
     ),
 ];
 
@@ -162,10 +167,14 @@ pub async fn check(url: &str) -> Result<SchemaState, MigrateError> {
 
 /// The same through a pool, for a server at its start and whenever it is asked.
 pub async fn check_with(pool: &Pool) -> Result<SchemaState, StoreError> {
-    let connection = pool.get().await?;
-    let has_history = monitor::has_history().bind(&*connection).one().await?;
+    find_state(&*pool.get().await?).await
+}
+
+/// The same on a connection, to a replica as well.
+pub async fn find_state(connection: &Connection) -> Result<SchemaState, StoreError> {
+    let has_history = monitor::has_history().bind(connection).one().await?;
     let version = if has_history {
-        monitor::schema_version().bind(&*connection).one().await?
+        monitor::schema_version().bind(connection).one().await?
     } else {
         0
     };

@@ -12,6 +12,8 @@ use crate::connection::Connection;
 use crate::endpoint::Endpoint;
 pub use crate::endpoint::{ConnectError, InvalidUrl};
 use crate::error::StoreError;
+use crate::replication::{Position, Primary};
+use crate::shared::Shared;
 use crate::{generated, time};
 
 /// What PostgreSQL shows in `pg_stat_activity`.
@@ -20,6 +22,10 @@ pub const APPLICATION_NAME: &str = "concert-ticket-system";
 const REAPER_RATE: Duration = Duration::from_secs(2);
 /// How often the minimum is looked at.
 const MINIMUM_RATE: Duration = Duration::from_millis(250);
+/// The name of the replicas' pools.
+pub(crate) const READER: &str = "reader";
+/// Between two looks at a node that should be a standby and is the primary.
+const NOT_STANDBY_PAUSE: Duration = Duration::from_secs(5);
 /// The specification names no age; half an hour lets connections follow a moved address.
 const LIFETIME_MAX: Duration = Duration::from_mins(30);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,6 +56,7 @@ pub struct Pool {
     inner: bb8::Pool<Manager>,
     settings: PoolSettings,
     waiting: Arc<AtomicU32>,
+    shared: Arc<Shared>,
 }
 
 /// One request that waits for a connection, counted until it has one or is given up.
@@ -80,7 +87,7 @@ impl fmt::Debug for Pool {
 pub type Lease = bb8::PooledConnection<'static, Manager>;
 
 /// What a pool is doing right now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PoolState {
     pub active: u32,
     pub idle: u32,
@@ -97,12 +104,31 @@ impl Pool {
         observer: ClockObserver,
     ) -> Result<Self, InvalidUrl> {
         let manager = Manager {
-            endpoint: endpoint(url, &settings)?,
+            endpoint: Endpoint::to_primary(url)?.named(APPLICATION_NAME, &options(&settings)),
             connect_timeout: settings.connect_timeout,
             silence_max: settings.silence_max,
             pool: settings.name,
-            observer,
+            login: Login::Primary(observer),
+            shared: Arc::default(),
         };
+        Ok(Self::start(manager, settings))
+    }
+
+    /// The same for a read replica: only connections to a standby are kept, and its clock is nobody's.
+    pub(crate) fn open_replica(url: &str, settings: PoolSettings) -> Result<Self, InvalidUrl> {
+        let manager = Manager {
+            endpoint: Endpoint::to_any(url)?.named(APPLICATION_NAME, &options(&settings)),
+            connect_timeout: settings.connect_timeout,
+            silence_max: settings.silence_max,
+            pool: settings.name,
+            login: Login::Standby,
+            shared: Arc::default(),
+        };
+        Ok(Self::start(manager, settings))
+    }
+
+    fn start(manager: Manager, settings: PoolSettings) -> Self {
+        let shared = Arc::clone(&manager.shared);
         let inner = bb8::Pool::builder()
             .max_size(settings.max)
             .idle_timeout(settings.idle_timeout)
@@ -120,13 +146,14 @@ impl Pool {
             inner,
             settings,
             waiting: Arc::default(),
+            shared,
         };
         tokio::spawn(keep_minimum(
             pool.inner.clone(),
             pool.settings.clone(),
             Arc::downgrade(&pool.waiting),
         ));
-        Ok(pool)
+        pool
     }
 
     /// A sound connection, or an error after the connect timeout at most.
@@ -177,6 +204,45 @@ impl Pool {
     pub fn name(&self) -> &'static str {
         self.settings.name
     }
+
+    /// An error while nothing is committed because no standby would confirm it.
+    pub fn check_standby(&self) -> Result<(), StoreError> {
+        self.shared.check_standby()
+    }
+
+    /// What the primary said of itself: commits are held back while it lacks a standby.
+    pub fn learn(&self, primary: &Primary) {
+        let lacks = primary.lacks_standby();
+        if !self.shared.set_lacks_standby(lacks) {
+            return;
+        }
+        if lacks {
+            tracing::error!("no synchronous standby streams: nothing is sold until one does");
+        } else {
+            tracing::warn!("a synchronous standby streams again: selling goes on");
+        }
+    }
+
+    /// Lends none of its connections any more: new ones are made.
+    pub fn retire(&self) {
+        self.shared.retire();
+    }
+
+    /// Whether the last connection that was made for reading led to the primary.
+    pub(crate) fn found_primary(&self) -> bool {
+        self.shared.found_primary()
+    }
+
+    /// From now on the log's position is asked behind each COMMIT.
+    pub(crate) fn follow_writes(&self) {
+        self.shared.follow();
+    }
+
+    /// Where the log was behind the last commit of this process, or further; `None` before the first,
+    /// and where there are no replicas to compare with.
+    pub fn written_to(&self) -> Option<Position> {
+        self.shared.last()
+    }
 }
 
 /// Keeps `min` connections there, lent ones included, for as long as the pool is used.
@@ -198,6 +264,11 @@ async fn keep_minimum(pool: bb8::Pool<Manager>, settings: PoolSettings, in_use: 
                         break;
                     }
                 }
+                // The node that a replica's URL names is the primary now; it may be a standby again.
+                Err(ConnectError::NotStandby) => {
+                    tokio::time::sleep(NOT_STANDBY_PAUSE).await;
+                    break;
+                }
                 Err(error) => {
                     count_error(settings.name, "connect");
                     tracing::debug!(pool = settings.name, %error, "database connection failed");
@@ -217,8 +288,16 @@ struct LogErrors(&'static str);
 
 impl bb8::ErrorSink<ConnectError> for LogErrors {
     fn sink(&self, error: ConnectError) {
+        if matches!(error, ConnectError::NotStandby) {
+            return;
+        }
         count_error(self.0, "connect");
-        tracing::warn!(pool = self.0, %error, "database connection failed");
+        if self.0 == READER {
+            // Tried once a second; that it is away is told once.
+            tracing::debug!(pool = self.0, %error, "database connection failed");
+        } else {
+            tracing::warn!(pool = self.0, %error, "database connection failed");
+        }
     }
 
     fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<ConnectError>> {
@@ -233,18 +312,37 @@ pub struct Manager {
     connect_timeout: Duration,
     silence_max: Option<Duration>,
     pool: &'static str,
-    observer: ClockObserver,
+    login: Login,
+    shared: Arc<Shared>,
+}
+
+/// What a new connection is asked before it is used.
+enum Login {
+    /// What time it is.
+    Primary(ClockObserver),
+    /// Whether it is one.
+    Standby,
 }
 
 impl Manager {
     async fn login(&self) -> Result<Connection, ConnectError> {
         let (client, socket) = self.endpoint.connect().await?;
-        let connection = Connection::start(client, socket, self.silence_max);
-        let now = generated::queries::monitor::primary_clock()
-            .bind(&connection)
-            .one()
-            .await?;
-        (self.observer)(time::from_column(now));
+        let shared = Arc::clone(&self.shared);
+        let connection = Connection::start(client, socket, self.silence_max, shared);
+        match &self.login {
+            Login::Primary(observer) => {
+                let clock = generated::queries::monitor::primary_clock();
+                observer(time::from_column(clock.bind(&connection).one().await?));
+            }
+            Login::Standby => {
+                let look = generated::queries::replication::look_at_standby();
+                let is_standby = look.bind(&connection).one().await?.is_standby;
+                self.shared.set_found_primary(!is_standby);
+                if !is_standby {
+                    return Err(ConnectError::NotStandby);
+                }
+            }
+        }
         Ok(connection)
     }
 }
@@ -273,14 +371,13 @@ impl bb8::ManageConnection for Manager {
     }
 }
 
-/// Where a pool's connections go, and what each is opened with.
-fn endpoint(url: &str, settings: &PoolSettings) -> Result<Endpoint, InvalidUrl> {
-    let options = format!(
+/// What each connection is opened with.
+fn options(settings: &PoolSettings) -> String {
+    format!(
         "-c timezone=UTC -c statement_timeout={} -c lock_timeout={} \
          -c idle_in_transaction_session_timeout={}",
         settings.statement_timeout.as_millis(),
         LOCK_TIMEOUT.as_millis(),
         IDLE_IN_TRANSACTION_TIMEOUT.as_millis(),
-    );
-    Ok(Endpoint::to_primary(url)?.named(APPLICATION_NAME, &options))
+    )
 }

@@ -2,8 +2,10 @@
 
 use postgres_protocol::escape::escape_literal;
 use postgres_protocol::password::scram_sha_256;
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config};
+
+use crate::database_url::DatabaseUrl;
 
 /// Grants and revokes as one statement of the whole.
 const GRANTS: &str = include_str!("../roles.sql");
@@ -38,13 +40,10 @@ impl std::fmt::Debug for Login {
 impl Login {
     /// The login that a connection URL names.
     pub fn of_url(url: &str) -> Option<Self> {
-        let config: Config = url.parse().ok()?;
-        let password = config
-            .get_password()
-            .map(|bytes| String::from_utf8_lossy(bytes).into());
+        let url: DatabaseUrl = url.parse().ok()?;
         Some(Self {
-            role: config.get_user()?.to_owned(),
-            password,
+            role: url.last("user")?.to_owned(),
+            password: url.last("password").map(str::to_owned),
         })
     }
 }
@@ -68,7 +67,31 @@ pub(crate) async fn create_missing(
             created.push(role);
         }
     }
+    show_standbys(client).await?;
     Ok(created)
+}
+
+/// Lets the owner's function `list_standbys` see them. Where nobody may grant it here, the server
+/// sees only whether there are any, and `doctor` says so.
+async fn show_standbys(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let sees = format!("SELECT pg_has_role('{OWNER}', 'pg_read_all_stats', 'USAGE')");
+    if client.query_one(&sees, &[]).await?.get(0) {
+        return Ok(());
+    }
+    let grant = format!("GRANT pg_read_all_stats TO {OWNER}");
+    match client.batch_execute(&grant).await {
+        // Not allowed, or another database's `migrate` on this cluster was faster.
+        Err(error)
+            if [
+                Some(&SqlState::INSUFFICIENT_PRIVILEGE),
+                Some(&SqlState::UNIQUE_VIOLATION),
+            ]
+            .contains(&error.code()) =>
+        {
+            Ok(())
+        }
+        granted => granted,
+    }
 }
 
 /// `false` when another database's `migrate` on this cluster was faster.

@@ -2,6 +2,7 @@
 //! the randomness of [`crate::Ctx`].
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use domain::allotment::Allotment;
 use domain::concert::is_on_sale;
@@ -10,7 +11,7 @@ use domain::reservation::{Reservation, initial_status};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use store::StoreError;
-use store::admission::{Admission, Answers, FoundReceipt, Questions};
+use store::admission::{Admission, Answers, FoundReceipt, Questions, Writes};
 use store::concerts::LockedConcert;
 use store::receipts::Digest;
 
@@ -20,7 +21,7 @@ use crate::reserve::{ReserveError, Reserved, as_first_answered};
 
 /// What one request gets.
 pub(super) enum Verdict {
-    /// The admission at this place of [`Decided::admissions`]; `true` when an earlier request of
+    /// The admission at this place of [`Changes::admissions`]; `true` when an earlier request of
     /// the same batch with the same key made it.
     Admit {
         index: usize,
@@ -35,10 +36,15 @@ pub(super) enum Verdict {
 pub(super) struct Decided {
     /// One for each request, in order.
     pub verdicts: Vec<Verdict>,
-    pub admissions: Vec<Admission>,
-    pub taken: Vec<(ConcertId, i32)>,
     /// What is left of each concert that is on sale.
     pub left: Vec<(ConcertId, i32)>,
+    pub changes: Arc<Changes>,
+}
+
+/// What a decided batch writes. A commit that was given up still has it.
+pub(super) struct Changes {
+    pub admissions: Vec<Admission>,
+    pub taken: Vec<(ConcertId, i32)>,
     pub stale_keys: Vec<Digest>,
     pub now: Timestamp,
     pub expires_at: Timestamp,
@@ -97,14 +103,17 @@ pub(super) fn decide(
         .iter()
         .map(|(id, allotment)| (*id, allotment.taken()));
     let taken = taken.filter(|(_, tickets)| *tickets > 0).collect();
-    Decided {
-        verdicts,
+    let changes = Changes {
         taken,
-        left,
         now,
         expires_at: sale.expires_at,
         stale_keys: sale.stale_keys,
         admissions: sale.admissions,
+    };
+    Decided {
+        verdicts,
+        left,
+        changes: Arc::new(changes),
     }
 }
 
@@ -229,6 +238,19 @@ impl<'a> Sale<'a> {
     }
 }
 
+impl Changes {
+    pub(super) fn writes(&self) -> Writes<'_> {
+        Writes {
+            admissions: &self.admissions,
+            taken: &self.taken,
+            stale_keys: &self.stale_keys,
+            stale_since: self.now - KEPT_FOR,
+            now: self.now,
+            expires_at: self.expires_at,
+        }
+    }
+}
+
 impl Decided {
     /// Whether somebody gets an answer that was given before this batch.
     pub(super) fn has_replays(&self) -> bool {
@@ -250,13 +272,11 @@ impl Decided {
     /// The answer to each request, once the writes are durable.
     pub(super) fn into_outcomes(self) -> impl Iterator<Item = super::Outcome> {
         let Self {
-            verdicts,
-            admissions,
-            ..
+            verdicts, changes, ..
         } = self;
         verdicts.into_iter().map(move |verdict| match verdict {
             Verdict::Admit { index, replayed } => Ok(Reserved {
-                reservation: admissions[index].reservation.clone(),
+                reservation: changes.admissions[index].reservation.clone(),
                 replayed,
             }),
             Verdict::Replay(reservation) => Ok(Reserved {

@@ -107,6 +107,7 @@ fn once_more(waiting: Vec<Waiting>, failure: &StoreError) -> Next {
 pub(super) fn same(failure: &StoreError) -> ReserveError {
     match failure {
         StoreError::PoolExhausted => ReserveError::Overloaded,
+        StoreError::NoStandby => StoreError::NoStandby.into(),
         StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()).into(),
         StoreError::Conflict => StoreError::Conflict.into(),
         _ => StoreError::FailedTransaction.into(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use domain::id::ConcertId;
 use futures_util::FutureExt as _;
 use store::StoreError;
-use store::admission::{Desk, LockWait, Writes};
+use store::admission::{Desk, LockWait};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -17,7 +17,6 @@ use super::failure::{Next, next_step, same};
 use super::pace::Pace;
 use super::queue::{Queue, Woken};
 use super::{Shared, Waiting, recovery};
-use crate::idempotency::KEPT_FOR;
 
 /// How long a lane without work keeps its connection.
 const LINGER: Duration = Duration::from_millis(100);
@@ -239,40 +238,52 @@ impl Lane {
         decided: Decided,
         returns: &HashMap<ConcertId, u64>,
     ) -> Result<(), (Vec<Waiting>, StoreError)> {
-        if decided.admissions.is_empty() {
+        if decided.changes.admissions.is_empty() {
             self.finish_unwritten(desk, waiting, decided, returns).await;
             return Ok(());
         }
         let started = Instant::now();
-        let committed = timeout(COMMIT_WITHIN, desk.commit(&decided.writes())).await;
+        let changes = Arc::clone(&decided.changes);
+        let mut committing = Box::pin(async move {
+            let committed = desk.commit(&changes.writes()).await;
+            (desk, committed)
+        });
+        let committed = timeout(COMMIT_WITHIN, &mut committing).await;
         metrics::histogram!("stagedoor_admission_commit_seconds").record(started.elapsed());
+        let Ok((desk, committed)) = committed else {
+            // PostgreSQL goes on with it, so that its connection keeps its place in the pool until
+            // it is answered or given up.
+            tokio::spawn(committing);
+            self.resolve(waiting, decided);
+            return Ok(());
+        };
         match committed {
-            Ok(Ok(())) => {
+            Ok(()) => {
                 self.finish(waiting, decided, returns);
                 self.desk = Some(desk);
             }
-            Ok(Err(StoreError::OutcomeUnknown(_))) | Err(_) => {
-                tokio::spawn(recovery::resolve(
-                    Arc::clone(&self.shared),
-                    self.entrance.clone(),
-                    (waiting, decided),
-                    Some(desk).filter(|desk| !desk.is_broken()),
-                ));
-            }
-            Ok(Err(error @ StoreError::RowCount { .. })) => {
+            Err(StoreError::OutcomeUnknown(_)) => self.resolve(waiting, decided),
+            Err(error @ StoreError::RowCount { .. }) => {
                 // Committed, and not as it must be: nobody can be told that it is, or is not.
                 tracing::error!(error = %error, "a batch was written wrongly; see `stagedoor doctor`");
                 for waiting in waiting {
                     waiting.answer(Err(StoreError::OutcomeUnknown(error.to_string()).into()));
                 }
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 // Its COMMIT rolled back, so the connection is free again.
                 self.desk = Some(desk);
                 return Err((waiting, error));
             }
         }
         Ok(())
+    }
+
+    /// Finds out in the background what became of a commit.
+    fn resolve(&self, waiting: Vec<Waiting>, decided: Decided) {
+        let shared = Arc::clone(&self.shared);
+        let found = recovery::resolve(shared, self.entrance.clone(), waiting, decided);
+        tokio::spawn(found);
     }
 
     /// Ends a batch that admits nobody. Only an earlier answer that is given again waits: what it
@@ -312,7 +323,7 @@ impl Lane {
             let returns = returns.get(id).copied().unwrap_or(0);
             self.shared.notes.make(*id, *left, returns);
         }
-        for (id, _) in &decided.taken {
+        for (id, _) in &decided.changes.taken {
             self.shared.live.changed(*id);
         }
         for (waiting, outcome) in waiting.into_iter().zip(decided.into_outcomes()) {
@@ -338,19 +349,6 @@ impl Lane {
 fn answer_all(waiting: Vec<Waiting>, failure: &StoreError) {
     for waiting in waiting {
         waiting.answer(Err(same(failure)));
-    }
-}
-
-impl Decided {
-    fn writes(&self) -> Writes<'_> {
-        Writes {
-            admissions: &self.admissions,
-            taken: &self.taken,
-            stale_keys: &self.stale_keys,
-            stale_since: self.now - KEPT_FOR,
-            now: self.now,
-            expires_at: self.expires_at,
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use store::StoreError;
 use store::admission::{Desk, Existing};
 use tokio::sync::mpsc;
 
-use super::batch::Decided;
+use super::batch::{Changes, Decided};
 use super::{Shared, WAIT_MAX, Waiting};
 use crate::reserve::ReserveError;
 
@@ -25,14 +25,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn resolve(
     shared: Arc<Shared>,
     queue: mpsc::WeakSender<Waiting>,
-    (waiting, decided): (Vec<Waiting>, Decided),
-    // Its server may still be busy with the COMMIT, so it keeps its place in the pool until then.
-    _stuck: Option<Desk>,
+    waiting: Vec<Waiting>,
+    decided: Decided,
 ) {
     let started = Instant::now();
     let requests = waiting.len();
     let found = loop {
-        match look(&shared, &decided).await {
+        match look(&shared, &decided.changes).await {
             Ok(existing) => break Some(existing),
             Err(error) if started.elapsed() < RESOLVE_WITHIN => {
                 tracing::debug!(%error, "the outcome of a commit is still unknown");
@@ -48,7 +47,7 @@ pub(super) async fn resolve(
     );
     match found {
         Some(Existing::All) => {
-            for (concert, _) in &decided.taken {
+            for (concert, _) in &decided.changes.taken {
                 shared.live.changed(*concert);
             }
             for (waiting, outcome) in waiting.into_iter().zip(decided.into_outcomes()) {
@@ -85,11 +84,11 @@ fn answer_all(waiting: Vec<Waiting>, error: impl Fn() -> StoreError) {
     }
 }
 
-async fn look(shared: &Shared, decided: &Decided) -> Result<Existing, StoreError> {
+async fn look(shared: &Shared, changes: &Changes) -> Result<Existing, StoreError> {
     let attempt = async {
         let desk = Desk::open(&shared.pool).await?;
-        let concerts: Vec<ConcertId> = decided.taken.iter().map(|(id, _)| *id).collect();
-        let ids: Vec<&str> = decided
+        let concerts: Vec<ConcertId> = changes.taken.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<&str> = changes
             .admissions
             .iter()
             .map(|new| new.reservation.id.as_str())

@@ -15,6 +15,7 @@ use crate::http::fields::FieldReason;
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
 use crate::http::problem_render::ProblemBody;
+use crate::http::seen::Seen;
 
 const LIMIT_DEFAULT: u16 = 50;
 
@@ -41,10 +42,11 @@ const LIMIT_DEFAULT: u16 = 50;
 )]
 pub async fn list(
     State(app): State<App>,
+    Seen(seen): Seen,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ConcertPageBody>, Problem> {
     let request = read_query(query.as_deref().unwrap_or_default())?;
-    let page = concerts::list(&app, request).await?;
+    let page = concerts::list(&app, request, seen).await?;
     let currency = app.settings().currency;
     let items = page
         .items
@@ -71,10 +73,11 @@ pub async fn list(
 )]
 pub async fn show(
     State(app): State<App>,
+    Seen(seen): Seen,
     Segment(id): Segment<ConcertId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let concert = concerts::show(&app, id)
+    let concert = concerts::show(&app, id, seen)
         .await?
         .ok_or_else(Problem::not_found)?;
     let changed = concert.updated_at.as_microsecond();

@@ -12,6 +12,7 @@ use crate::serve;
 
 mod audit;
 mod certificate;
+mod standbys;
 
 /// A clock further from the database's than this makes times on pages wrong.
 const CLOCK_MAX: SignedDuration = SignedDuration::from_secs(5);
@@ -49,11 +50,11 @@ pub async fn run(config: Config, args: ReportArgs) -> Result<(), CliError> {
     let app = serve::open_patient_app(&config, url.reveal())
         .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
     let mut findings = configuration(&config);
-    match login::find_refusal(&config, "DATABASE_URL", url).await {
-        Some(Refusal { detail, mend }) => {
-            findings.push(Finding::new("database", Severity::Error, detail, &mend));
-        }
-        None => findings.extend(database(&app).await),
+    if let Some(Refusal { detail, mend }) = login::find_refusal(&config, "DATABASE_URL", url).await
+    {
+        findings.push(Finding::new("database", Severity::Error, detail, &mend));
+    } else {
+        findings.extend(database(&config, &app).await);
     }
     findings.extend(certificate::finding(&config, app.ctx().now()));
     let is_ok = findings
@@ -155,7 +156,7 @@ fn configuration(config: &Config) -> Vec<Finding> {
     findings
 }
 
-async fn database(app: &App) -> Vec<Finding> {
+async fn database(config: &Config, app: &App) -> Vec<Finding> {
     let login = match health::login(app).await {
         Ok(login) => login,
         Err(error) => {
@@ -187,6 +188,7 @@ async fn database(app: &App) -> Vec<Finding> {
     findings.push(clock(app).await);
     findings.push(jobs(app).await);
     findings.extend(audit::findings(app).await);
+    findings.extend(standbys::findings(config, app).await);
     findings
 }
 

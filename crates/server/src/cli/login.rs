@@ -23,6 +23,11 @@ pub(super) async fn open_app(config: &Config) -> Result<App, CliError> {
     open(config, serve::open_app).await
 }
 
+/// The same with its read replicas.
+pub(super) async fn open_reading_app(config: &Config) -> Result<App, CliError> {
+    open(config, serve::open_reading_app).await
+}
+
 /// The same for work on whole tables.
 pub(super) async fn open_patient_app(config: &Config) -> Result<App, CliError> {
     open(config, serve::open_patient_app).await

@@ -40,7 +40,7 @@ pub(crate) async fn open_fit(config: &Config) -> Result<App, CliError> {
             .await
             .map_err(|error| CliError::failed("can't migrate the database", &error))?;
     }
-    let app = login::open_app(config).await?;
+    let app = login::open_reading_app(config).await?;
     refuse_unfit(&app).await?;
     if config.environment.is_production() {
         refuse_samples(&app).await?;

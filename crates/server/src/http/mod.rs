@@ -16,6 +16,7 @@ pub mod problem_render;
 pub mod rate;
 pub mod request;
 pub mod router;
+pub mod seen;
 pub mod staff;
 pub mod tls;
 pub mod watched;

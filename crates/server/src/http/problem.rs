@@ -234,6 +234,15 @@ impl Problem {
         }
     }
 
+    pub fn no_standby() -> Self {
+        let detail = "A sale couldn't be kept safe on a second machine right now, so nothing is sold. \
+                      Try again after the time given, with the same Idempotency-Key if there was one.";
+        Self {
+            detail: detail.to_owned(),
+            ..Self::database_unavailable()
+        }
+    }
+
     /// A problem for a status that a layer below answered without one.
     pub fn of_status(status: StatusCode) -> Self {
         match status {
@@ -278,6 +287,10 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
+            StoreError::NoStandby => {
+                tracing::debug!(%error, "database unavailable");
+                Self::no_standby()
+            }
             StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) => {
                 tracing::warn!(%error, "database unavailable");
                 Self::database_unavailable()

@@ -22,7 +22,7 @@ use utoipa_axum::routes;
 use super::page::Assets;
 use super::problem::Problem;
 use super::web::Web;
-use super::{headers, health, limits, problem_render, request};
+use super::{headers, health, limits, problem_render, request, seen};
 use crate::api::{admin, concerts, document, live, reservations};
 use crate::{setup, shop};
 
@@ -61,6 +61,7 @@ fn layered(site: Router<Web>, web: &Web) -> Router<Web> {
             ANSWER_WITHIN,
         ))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(state(), seen::remember))
         .layer(middleware::from_fn_with_state(state(), limits::refuse))
         .layer(middleware::from_fn_with_state(
             state(),

@@ -17,14 +17,16 @@ use super::{SaleState, event, poster, price};
 use crate::http::page::{Layout, figure};
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
+use crate::http::seen::Seen;
 
 /// `GET /{lang}/concerts/{id}`
 pub async fn show(
     State(app): State<App>,
+    Seen(seen): Seen,
     Asked { layout, answer }: Asked,
     Segment(id): Segment<ConcertId>,
 ) -> Result<Response, Problem> {
-    let concert = concerts::show(&app, id)
+    let concert = concerts::show(&app, id, seen)
         .await?
         .ok_or_else(Problem::not_found)?;
     let (settings, key) = (app.settings(), app.ctx().random_uuid().to_string());

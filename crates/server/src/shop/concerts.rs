@@ -15,6 +15,7 @@ use super::{SaleState, poster, price};
 use crate::api::cursor;
 use crate::http::page::Layout;
 use crate::http::problem::Problem;
+use crate::http::seen::Seen;
 use crate::i18n::Lang;
 
 /// Cards on one page: whole rows of two, three and four.
@@ -28,12 +29,13 @@ const POSTERS_AT_ONCE: usize = 4;
 /// `GET /{lang}/?q=&month=&venue=&status=&cursor=`
 pub async fn show(
     State(app): State<App>,
+    Seen(seen): Seen,
     Asked { layout, answer }: Asked,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::read(query.as_deref().unwrap_or_default());
-    let page = concerts::list(&app, wanted.request(app.today())).await?;
-    let facets = concerts::facets(&app, wanted.listed()).await?;
+    let page = concerts::list(&app, wanted.request(app.today()), seen).await?;
+    let facets = concerts::facets(&app, wanted.listed(), seen).await?;
     let filter = Filter {
         months: Choice::months(layout.lang, &facets.months, &wanted.month),
         venues: Choice::venues(layout.lang, &facets.venues, &wanted.venue),

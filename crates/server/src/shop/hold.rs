@@ -181,7 +181,7 @@ async fn refused(
     if problem.code == Code::NotFound || is_away {
         return Err(problem);
     }
-    let found = concerts::show(app, sender.concert_id).await;
+    let found = concerts::show_current(app, sender.concert_id).await;
     // What is told about the booking itself counts more than that the page can't be shown.
     let concert = match found {
         Ok(found) => found.ok_or_else(Problem::not_found)?,

@@ -113,7 +113,7 @@ async fn find_page(app: &App, layout: Layout, holder: &Holder) -> Result<Reserva
     let found = reservations::show(app, holder).await?;
     let reservation = found.ok_or_else(Problem::not_found)?;
     // An archived concert is shown nowhere, but its reservations are.
-    let concert = concerts::show(app, reservation.concert_id).await?;
+    let concert = concerts::show_current(app, reservation.concert_id).await?;
     let pair = (&reservation, concert.as_ref());
     Ok(ReservationPage::new(
         layout,

@@ -409,6 +409,7 @@ impl Stage {
         let url = self.database.url(APP);
         let own = format!(":{}/", cluster().port());
         let url = url.replace(&own, &format!(":{}/", self.proxy.port));
+        let url = format!("{url}?sslmode=disable");
         let settings = PoolSettings {
             name: "writer",
             max,

@@ -24,6 +24,7 @@ mod outage;
 mod overload;
 mod pool;
 mod race;
+mod replicas;
 mod rush;
 mod schema;
 mod simulation;

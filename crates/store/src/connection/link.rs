@@ -14,6 +14,9 @@ use tokio_postgres::error::{DbError, Severity};
 
 /// How often silence is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// PostgreSQL goes on with a COMMIT that waits for a standby, whether or not anybody still listens: as
+/// long as a failover may take, its connection is not replaced by another one.
+const COMMIT_SILENCE_MAX: Duration = Duration::from_secs(30);
 /// Notifications that may wait to be read; whoever is further behind loses the connection, and
 /// with it the belief to know everything.
 const HEARD_MAX: usize = 1024;
@@ -29,6 +32,8 @@ pub(super) struct Link {
     moved_ms: AtomicU64,
     /// PostgreSQL warned of something.
     was_warned: AtomicBool,
+    /// A COMMIT is under way.
+    is_committing: AtomicBool,
 }
 
 impl Link {
@@ -38,6 +43,7 @@ impl Link {
             in_flight: AtomicUsize::new(0),
             moved_ms: AtomicU64::new(0),
             was_warned: AtomicBool::new(false),
+            is_committing: AtomicBool::new(false),
         }
     }
 
@@ -55,6 +61,21 @@ impl Link {
     /// Whether a request was sent and its answer never read.
     pub(super) fn owes_answers(&self) -> bool {
         self.in_flight.load(Ordering::Acquire) > 0
+    }
+
+    /// A COMMIT begins, or has been answered. One that is given up stays under way.
+    pub(super) fn commits(&self, is_committing: bool) {
+        self.is_committing.store(is_committing, Ordering::Release);
+    }
+
+    /// Whether the server owes an answer for longer than anybody waits for it.
+    fn is_silent(&self, silence_max: Duration) -> bool {
+        let most = if self.is_committing.load(Ordering::Acquire) {
+            silence_max.max(COMMIT_SILENCE_MAX)
+        } else {
+            silence_max
+        };
+        self.silence() > most
     }
 
     /// Whether there was a warning since the last call.
@@ -108,7 +129,7 @@ pub(super) async fn drive<S, T>(
             biased;
             message = poll_fn(|context| socket.poll_message(context)) => message,
             _ = look.tick() => {
-                if silence_max.is_some_and(|most| link.silence() > most) {
+                if silence_max.is_some_and(|most| link.is_silent(most)) {
                     tracing::warn!("PostgreSQL has not answered for too long; the connection is given up");
                     return;
                 }

@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod monitor;
 pub mod proof;
 pub mod receipts;
+pub mod replication;
 pub mod reservations;
 pub mod seed;
 pub mod sign_in_failures;
@@ -123,6 +124,10 @@ pub const NAMES: &[&str] = &[
     "receipts.find",
     "receipts.insert",
     "receipts.delete_before",
+    "replication.position",
+    "replication.look_at_primary",
+    "replication.list_standbys",
+    "replication.look_at_standby",
     "reservations.find",
     "reservations.find_even_deleted",
     "reservations.find_concert_id",

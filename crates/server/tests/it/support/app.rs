@@ -21,7 +21,7 @@ use stagedoor::http::rate::Budgets;
 use stagedoor::http::router;
 use stagedoor::http::web::{Parts, Web};
 use store::pool::Lease;
-use store::{Pool, PoolSettings};
+use store::{Pool, PoolSettings, Replicas};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_postgres::Client as Postgres;
@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) database_port: Option<u16>,
     /// Another cluster than the shared one.
     pub(crate) database_url: Option<String>,
+    /// Read replicas, each as the server's login.
+    pub(crate) replica_urls: Vec<String>,
     /// Without announcing and listening, where a test counts statements or connections.
     pub(crate) is_alone: bool,
     /// Two products on one database need different ones.
@@ -59,6 +61,7 @@ impl Default for Options {
             pool_idle_timeout: Duration::from_secs(30),
             database_port: None,
             database_url: None,
+            replica_urls: Vec::new(),
             is_alone: false,
             random_seed: 7,
             secrets: &[b"a key that is only used for tests"],
@@ -350,7 +353,13 @@ pub(crate) fn open_app_with(
     let (secret, previous) = options.secrets.split_first().expect("a key");
     let key = AccessKey::new(secret).with_previous(previous.iter().copied());
     let app = App::new(ctx, settings(options), pool, key);
-    if options.is_alone { app.alone() } else { app }
+    let app = if options.is_alone { app.alone() } else { app };
+    if options.replica_urls.is_empty() {
+        return app;
+    }
+    let (urls, pool) = (&options.replica_urls, pool_settings(options));
+    let replicas = Replicas::open(urls, &pool, app.writer()).expect("replicas");
+    app.reading_from(replicas)
 }
 
 fn settings(options: &Options) -> Settings {
@@ -386,7 +395,9 @@ pub(crate) fn database_url(database: &TestDatabase, options: &Options) -> String
         None => url,
         Some(port) => {
             let own = format!(":{}/", super::cluster().port());
-            url.replace(&own, &format!(":{port}/"))
+            let url = url.replace(&own, &format!(":{port}/"));
+            // Proxies that read what is said look for a conversation without the question for TLS.
+            format!("{url}?sslmode=disable")
         }
     }
 }

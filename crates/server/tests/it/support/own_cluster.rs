@@ -10,6 +10,11 @@ use super::{Options, TestApp};
 
 const DATABASE: &str = "stagedoor";
 
+/// The server's login to a standby of such a cluster.
+pub(crate) fn app_url(standby: &Cluster) -> String {
+    standby.url(APP, PASSWORD, DATABASE)
+}
+
 /// A cluster of its own with one migrated database, as durable as PostgreSQL is by itself.
 #[derive(Debug)]
 pub(crate) struct OwnCluster(pub(crate) Cluster);
@@ -48,10 +53,25 @@ impl OwnCluster {
         connect(&self.superuser_url()).await
     }
 
+    /// A standby that streams from it and is known to it by `name`.
+    pub(crate) fn standby(&self, name: &str, settings: &[(&str, &str)]) -> Cluster {
+        let folder = format!("stagedoor-{name}-{}", std::process::id());
+        let settings = settings.iter();
+        let spec = ClusterSpec {
+            folder: std::env::temp_dir().join(folder),
+            lifetime: Lifetime::Scratch,
+            settings: settings
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+            programs: None,
+        };
+        block_in_place(|| Cluster::open_standby(&spec, &self.0, name)).expect("a standby")
+    }
+
     /// The product on it; the database of the shared cluster that comes with it stays unused.
     pub(crate) async fn app(&self, options: Options) -> TestApp {
         let options = Options {
-            database_url: Some(self.url()),
+            database_url: Some(options.database_url.unwrap_or_else(|| self.url())),
             ..options
         };
         let mut app = TestApp::start(TestDatabase::migrated().await, options).await;

@@ -1,0 +1,353 @@
+//! Read replicas: a pool for each, how far each is behind the primary, and which may serve a read.
+//!
+//! Absent on purpose: which reads may come from a replica at all; that is the use cases' to say.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::{BoxFuture, join_all};
+
+use crate::connection::Connection;
+use crate::database_url::DatabaseUrl;
+use crate::error::StoreError;
+use crate::lag::{Lag, Trail};
+use crate::pool::{InvalidUrl, Lease, Pool, PoolSettings, PoolState, READER};
+use crate::replication::{self, Position};
+
+/// A replica further behind serves nobody while the primary answers.
+const LAG_MAX: Duration = Duration::from_secs(10);
+/// A replica that takes longer to say how far it is serves nobody until it does.
+const LOOK_WITHIN: Duration = Duration::from_secs(2);
+
+/// A replica that keeps a reader waiting for longer, for a connection or for the answer, is passed by.
+const LEND_WITHIN: Duration = Duration::from_millis(500);
+const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
+/// Looks that are left out at a node that is the primary: it may be a standby again, in a while.
+const RESTS: u8 = 4;
+
+/// What a reader has written before, or seen: a replica serves it only when it has replayed that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen(pub Option<Position>);
+
+/// All replicas of one process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Replicas(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    replicas: Vec<Replica>,
+    /// Whose turn it is.
+    next: AtomicUsize,
+    trail: Mutex<Trail>,
+}
+
+#[derive(Debug)]
+struct Replica {
+    /// Hosts and database, without login.
+    name: String,
+    pool: Pool,
+    state: Mutex<State>,
+}
+
+/// What was last seen of a replica.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    standing: Standing,
+    /// How far it had replayed the log when it last said so.
+    replayed: Position,
+    lag: Lag,
+    /// When it last answered, or was first asked.
+    heard: Instant,
+    /// It was never looked at.
+    is_new: bool,
+    /// Looks that are left out, so that a primary isn't asked all the time whether it is a standby.
+    rests: u8,
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            standing: Standing::Away,
+            replayed: Position::default(),
+            lag: Lag::default(),
+            heard: Instant::now(),
+            is_new: true,
+            rests: 0,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It answers, and is a standby.
+    Standby,
+    /// The node that the URL names is the primary now.
+    Primary,
+    /// It doesn't answer.
+    Away,
+}
+
+/// A replica as metrics and `doctor` show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub name: String,
+    pub standing: Standing,
+    /// Of one that is away at least the time since it was heard of.
+    pub lag: Lag,
+}
+
+impl Replicas {
+    /// Prepares the pools; `settings` are those of all replicas together. Must be called inside a
+    /// Tokio runtime. The writer's commits tell from now on how far a replica must be.
+    pub fn open(
+        urls: &[String],
+        settings: &PoolSettings,
+        writer: &Pool,
+    ) -> Result<Self, InvalidUrl> {
+        let share = u32::try_from(urls.len()).unwrap_or(1).max(1);
+        let settings = PoolSettings {
+            name: READER,
+            max: settings.max.div_ceil(share),
+            min: settings.min.min(settings.max.div_ceil(share)),
+            ..settings.clone()
+        };
+        let mut replicas = Vec::with_capacity(urls.len());
+        for url in urls {
+            let shown: DatabaseUrl = url
+                .parse()
+                .map_err(|_| InvalidUrl::Malformed("it has no host".to_owned()))?;
+            replicas.push(Replica {
+                name: shown.places(),
+                pool: Pool::open_replica(url, settings.clone())?,
+                state: Mutex::new(State::new()),
+            });
+        }
+        writer.follow_writes();
+        Ok(Self(Arc::new(Inner {
+            replicas,
+            next: AtomicUsize::new(0),
+            trail: Mutex::default(),
+        })))
+    }
+
+    /// The primary's log was here a moment ago. While it doesn't answer, nobody falls further behind.
+    pub fn learn(&self, primary: Position) {
+        lock(&self.0.trail).push(primary);
+    }
+
+    /// Asks every replica how far it is.
+    pub async fn look(&self) {
+        let looks = self.0.replicas.iter().map(|replica| async {
+            if replica.rests() {
+                return;
+            }
+            let (standing, replayed) = replica.look().await;
+            replica.stands(standing);
+            let mut state = lock(&replica.state);
+            state.rests = if standing == Standing::Primary {
+                RESTS
+            } else {
+                0
+            };
+            if let Some(replayed) = replayed {
+                let lag = lock(&self.0.trail).lag(replayed);
+                (state.replayed, state.lag, state.heard) = (replayed, lag, Instant::now());
+            }
+        });
+        join_all(looks).await;
+    }
+
+    /// A connection to a replica that has all that the reader has seen, and is close enough to the
+    /// primary if that is wanted; `None` when there is none.
+    ///
+    /// They take turns. `tried` are those that were of no use to this reader.
+    async fn get(&self, seen: Seen, is_close: bool, tried: &mut Vec<usize>) -> Option<Lease> {
+        let count = self.0.replicas.len();
+        let first = self.0.next.fetch_add(1, Ordering::Relaxed);
+        for step in 0..count {
+            let index = (first % count + step) % count;
+            let replica = &self.0.replicas[index];
+            let state = replica.state();
+            let is_fit =
+                state.standing == Standing::Standby && (!is_close || state.lag.time < LAG_MAX);
+            if !is_fit || tried.contains(&index) {
+                continue;
+            }
+            tried.push(index);
+            if let Some(lease) = replica.get(seen).await {
+                return Some(lease);
+            }
+        }
+        None
+    }
+
+    /// What metrics show of all pools together.
+    pub fn pool_state(&self) -> PoolState {
+        let states = self.0.replicas.iter().map(|replica| replica.pool.state());
+        states.fold(PoolState::default(), |sum, state| PoolState {
+            active: sum.active + state.active,
+            idle: sum.idle + state.idle,
+            waiting: sum.waiting + state.waiting,
+        })
+    }
+
+    pub fn reports(&self) -> Vec<Report> {
+        let end = lock(&self.0.trail).end();
+        let report = |replica: &Replica| {
+            let state = replica.state();
+            let lag = match state.standing {
+                Standing::Standby => state.lag,
+                Standing::Primary => Lag::default(),
+                Standing::Away => Lag {
+                    time: state.lag.time + state.heard.elapsed(),
+                    bytes: end.bytes().saturating_sub(state.replayed.bytes()).max(0),
+                },
+            };
+            Report {
+                name: replica.name.clone(),
+                standing: state.standing,
+                lag,
+            }
+        };
+        self.0.replicas.iter().map(report).collect()
+    }
+}
+
+impl Replica {
+    fn state(&self) -> State {
+        *lock(&self.state)
+    }
+
+    fn rests(&self) -> bool {
+        let mut state = lock(&self.state);
+        let rests = state.rests > 0;
+        state.rests = state.rests.saturating_sub(1);
+        rests
+    }
+
+    /// Notes how it stands, and says so if that is new.
+    fn stands(&self, standing: Standing) {
+        let mut state = lock(&self.state);
+        let is_news = state.standing != standing || state.is_new;
+        (state.standing, state.is_new) = (standing, false);
+        drop(state);
+        if is_news {
+            self.tell(standing);
+        }
+    }
+
+    fn tell(&self, standing: Standing) {
+        let replica = &self.name;
+        match standing {
+            Standing::Standby => tracing::info!(replica, "a read replica serves"),
+            Standing::Primary => tracing::info!(replica, "this replica is the primary now"),
+            Standing::Away => {
+                tracing::warn!(
+                    replica,
+                    "a read replica doesn't answer; the others and the primary serve"
+                );
+            }
+        }
+    }
+
+    async fn look(&self) -> (Standing, Option<Position>) {
+        let look = async {
+            let lease = self.pool.get().await?;
+            replication::look_at_standby(&lease).await
+        };
+        match tokio::time::timeout(LOOK_WITHIN, look).await {
+            Ok(Ok(Some(replayed))) => (Standing::Standby, Some(replayed)),
+            Ok(Ok(None)) => {
+                // Nothing of this pool may stay at the primary.
+                self.pool.retire();
+                (Standing::Primary, None)
+            }
+            Ok(Err(_)) | Err(_) if self.pool.found_primary() => (Standing::Primary, None),
+            Ok(Err(_)) | Err(_) => (Standing::Away, None),
+        }
+    }
+
+    /// A connection that has replayed what was seen. One that can't be had soon is away until the
+    /// next look, so that few readers wait for it.
+    async fn get(&self, seen: Seen) -> Option<Lease> {
+        let got = tokio::time::timeout(LEND_WITHIN, self.pool.get()).await;
+        let Ok(Ok(lease)) = got else {
+            self.stands(Standing::Away);
+            return None;
+        };
+        let Some(needed) = seen.0 else {
+            return Some(lease);
+        };
+        // Behind one address there may be several standbys, so this very connection is asked.
+        let asked = tokio::time::timeout(LEND_WITHIN, has_replayed(&lease, needed)).await;
+        asked.unwrap_or(false).then_some(lease)
+    }
+}
+
+/// Runs a read that may be a little old: on a replica that is fit for it, else on the primary; and
+/// while that doesn't answer, on whatever replica does.
+///
+/// `query` may run more than once.
+pub async fn read<T>(
+    replicas: Option<&Replicas>,
+    writer: &Pool,
+    seen: Seen,
+    query: impl for<'a> Fn(&'a Connection) -> BoxFuture<'a, Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let mut tried = Vec::new();
+    if let Some(replicas) = replicas {
+        while let Some(lease) = replicas.get(seen, true, &mut tried).await {
+            match answered(&lease, &query).await {
+                Err(error) if may_ask_another(&error) => {
+                    tracing::debug!(error = error.in_full(), "a replica did not serve a read");
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+    let failure = match writer.get().await {
+        Ok(lease) => match query(&lease).await {
+            Err(error) if may_ask_another(&error) => error,
+            outcome => return outcome,
+        },
+        Err(error) => error,
+    };
+    if let Some(replicas) = replicas {
+        tried.clear();
+        while let Some(lease) = replicas.get(seen, false, &mut tried).await {
+            if let Ok(found) = answered(&lease, &query).await {
+                return Ok(found);
+            }
+        }
+    }
+    Err(failure)
+}
+
+async fn answered<T>(
+    lease: &Lease,
+    query: &impl for<'a> Fn(&'a Connection) -> BoxFuture<'a, Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let late = || StoreError::Unavailable("a replica did not answer in time".to_owned());
+    let answer = tokio::time::timeout(ANSWER_WITHIN, query(lease)).await;
+    answer.unwrap_or_else(|_| Err(late()))
+}
+
+async fn has_replayed(connection: &Connection, needed: Position) -> bool {
+    let looked = replication::look_at_standby(connection).await;
+    // A standby that was promoted meanwhile has everything.
+    looked.is_ok_and(|replayed| replayed.is_none_or(|replayed| replayed >= needed))
+}
+
+/// Whether the fault lies with the node that was asked, so that another may do better.
+fn may_ask_another(error: &StoreError) -> bool {
+    // A standby gives a reader up that is in the way of what it replays (40001).
+    matches!(
+        error,
+        StoreError::Unavailable(_) | StoreError::PoolExhausted | StoreError::Conflict
+    )
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
