@@ -84,6 +84,22 @@ impl Ground {
         self.standbys.last().context("the standby just added")
     }
 
+    pub(crate) fn standbys(&self) -> &[Cluster] {
+        &self.standbys
+    }
+
+    /// The server's login to each standby.
+    pub(crate) fn standby_urls(&self) -> Vec<String> {
+        let standbys = self.standbys.iter();
+        standbys
+            .map(|standby| standby.url(APP, PASSWORD, self.database))
+            .collect()
+    }
+
+    pub(crate) fn database(&self) -> &'static str {
+        self.database
+    }
+
     pub(crate) fn cluster(&self) -> &Cluster {
         &self.cluster
     }

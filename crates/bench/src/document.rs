@@ -8,6 +8,7 @@ use crate::Extent;
 use crate::cases::Measured;
 use crate::cluster::Ground;
 use crate::figures::Rounds;
+use crate::lists::Lists;
 use crate::memory::Memory;
 use crate::mirror::RoundTrip;
 use crate::targets::{self, Target};
@@ -36,6 +37,7 @@ pub(crate) struct Document<'a> {
     pub(crate) ground: &'a Ground,
     pub(crate) stages: &'a [Stage],
     pub(crate) round_trip: Option<&'a RoundTrip>,
+    pub(crate) lists: &'a Lists,
     pub(crate) memory: &'a Memory,
 }
 
@@ -96,6 +98,7 @@ impl Document<'_> {
                 let _ = writeln!(text, "\n{round_trip}.");
             }
         }
+        let _ = write!(text, "\n{}", self.lists.section());
         let _ = write!(
             text,
             "\n## Memory\n\nThe server's process with the engine, 256 at once: {}.\n\n{METHOD}",

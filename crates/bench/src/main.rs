@@ -10,6 +10,8 @@ mod cluster;
 mod distance;
 mod document;
 mod figures;
+mod lists;
+mod lists_document;
 mod machine;
 mod memory;
 mod mirror;
@@ -44,8 +46,8 @@ struct Arguments {
     #[arg(long)]
     long: bool,
 
-    /// Only the cases with this in their name, such as "20 at once" or
-    /// "synchronous standby"; writes no document
+    /// Only the cases with this in their name, such as "20 at once", "synchronous standby"
+    /// or "list page"; writes no document
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
 
@@ -119,12 +121,18 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let (sites, round_trip) = sites(&ground, arguments.long, only).await?;
-    ensure!(!sites.is_empty(), "no case has {only:?} in its name");
+    let list_cases = lists::chosen(only);
+    ensure!(
+        !sites.is_empty() || !list_cases.is_empty(),
+        "no case has {only:?} in its name"
+    );
     let stages = stages(sites, extent).await?;
+    let lists = lists::measure(&list_cases, extent).await?;
     if arguments.only.is_some() {
         for Stage { title, measured } in &stages {
             println!("\nWith {title}:\n\n{}", document::table_of_cases(measured));
         }
+        println!("\n{}", lists.section());
         return Ok(());
     }
     let memory = memory::watch(&ground, extent.memory_buyers, memory::CROWDS).await?;
@@ -136,6 +144,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         ground: &ground,
         stages: &stages,
         round_trip: round_trip.as_ref(),
+        lists: &lists,
         memory: &memory,
     };
     let text = document.render();
