@@ -95,7 +95,7 @@ impl Document<'_> {
                 table_of_cases(&stage.measured)
             );
             if let Some(round_trip) = self.round_trip.filter(|_| stage.title == MIRRORED) {
-                let _ = writeln!(text, "\n{round_trip}.");
+                let _ = writeln!(text, "\nThe standby: {round_trip}.");
             }
         }
         let _ = write!(text, "\n{}", self.lists.section());
