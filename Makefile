@@ -62,7 +62,7 @@ regenerate: ## rewrite what is derived and committed: typed statements, schema, 
 	cargo run --locked --package xtask -- regenerate
 	STAGEDOOR_TEST_UPDATE=1 cargo test --locked --package stagedoor --test it document::the_committed
 
-bench: ## measure against the plain way and write docs/performance.md; ARGS=--quick: a minute
+bench: ## measure against the plain way and write docs/performance.md; ARGS=--quick: some minutes
 	cargo build --locked --release --package bench
 	$(abspath $(TARGET))/release/bench --output docs/performance.md $(ARGS)
 

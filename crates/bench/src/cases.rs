@@ -47,10 +47,18 @@ pub(crate) const ALL: [Case; 16] = [
     Case::SoldOutWithKeys,
 ];
 
+/// At a database whose every COMMIT waits for a standby: what depends on how long that takes.
+pub(crate) const MIRRORED: [Case; 4] = [
+    Case::Engine(64),
+    Case::Plain(64),
+    Case::Engine(256),
+    Case::Plain(256),
+];
+
 /// At once, where nothing is sold.
 const CONNECTIONS: usize = 256;
 /// Every server is warm before anything counts: connections made, statements prepared.
-const WARM_UP: Duration = Duration::from_millis(500);
+pub(crate) const WARM_UP: Duration = Duration::from_millis(500);
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,6 +105,21 @@ impl Measured {
     }
 }
 
+/// A database, and what is measured at it.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// What is special about it, as in "with …".
+    pub(crate) title: &'static str,
+    pub(crate) ground: Ground,
+    pub(crate) cases: Vec<Case>,
+}
+
+/// Those of the cases at a database that have `only` in their name.
+pub(crate) fn chosen(title: &str, cases: &[Case], only: &str) -> Vec<Case> {
+    let is_chosen = |case: &&Case| format!("{case}, with {title}").contains(only);
+    cases.iter().filter(is_chosen).copied().collect()
+}
+
 struct Servers {
     engine: Server,
     second: Server,
@@ -120,45 +143,34 @@ impl Servers {
     }
 }
 
-/// Measures every case whose name has `only` in it, in every round, at each of the databases, which
-/// take turns within a case; the answers are in the databases' order. At a database with the name of
-/// a case only that one is measured.
-pub(crate) async fn measure(
-    grounds: &[(&Ground, Option<Case>)],
-    extent: Extent,
-    only: &str,
-) -> Result<Vec<Measured>> {
-    let is_chosen = |case: &Case| case.to_string().contains(only);
-    ensure!(
-        ALL.iter().any(is_chosen),
-        "no case has {only:?} in its name"
-    );
-    let mut sites = Vec::new();
-    for (ground, alone) in grounds {
-        let chosen = ALL.into_iter().filter(is_chosen);
-        let chosen = chosen.filter(|case| alone.is_none_or(|alone| alone == *case));
-        let measured = Measured(chosen.map(|case| (case, Rounds::default())).collect());
-        sites.push((*ground, Servers::start(ground).await?, measured));
+/// Measures every case of every database in every round; the databases take turns within a case. The
+/// answers are in the databases' order.
+pub(crate) async fn measure(sites: &[Site], extent: Extent) -> Result<Vec<Measured>> {
+    let mut busy = Vec::new();
+    for site in sites {
+        let rounds = site.cases.iter().map(|case| (*case, Rounds::default()));
+        let measured = Measured(rounds.collect());
+        busy.push((site, Servers::start(&site.ground).await?, measured));
     }
-    for (ground, ..) in &sites {
-        ground.checkpoint().await?;
+    for site in sites {
+        site.ground.checkpoint().await?;
     }
     for round in 1..=extent.rounds {
-        for (ground, ..) in &sites {
-            ground.analyze().await?;
+        for site in sites {
+            site.ground.analyze().await?;
         }
         for case in ALL {
-            for (ground, servers, measured) in &mut sites {
+            for (site, servers, measured) in &mut busy {
                 let Some(rounds) = measured.rounds(case) else {
                     continue;
                 };
-                let figures = once(case, ground, servers, extent.slice).await?;
+                let figures = once(case, &site.ground, servers, extent.slice).await?;
                 println!("  round {round}: {case}: {figures}");
                 rounds.push(figures);
             }
         }
     }
-    Ok(sites.into_iter().map(|(.., measured)| measured).collect())
+    Ok(busy.into_iter().map(|(.., measured)| measured).collect())
 }
 
 async fn once(case: Case, ground: &Ground, servers: &Servers, time: Duration) -> Result<Figures> {
@@ -207,7 +219,7 @@ async fn once(case: Case, ground: &Ground, servers: &Servers, time: Duration) ->
 }
 
 /// One hot concert, a ticket for each buyer, everyone with a key and an address of their own.
-fn plan(server: &Server, concert: ConcertId, buyers: usize, time: Duration) -> Plan {
+pub(crate) fn plan(server: &Server, concert: ConcertId, buyers: usize, time: Duration) -> Plan {
     Plan {
         concurrency: buyers,
         duration: Some(time),
@@ -329,6 +341,6 @@ fn reservation(server: &Server, concert: ConcertId) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn number(count: u64) -> f64 {
+pub(crate) fn number(count: u64) -> f64 {
     count as f64
 }

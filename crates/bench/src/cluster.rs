@@ -36,9 +36,11 @@ const SETTINGS: [(&str, &str); 7] = [
 /// More tickets than any case sells.
 pub(crate) const PLENTY: i32 = 100_000_000;
 
-/// A migrated database of the cluster, which is stopped and removed with the last of them.
+/// A migrated database of a cluster, which is stopped and removed with the last of them.
 #[derive(Debug)]
 pub(crate) struct Ground {
+    /// Before `cluster`: a primary that stops waits for its standbys.
+    standbys: Vec<Cluster>,
     cluster: Arc<Cluster>,
     database: &'static str,
     superuser: Client,
@@ -46,17 +48,9 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    pub(crate) async fn prepare() -> Result<Self> {
-        // On the temporary folder's disk; for root it may lie elsewhere. Removed by the cluster.
-        let folder = std::env::temp_dir().join(format!("stagedoor-bench-{}", std::process::id()));
-        let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let cluster = Cluster::open(&ClusterSpec {
-            folder,
-            // Removed at the end; durable all the same, because nothing above is lowered.
-            lifetime: Lifetime::Scratch,
-            settings: settings.to_vec(),
-            programs: None,
-        })?;
+    /// On a cluster of its own; `name` tells it from the others.
+    pub(crate) async fn prepare(name: &str) -> Result<Self> {
+        let cluster = Cluster::open(&spec(name))?;
         Self::migrated(Arc::new(cluster), DATABASE).await
     }
 
@@ -75,11 +69,43 @@ impl Ground {
         let superuser = connect(&cluster.superuser_url(database)).await?;
         let facts = facts(&cluster, &superuser).await?;
         Ok(Self {
+            standbys: Vec::new(),
             cluster,
             database,
             superuser,
             facts,
         })
+    }
+
+    /// A standby of this cluster that streams from it, and that it knows by `name`.
+    pub(crate) fn add_standby(&mut self, name: &str) -> Result<&Cluster> {
+        let standby = Cluster::open_standby(&spec(name), &self.cluster, name)?;
+        self.standbys.push(standby);
+        self.standbys.last().context("the standby just added")
+    }
+
+    pub(crate) fn standbys(&self) -> &[Cluster] {
+        &self.standbys
+    }
+
+    /// The server's login to each standby.
+    pub(crate) fn standby_urls(&self) -> Vec<String> {
+        let standbys = self.standbys.iter();
+        standbys
+            .map(|standby| standby.url(APP, PASSWORD, self.database))
+            .collect()
+    }
+
+    pub(crate) fn database(&self) -> &'static str {
+        self.database
+    }
+
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    pub(crate) fn superuser(&self) -> &Client {
+        &self.superuser
     }
 
     /// Turns the audit log off, to see what it costs.
@@ -189,7 +215,21 @@ impl Ground {
     }
 }
 
-async fn connect(url: &str) -> Result<Client> {
+/// What a cluster of this process is like, primary or standby.
+fn spec(name: &str) -> ClusterSpec {
+    // On the temporary folder's disk; for root it may lie elsewhere. Removed by the cluster.
+    let folder = format!("stagedoor-bench-{}-{name}", std::process::id());
+    let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    ClusterSpec {
+        folder: std::env::temp_dir().join(folder),
+        // Removed at the end; durable all the same, because nothing above is lowered.
+        lifetime: Lifetime::Scratch,
+        settings: settings.to_vec(),
+        programs: None,
+    }
+}
+
+pub(crate) async fn connect(url: &str) -> Result<Client> {
     let (client, socket) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(socket);
     Ok(client)

@@ -47,12 +47,68 @@ pub(crate) fn resident_mb(pid: u32) -> Result<f64> {
 
 /// Processor time that a process has used so far, in microseconds.
 pub(crate) fn processor_us(pid: u32) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The second field is the program's name in parentheses and may hold anything.
-    let (_, fields) = text.rsplit_once(')').context("a process's times")?;
-    let mut times = fields.split_whitespace().skip(11).take(2);
-    let mut next = || -> Result<f64> { Ok(times.next().context("a process's time")?.parse()?) };
-    Ok((next()? + next()?) * TICK_US)
+    let stat = Stat::read(&pid.to_string())?;
+    Ok(stat.own_us)
+}
+
+/// Processor time of a PostgreSQL so far, in microseconds, by what it was used for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct PostgresTime {
+    /// Sending the log to standbys, receiving it and replaying it.
+    pub(crate) replication_us: f64,
+    /// Sessions, and everything else.
+    pub(crate) sessions_us: f64,
+}
+
+/// The processes that move the log, in the titles that PostgreSQL gives them.
+const REPLICATION: [&str; 3] = ["walsender", "walreceiver", "startup"];
+
+/// Of the server with this process id and all of its children, the ended ones included.
+pub(crate) fn postgres_time(postmaster: u32) -> Result<PostgresTime> {
+    let own = Stat::read(&postmaster.to_string())?;
+    let mut time = PostgresTime {
+        sessions_us: own.own_us + own.ended_children_us,
+        ..PostgresTime::default()
+    };
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let pid = name.to_string_lossy();
+        // One that ended meanwhile is counted with its parent the next time.
+        let Ok(stat) = Stat::read(&pid) else { continue };
+        if stat.parent != postmaster {
+            continue;
+        }
+        let title = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if REPLICATION.iter().any(|process| title.contains(process)) {
+            time.replication_us += stat.own_us;
+        } else {
+            time.sessions_us += stat.own_us;
+        }
+    }
+    Ok(time)
+}
+
+/// What `/proc` tells of a process.
+struct Stat {
+    parent: u32,
+    own_us: f64,
+    ended_children_us: f64,
+}
+
+impl Stat {
+    fn read(pid: &str) -> Result<Self> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The second field is the program's name in parentheses and may hold anything.
+        let (_, fields) = text.rsplit_once(')').context("a process's times")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let field = |place: usize| fields.get(place).context("a process's time");
+        let us = |place: usize| -> Result<f64> { Ok(field(place)?.parse::<f64>()? * TICK_US) };
+        Ok(Self {
+            parent: field(1)?.parse()?,
+            own_us: us(11)? + us(12)?,
+            ended_children_us: us(13)? + us(14)?,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,14 @@
 mod batches;
 mod cases;
 mod cluster;
+mod distance;
 mod document;
 mod figures;
+mod lists;
+mod lists_document;
 mod machine;
 mod memory;
+mod mirror;
 mod pgbench;
 mod plain;
 mod server;
@@ -19,12 +23,13 @@ mod targets;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use app::Ctx;
-use cases::Case;
+use cases::{Case, Site};
 use clap::{Parser, Subcommand};
 use cluster::Ground;
 use document::{Document, Stage};
+use mirror::RoundTrip;
 use server::Way;
 
 #[derive(Debug, Parser)]
@@ -33,7 +38,7 @@ use server::Way;
     about = "Measures the reservation engine; see docs/performance.md"
 )]
 struct Arguments {
-    /// About a minute: few and short rounds, for a first impression
+    /// Some minutes: few and short rounds, for a first impression
     #[arg(long)]
     quick: bool,
 
@@ -41,7 +46,8 @@ struct Arguments {
     #[arg(long)]
     long: bool,
 
-    /// Only the cases with this in their name, such as "20 at once"; writes no document
+    /// Only the cases with this in their name, such as "20 at once", "synchronous standby"
+    /// or "list page"; writes no document
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
 
@@ -106,31 +112,27 @@ async fn main() -> Result<()> {
 
 async fn measure(arguments: &Arguments) -> Result<()> {
     let extent = if arguments.quick { QUICK } else { FULL };
+    let only = arguments.only.as_deref().unwrap_or("");
     let (measured_at, load) = (Ctx::system().now(), machine::load());
-    let ground = Ground::prepare().await?;
+    let ground = Ground::prepare("primary").await?;
     println!("{}", ground.describe());
     if let Some(crowds) = arguments.crowds {
         memory::watch(&ground, extent.memory_buyers, crowds).await?;
         return Ok(());
     }
-    let unlogged = ground.beside("stagedoor_unlogged").await?;
-    unlogged.stop_audit().await?;
-    let mut grounds = vec![
-        ("an empty table", &ground, None),
-        ("the audit log off", &unlogged, Some(AUDITED)),
-    ];
-    let full;
-    if arguments.long {
-        full = ground.beside("stagedoor_full").await?;
-        let took = full.seed(LONG_CONCERTS, LONG_RESERVATIONS).await?;
-        println!("seeded {LONG_RESERVATIONS} reservations in {took:.0?}");
-        grounds.push(("5 million reservations in the table", &full, None));
-    }
-    let stages = stages(&grounds, extent, arguments.only.as_deref().unwrap_or("")).await?;
+    let (sites, round_trip) = sites(&ground, arguments.long, only).await?;
+    let list_cases = lists::chosen(only);
+    ensure!(
+        !sites.is_empty() || !list_cases.is_empty(),
+        "no case has {only:?} in its name"
+    );
+    let stages = stages(sites, extent).await?;
+    let lists = lists::measure(&list_cases, extent).await?;
     if arguments.only.is_some() {
         for Stage { title, measured } in &stages {
             println!("\nWith {title}:\n\n{}", document::table_of_cases(measured));
         }
+        println!("\n{}", lists.section());
         return Ok(());
     }
     let memory = memory::watch(&ground, extent.memory_buyers, memory::CROWDS).await?;
@@ -141,6 +143,8 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         extent,
         ground: &ground,
         stages: &stages,
+        round_trip: round_trip.as_ref(),
+        lists: &lists,
         memory: &memory,
     };
     let text = document.render();
@@ -166,20 +170,53 @@ fn command(arguments: &Arguments) -> String {
     }
 }
 
-/// Every database with what was measured at it; a benchmark that oversold is none.
-async fn stages(
-    grounds: &[(&'static str, &Ground, Option<Case>)],
-    extent: Extent,
+/// Every database at which something was chosen, and how far away the standby of one of them is.
+async fn sites(
+    ground: &Ground,
+    is_long: bool,
     only: &str,
-) -> Result<Vec<Stage>> {
-    let databases: Vec<_> = grounds
-        .iter()
-        .map(|(_, ground, case)| (*ground, *case))
-        .collect();
-    let measured = cases::measure(&databases, extent, only).await?;
+) -> Result<(Vec<Site>, Option<RoundTrip>)> {
+    let (mut sites, mut round_trip) = (Vec::new(), None);
+    let site = |title, ground, cases| Site {
+        title,
+        ground,
+        cases,
+    };
+    let cases = cases::chosen(document::EMPTY, &cases::ALL, only);
+    if !cases.is_empty() {
+        let empty = ground.beside("stagedoor_empty").await?;
+        sites.push(site(document::EMPTY, empty, cases));
+    }
+    let cases = cases::chosen(document::UNLOGGED, &[AUDITED], only);
+    if !cases.is_empty() {
+        let unlogged = ground.beside("stagedoor_unlogged").await?;
+        unlogged.stop_audit().await?;
+        sites.push(site(document::UNLOGGED, unlogged, cases));
+    }
+    let cases = cases::chosen(document::MIRRORED, &cases::MIRRORED, only);
+    if !cases.is_empty() {
+        let (mirrored, measured) = mirror::prepare().await?;
+        println!("- Standby: {measured}.");
+        sites.push(site(document::MIRRORED, mirrored, cases));
+        round_trip = Some(measured);
+    }
+    let cases = cases::chosen(document::FULL, &cases::ALL, only);
+    if is_long && !cases.is_empty() {
+        let full = ground.beside("stagedoor_full").await?;
+        let took = full.seed(LONG_CONCERTS, LONG_RESERVATIONS).await?;
+        println!("seeded {LONG_RESERVATIONS} reservations in {took:.0?}");
+        sites.push(site(document::FULL, full, cases));
+    }
+    Ok((sites, round_trip))
+}
+
+/// What was measured at every database; a benchmark that oversold is none.
+async fn stages(sites: Vec<Site>, extent: Extent) -> Result<Vec<Stage>> {
+    let measured = cases::measure(&sites, extent).await?;
     let mut stages = Vec::new();
-    for ((title, ground, _), measured) in grounds.iter().zip(measured) {
-        ground.check_inventory().await?;
+    for (site, measured) in sites.iter().zip(measured) {
+        site.ground.check_inventory().await?;
+        let title = site.title;
         stages.push(Stage { title, measured });
     }
     Ok(stages)

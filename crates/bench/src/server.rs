@@ -38,12 +38,16 @@ const SETTINGS: [(&str, &str); 7] = [
     ("log_format", "json"),
 ];
 
+/// Where the server under test reads lists, besides `DATABASE_URL`.
+const REPLICAS: &str = "DATABASE_REPLICA_URLS";
+
 /// Serves until nobody holds the other end of stdin any more; says its address on stdout.
 pub(crate) async fn serve(way: Way) -> Result<()> {
     let url = std::env::var("DATABASE_URL").context("DATABASE_URL")?;
-    let config = configuration(&[("database_url", &url)])?;
+    let replicas = std::env::var(REPLICAS).unwrap_or_default();
+    let config = configuration(&[("database_url", &url), ("database_replica_urls", &replicas)])?;
     telemetry::init(&config.log, Verbosity::Configured);
-    let app = serve::open_app(&config, &url)?;
+    let app = serve::open_reading_app(&config, &url)?;
     let app = match way {
         Way::Engine => app,
         Way::Plain => app.decided_by(ReserveFn::new(plain::reserve)),
@@ -81,6 +85,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(way: Way, database_url: &str) -> Result<Self> {
+        Self::start_reading(way, database_url, &[]).await
+    }
+
+    /// One that reads lists from replicas.
+    pub(crate) async fn start_reading(
+        way: Way,
+        database_url: &str,
+        replica_urls: &[String],
+    ) -> Result<Self> {
         let part = match way {
             Way::Engine => "serve-engine",
             Way::Plain => "serve-plain",
@@ -89,6 +102,7 @@ impl Server {
             .arg(part)
             .env_clear()
             .env("DATABASE_URL", database_url)
+            .env(REPLICAS, replica_urls.join(","))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Written like any log, read by nobody.
