@@ -210,6 +210,11 @@ impl Pool {
         }
     }
 
+    /// Whether half of all connections that it may have are lent.
+    pub(crate) fn is_half_lent(&self) -> bool {
+        self.state().active >= self.settings.max / 2
+    }
+
     pub fn name(&self) -> &'static str {
         self.settings.name
     }

@@ -52,8 +52,9 @@ pub struct Standby {
     pub behind: Option<i64>,
 }
 
-/// Looks at the primary again and again, on a connection of its own: commits that wait for a standby
-/// may have all others, and this one must tell that they wait in vain.
+/// Looks at the primary again and again. While half of the pool is lent it keeps its connection between
+/// two looks: commits that wait for a standby may soon have all others, and this one must tell that they
+/// wait in vain.
 #[derive(Debug, Default)]
 pub struct Watch(Option<Lease>);
 
@@ -65,7 +66,7 @@ impl Watch {
             None => pool.get().await?,
         };
         let primary = look_at_primary(&lease).await?;
-        if primary.is_some() {
+        if primary.is_some() && pool.is_half_lent() {
             self.0 = Some(lease);
         }
         Ok(primary)

@@ -316,7 +316,7 @@ async fn a_replicas_url_that_leads_to_the_primary_costs_it_no_connections() {
         (standing(0), standing(1)),
         (Standing::Primary, Standing::Standby)
     );
-    // One of the twenty belongs to whoever looks at the primary.
+    // One of the twenty may belong to whoever looks at the primary.
     drop(app.leases(19).await);
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'stagedoor_app'";
     let mut most = 0;
