@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Fills a template: every ${NAME} becomes the value of NAME.
 
-    ops/render.py VALUES TEMPLATE > OUTPUT
+    ops/render.py VALUES TEMPLATE [--output FILE]
 
+With --output the file is replaced as a whole, and only if everything is right; else it goes to stdout.
 VALUES is a file of NAME=value lines; `#` begins a comment line.
 A name in the template without a value is an error, and so is a value that the template doesn't use,
 which is most often a typing error. Secrets don't belong here: templates have none.
 """
 
+import os
 import re
+import stat
 import sys
 from pathlib import Path
 
@@ -42,13 +45,29 @@ def read_values(text: str) -> dict[str, str]:
     return values
 
 
+def replace(path: Path, text: str) -> None:
+    """Keeps owner and mode of a file that is there; a new one is for everybody to read."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(text, encoding="utf-8")
+    if path.exists():
+        before = path.stat()
+        os.chmod(beside, stat.S_IMODE(before.st_mode))
+        os.chown(beside, before.st_uid, before.st_gid)
+    os.replace(beside, path)
+
+
 def main() -> int:
-    if len(sys.argv) != 3:
+    given = sys.argv[1:]
+    if len(given) not in (2, 4) or (len(given) == 4 and given[2] != "--output"):
         print(__doc__.strip(), file=sys.stderr)
         return 2
     try:
-        values = read_values(Path(sys.argv[1]).read_text(encoding="utf-8"))
-        sys.stdout.write(fill(Path(sys.argv[2]).read_text(encoding="utf-8"), values))
+        values = read_values(Path(given[0]).read_text(encoding="utf-8"))
+        text = fill(Path(given[1]).read_text(encoding="utf-8"), values)
+        if len(given) == 4:
+            replace(Path(given[3]), text)
+        else:
+            sys.stdout.write(text)
     except (OSError, Unfit) as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         return 2

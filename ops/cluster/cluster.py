@@ -129,12 +129,19 @@ def parse() -> argparse.Namespace:
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--name", default="cluster", type=lab_name,
                         help="several labs have different names and offsets")
-    parser.add_argument("--offset", default=0, type=int, help="is added to every port")
+    parser.add_argument("--offset", default=0, type=port_offset,
+                        help="is added to every port, 0 to 30000")
     parser.add_argument("--namespaces", action="store_true",
                         help="each node in a network of its own, as root")
     parser.add_argument("--binary", default=str(ROOT / "target" / "debug" / "stagedoor"),
                         help="the product")
     return parser.parse_args()
+
+
+def port_offset(text: str) -> int:
+    if not text.isdigit() or int(text) > 30_000:
+        raise argparse.ArgumentTypeError("a whole number from 0 to 30000")
+    return int(text)
 
 
 def lab_name(text: str) -> str:
@@ -153,6 +160,10 @@ def main() -> int:
                 COMMANDS[args.command](args)
         else:
             COMMANDS[args.command](args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads, such as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except LabError as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         return 1

@@ -35,6 +35,9 @@ def main() -> int:
         refusal = network.refusal() if args.namespaces else "asked for loopback addresses"
         offset = 0 if refusal is None else free_offset(args.name, OFFSET)
         lab = Lab(args.name, offset, refusal is None)
+        if lab.layout.state.exists():
+            raise LabError(f"a lab named {args.name} is up, which would be broken and removed: "
+                           f"make cluster-down NAME={args.name}, or take another --name")
         with alone(args.name):
             try:
                 lab.up(Path(args.binary).resolve(), [sys.executable, *sys.argv])
@@ -116,7 +119,11 @@ def conclude(lab: Lab, outcomes: list[Outcome], problems: list[str], load: Load,
         print(f"MISSED {line}")
     if args.json:
         Path(args.json).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    if args.document:
+    if args.document and set(args.faults) != set(FAULTS):
+        print(f"{args.document} stays as it is: not every fault was made")
+    elif args.document and problems:
+        print(f"{args.document} stays as it is: the trial did not come to its end")
+    elif args.document:
         text = report.document(outcomes, told, "make test-cluster")
         Path(args.document).write_text(text, encoding="utf-8")
     return 1 if missed else 0
@@ -154,10 +161,12 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--faults", default=list(FAULTS), type=fault_names, metavar="A,B",
                         help=", ".join(FAULTS))
-    parser.add_argument("--repeat", default=1, type=int, help="how often each is made")
-    parser.add_argument("--patience", default=1.0, type=float,
+    parser.add_argument("--repeat", default=1, type=at_least_one(int),
+                        help="how often each is made")
+    parser.add_argument("--patience", default=1.0, type=at_least_one(float),
                         help="times may be so many times as long as promised")
-    parser.add_argument("--rate", default=40, type=int, help="buyers a second of `stagedoor rush`")
+    parser.add_argument("--rate", default=40, type=at_least_one(int),
+                        help="buyers a second of `stagedoor rush`")
     parser.add_argument("--loopback", dest="namespaces", action="store_false",
                         help="no network namespaces, also as root")
     parser.add_argument("--name", default="trial", help="of the lab")
@@ -165,6 +174,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--document", help="write docs/failover.md, or another file")
     parser.add_argument("--binary", default=str(ROOT / "target" / "debug" / "stagedoor"))
     return parser.parse_args()
+
+
+def at_least_one(kind: type):
+    def number(text: str):
+        value = kind(text)
+        if value < 1:
+            raise argparse.ArgumentTypeError(f"{text} is less than 1")
+        return value
+    return number
 
 
 def fault_names(text: str) -> list[str]:

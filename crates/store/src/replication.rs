@@ -30,6 +30,8 @@ pub struct Primary {
     pub needs_standby: bool,
     /// Whether as many standbys stream as COMMIT waits for. True where the server may not see them.
     pub is_confirmed: bool,
+    /// Whether one of them may go.
+    pub has_spare: bool,
 }
 
 impl Primary {
@@ -81,6 +83,7 @@ pub async fn look_at_primary(connection: &Connection) -> Result<Option<Primary>,
         needs_standby: row.needs_standby,
         // Where states are hidden, only the absence of all standbys can be seen.
         is_confirmed: row.confirming >= row.needed || (row.hidden > 0 && row.senders > 0),
+        has_spare: row.confirming > row.needed || row.hidden > 0,
     }))
 }
 

@@ -160,7 +160,8 @@ async fn database(config: &Config, app: &App) -> Vec<Finding> {
     let login = match health::login(app).await {
         Ok(login) => login,
         Err(error) => {
-            let mend = "check that PostgreSQL runs and that DATABASE_URL names it";
+            let mend = "check that PostgreSQL runs and that DATABASE_URL names it; of a cluster \
+                        under Patroni `patronictl list` says whether there is a primary";
             return vec![Finding::new(
                 "database",
                 Severity::Error,

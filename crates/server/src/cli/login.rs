@@ -4,7 +4,7 @@
 //! A pool only knows that no connection came in time; it has to, for it outlives outages.
 
 use app::{App, standing};
-use store::migrate::{self, MigrateError};
+use store::migrate::{self, MigrateError, SchemaState};
 use store::pool::{ConnectError, InvalidUrl};
 
 use super::CliError;
@@ -84,6 +84,13 @@ pub(super) async fn find_refusal(
         });
     };
     explain(answer.code().code(), answer.message(), variable)
+}
+
+/// Whether nothing of ours is in the database.
+pub(super) async fn is_unmigrated(config: &Config, url: &DatabaseUrl) -> bool {
+    let within = config.database.pool.connect_timeout;
+    let asked = tokio::time::timeout(within, migrate::check(url.reveal())).await;
+    matches!(asked, Ok(Ok(SchemaState::Behind { version: 0, .. })))
 }
 
 /// The driver's words when a server asks for a password that it wasn't given.

@@ -32,7 +32,9 @@ const TICKETS_MAX: u32 = 1_000_000;
 const PREVIOUS_KEYS_MAX: usize = 32;
 
 const DATABASE_URL_FORM: &str = "a connection string with a host such as \
-     postgresql://stagedoor_app:password@host:5432/stagedoor";
+     postgresql://stagedoor_app:password@host:5432/stagedoor, with ports up to 65535, sslmode (if any) \
+     disable, allow, prefer, require, verify-ca or verify-full, and special characters of the \
+     password as %XX";
 
 /// Marks a value whose error is already noted.
 struct Noted;

@@ -7,8 +7,9 @@ use store::Replicas;
 use store::replicas::{Report, Standing};
 use store::replication::{Primary, Standby};
 
+use super::super::login;
 use super::{Finding, Severity, unreadable};
-use crate::config::Config;
+use crate::config::{Config, DatabaseUrl};
 use crate::serve;
 
 /// How often a replica is looked at until it has what the primary had at the beginning.
@@ -50,6 +51,14 @@ fn judge(primary: Primary, standbys: &[Standby], is_production: bool) -> Finding
     if standbys.iter().any(|standby| standby.state.is_none()) {
         let mend = "as a superuser: GRANT pg_read_all_stats TO stagedoor_owner";
         return Finding::unchecked(ID, "how standbys stand can't be seen", mend);
+    }
+    if primary.needs_standby && !primary.has_spare {
+        let detail = format!(
+            "no standby to spare: when the next one goes nothing is sold any more ({})",
+            each(standbys)
+        );
+        let mend = "start the missing standby; `patronictl list` shows every member";
+        return Finding::new(ID, Severity::Warning, detail, mend);
     }
     if primary.needs_standby {
         return late(standbys).unwrap_or_else(|| Finding::good(ID, each(standbys)));
@@ -109,7 +118,32 @@ async fn replicas(config: &Config, app: &App) -> Vec<Finding> {
         return Vec::new();
     };
     look(app, &replicas).await;
-    replicas.reports().iter().map(replica).collect()
+    let mut findings = Vec::new();
+    for (report, url) in replicas.reports().iter().zip(&config.database.replica_urls) {
+        findings.push(match refusal(config, report, url).await {
+            Some(refusal) => refusal,
+            None => replica(report),
+        });
+    }
+    findings
+}
+
+/// Why a replica that runs is none to us, where it says so.
+async fn refusal(config: &Config, report: &Report, url: &DatabaseUrl) -> Option<Finding> {
+    let name = &report.name;
+    match report.standing {
+        Standing::Away => {
+            let found = login::find_refusal(config, "DATABASE_REPLICA_URLS", url).await?;
+            let (detail, mend) = (found.detail, found.mend);
+            Some(Finding::new("replica", Severity::Warning, detail, &mend))
+        }
+        Standing::Standby if login::is_unmigrated(config, url).await => {
+            let detail = format!("{name} has none of our tables in the database that is named");
+            let mend = "correct the database's name in DATABASE_REPLICA_URLS";
+            Some(Finding::new("replica", Severity::Warning, detail, mend))
+        }
+        Standing::Standby | Standing::Primary => None,
+    }
 }
 
 /// Where the primary is now, and then how long replicas take to be there too.
@@ -166,6 +200,7 @@ mod tests {
             position: Position::new(1),
             needs_standby,
             is_confirmed,
+            has_spare: true,
         }
     }
 
@@ -189,6 +224,11 @@ mod tests {
             severity(primary(true, true), &[standby(0)], true),
             Severity::Info
         );
+        let last = Primary {
+            has_spare: false,
+            ..primary(true, true)
+        };
+        assert_eq!(severity(last, &[standby(0)], true), Severity::Warning);
         let far = standby(1 << 30);
         assert_eq!(
             severity(primary(true, true), &[far], true),
