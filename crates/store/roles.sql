@@ -37,13 +37,15 @@ BEGIN
 END
 $$;
 
-GRANT USAGE ON SCHEMA public TO stagedoor_app, stagedoor_report, stagedoor_monitor;
+GRANT USAGE ON SCHEMA public
+    TO stagedoor_app, stagedoor_report, stagedoor_monitor, stagedoor_backup;
 
 -- The server: no DDL, no TRUNCATE, no DELETE of business data, nothing on the audit log.
 GRANT SELECT, INSERT, UPDATE ON concerts, reservations TO stagedoor_app;
 GRANT USAGE ON SEQUENCE concerts_id_seq TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON admission_receipts, jobs TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE ON heartbeats TO stagedoor_app;
+GRANT SELECT ON backup_runs TO stagedoor_app;
 -- Seals over the audit log, which it can neither read nor change.
 GRANT SELECT, INSERT ON audit_seals TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_unsealed_audit_logs(integer) TO stagedoor_app;
@@ -78,3 +80,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE
 GRANT SELECT ON concerts, reservations, audit_logs TO stagedoor_report;
 GRANT SELECT (id, username, email, role, is_active, last_login, created_at, updated_at, deleted_at)
     ON admin_users TO stagedoor_report;
+
+-- Whoever makes backups writes down how they ended, and reads nothing.
+GRANT INSERT ON backup_runs TO stagedoor_backup;

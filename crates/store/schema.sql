@@ -652,6 +652,31 @@ ALTER TABLE public.audit_seals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.backup_runs (
+    id bigint NOT NULL,
+    kind character varying(16) NOT NULL,
+    repo integer,
+    label character varying(64),
+    started_at timestamp without time zone NOT NULL,
+    finished_at timestamp without time zone NOT NULL,
+    is_ok boolean NOT NULL,
+    detail character varying(500) DEFAULT ''::character varying NOT NULL,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    CONSTRAINT backup_runs_finished_at_check CHECK ((finished_at >= started_at)),
+    CONSTRAINT backup_runs_kind_check CHECK (((kind)::text = ANY ((ARRAY['full'::character varying, 'diff'::character varying, 'incr'::character varying, 'check'::character varying, 'drill'::character varying])::text[]))),
+    CONSTRAINT backup_runs_label_check CHECK (((label)::text <> ''::text)),
+    CONSTRAINT backup_runs_repo_check CHECK ((repo > 0))
+);
+
+ALTER TABLE public.backup_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.backup_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.concerts (
     id integer NOT NULL,
     name character varying(255) NOT NULL,
@@ -806,6 +831,9 @@ ALTER TABLE ONLY public.audit_logs
 ALTER TABLE ONLY public.audit_seals
     ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.backup_runs
+    ADD CONSTRAINT backup_runs_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.concerts
     ADD CONSTRAINT concerts_pkey PRIMARY KEY (id);
 
@@ -841,6 +869,8 @@ CREATE INDEX audit_logs_tx_idx ON public.audit_logs USING btree (tx, id);
 CREATE INDEX audit_logs_user_id_idx ON public.audit_logs USING btree (user_id, created_at, id) WHERE (user_id IS NOT NULL);
 
 CREATE INDEX audit_seals_cluster_id_idx ON public.audit_seals USING btree (cluster_id, id);
+
+CREATE INDEX backup_runs_kind_repo_finished_at_idx ON public.backup_runs USING btree (kind, repo, finished_at) WHERE is_ok;
 
 CREATE INDEX idx_admin_users_username ON public.admin_users USING btree (username);
 

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::App;
-pub use periodic::{measure_oldest, measure_unsealed};
+pub use periodic::{measure_backups, measure_oldest, measure_unsealed};
 pub use store::jobs::NewJob;
 pub use tasks::{Attempt, Outcome, Tasks};
 pub use worker::{LEASE, work};

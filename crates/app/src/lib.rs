@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod backups;
 pub mod cancel;
 pub mod concerts;
 pub mod confirm;

@@ -132,7 +132,7 @@ fn register(app: &App) {
 }
 
 /// What each metric is, by its kind.
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 11] = [
     (
         "stagedoor_pool_connections",
         "Connections of a pool by state",
@@ -160,6 +160,18 @@ const GAUGES: [(&str, &str); 8] = [
     (
         "stagedoor_audit_unsealed",
         "Seconds since the oldest audit row without a seal was written",
+    ),
+    (
+        "stagedoor_backup_last_success_timestamp_seconds",
+        "When the last backup, check or drill ended well, by repository and type; 0: never",
+    ),
+    (
+        "stagedoor_wal_archive_age_seconds",
+        "Seconds since a file of the write-ahead log was last archived; +Inf: none is",
+    ),
+    (
+        "stagedoor_restore_drill_seconds",
+        "How long the last restore drill took that ended well; 0: there was none",
     ),
     (
         "stagedoor_jobs_oldest_seconds",

@@ -316,12 +316,14 @@ impl Work {
         let router = metrics::router(app.clone(), handle.clone());
         let measure = jobs::measure_oldest(app.clone(), Tasks::of_product(), stopped.clone());
         let measure_audit = jobs::measure_unsealed(app.clone(), stopped.clone());
+        let measure_backups = jobs::measure_backups(app.clone(), stopped.clone());
         let stand = standing::keep_up(app.clone());
         let endless = vec![
             listener::answer(listener, router, Door::default(), stopped),
             tokio::spawn(metrics::keep_up(handle)),
             tokio::spawn(measure),
             tokio::spawn(measure_audit),
+            tokio::spawn(measure_backups),
             tokio::spawn(stand),
         ];
         Self {

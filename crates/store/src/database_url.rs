@@ -67,6 +67,11 @@ impl DatabaseUrl {
         self.hosts().all(is_socket_folder)
     }
 
+    /// The database's name, where it is written.
+    pub fn database(&self) -> Option<&str> {
+        self.last("dbname")
+    }
+
     /// Hosts with their ports, as far as they are named: what tells one database from another.
     pub fn places(&self) -> String {
         let list = |name| self.last(name).unwrap_or_default().split(',');

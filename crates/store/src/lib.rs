@@ -11,6 +11,7 @@ pub mod admin_users;
 pub mod admission;
 pub mod audit_logs;
 pub mod audit_seals;
+pub mod backup_runs;
 pub mod bootstrap;
 pub mod client;
 pub mod concerts;

@@ -63,6 +63,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V11__show_standbys_to_the_server",
         include_str!("../migrations/0011_show_standbys_to_the_server.sql"),
     ),
+    (
+        "V12__create_backup_runs",
+        include_str!("../migrations/0012_create_backup_runs.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

@@ -8,6 +8,7 @@
 //! | seal the audit log | every five seconds, in a rush as `audit::pace` says | one server at a time |
 //! | forget old sessions and failed sign-ins of staff | every hour | one server at a time |
 //! | measure how long jobs and unsealed audit rows wait | every five seconds | each server for itself |
+//! | measure how old backups are | every quarter of a minute | each server for itself |
 //!
 //! "One at a time" is a lock that lives as long as the transaction; whoever doesn't get it rests.
 
@@ -23,12 +24,14 @@ use tokio::task::JoinHandle;
 use super::Tasks;
 use super::outage::Outage;
 use crate::sign_in::attempts;
-use crate::{App, audit, expire, reserve};
+use crate::{App, audit, backups, expire, reserve};
 
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 const DELETE_EVERY: Duration = Duration::from_hours(1);
 /// Well below the quarter of a minute at which metrics are usually read.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// What is judged in minutes and hours.
+const MEASURE_BACKUPS_EVERY: Duration = Duration::from_secs(15);
 /// Before the rest of a deletion that met its limit, so that sales come between.
 const DELETE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -110,6 +113,17 @@ pub fn measure_unsealed(
     unsealed_seconds(Duration::ZERO);
     let outage = Outage::none("measuring the audit log");
     repeat(outage, app, stopped, measure_audit_log)
+}
+
+/// Keeps the figures of backups, of the log's archive and of drills true. Their series are there as
+/// soon as this returns.
+pub fn measure_backups(
+    app: App,
+    stopped: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send {
+    backups::register();
+    let outage = Outage::none("measuring backups");
+    repeat(outage, app, stopped, measure_backup_runs)
 }
 
 /// Turns, with the rest that each asks for, until `stopped`. A turn under way is finished.
@@ -254,6 +268,11 @@ async fn measure_audit_log(app: App) -> Result<Duration, StoreError> {
     let unsealed = audit::unsealed(&app).await?;
     unsealed_seconds(unsealed.map_or(Duration::ZERO, |row| row.age));
     Ok(MEASURE_EVERY)
+}
+
+async fn measure_backup_runs(app: App) -> Result<Duration, StoreError> {
+    backups::measure(&backups::state(&app).await?);
+    Ok(MEASURE_BACKUPS_EVERY)
 }
 
 fn unsealed_seconds(age: Duration) {

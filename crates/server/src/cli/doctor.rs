@@ -11,6 +11,7 @@ use crate::config::{self, Config};
 use crate::serve;
 
 mod audit;
+mod backups;
 mod certificate;
 mod standbys;
 
@@ -18,7 +19,7 @@ mod standbys;
 const CLOCK_MAX: SignedDuration = SignedDuration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Severity {
+pub(super) enum Severity {
     Error,
     Warning,
     Info,
@@ -36,9 +37,9 @@ impl Severity {
 
 /// One thing that was looked at, with what to do about it.
 #[derive(Debug)]
-struct Finding {
+pub(super) struct Finding {
     id: &'static str,
-    severity: Severity,
+    pub(super) severity: Severity,
     detail: String,
     mend: String,
     /// Whether it could be looked at.
@@ -54,7 +55,11 @@ pub async fn run(config: Config, args: ReportArgs) -> Result<(), CliError> {
     {
         findings.push(Finding::new("database", Severity::Error, detail, &mend));
     } else {
-        findings.extend(database(&config, &app).await);
+        findings.extend(database(&app).await);
+        if findings.iter().any(|finding| finding.id == "login") {
+            findings.extend(standbys::findings(&config, &app).await);
+            findings.extend(backups::findings(&config, &app).await);
+        }
     }
     findings.extend(certificate::finding(&config, app.ctx().now()));
     let is_ok = findings
@@ -112,7 +117,7 @@ impl Finding {
         Self::new(id, Severity::Info, detail, "")
     }
 
-    fn to_json(&self) -> serde_json::Value {
+    pub(super) fn to_json(&self) -> serde_json::Value {
         json!({
             "id": self.id,
             "severity": self.severity.as_str(),
@@ -121,7 +126,7 @@ impl Finding {
         })
     }
 
-    fn to_line(&self) -> String {
+    pub(super) fn to_line(&self) -> String {
         let mend = if self.mend.is_empty() {
             String::new()
         } else {
@@ -156,7 +161,8 @@ fn configuration(config: &Config) -> Vec<Finding> {
     findings
 }
 
-async fn database(config: &Config, app: &App) -> Vec<Finding> {
+/// What a database has in itself, be it a restored copy.
+pub(super) async fn database(app: &App) -> Vec<Finding> {
     let login = match health::login(app).await {
         Ok(login) => login,
         Err(error) => {
@@ -189,7 +195,6 @@ async fn database(config: &Config, app: &App) -> Vec<Finding> {
     findings.push(clock(app).await);
     findings.push(jobs(app).await);
     findings.extend(audit::findings(app).await);
-    findings.extend(standbys::findings(config, app).await);
     findings
 }
 

@@ -34,6 +34,10 @@ const FROM_THE_START: &[&str] = &[
     "stagedoor_staff_sign_ins_total{outcome=\"signed_in\"}",
     "stagedoor_staff_sign_ins_total{outcome=\"locked\"}",
     "stagedoor_audit_unsealed{}",
+    "stagedoor_backup_last_success_timestamp_seconds{repo=\"1\",type=\"full\"}",
+    "stagedoor_backup_last_success_timestamp_seconds{repo=\"1\",type=\"drill\"}",
+    "stagedoor_wal_archive_age_seconds{}",
+    "stagedoor_restore_drill_seconds{}",
 ];
 
 /// A server with one concert of three tickets.

@@ -72,7 +72,7 @@ impl GoodRow {
     }
 }
 
-const GOOD_ROWS: [GoodRow; 13] = [
+const GOOD_ROWS: [GoodRow; 14] = [
     GoodRow {
         name: "concerts",
         row: &[
@@ -173,6 +173,15 @@ const GOOD_ROWS: [GoodRow; 13] = [
         row: &[
             ("token_digest", "decode(repeat('00', 32), 'hex')"),
             ("expires_at", "'2027-01-31'"),
+        ],
+    },
+    GoodRow {
+        name: "backup_runs",
+        row: &[
+            ("kind", "'full'"),
+            ("started_at", "'2027-01-31'"),
+            ("finished_at", "'2027-01-31'"),
+            ("is_ok", "true"),
         ],
     },
     GoodRow {
@@ -280,6 +289,14 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "sign_in_failures_subject_digest_check",
     ),
     ("failures", "-1", "sign_in_failures_failures_check"),
+    ("kind", "'restore'", "backup_runs_kind_check"),
+    ("repo", "0", "backup_runs_repo_check"),
+    ("label", "''", "backup_runs_label_check"),
+    (
+        "finished_at",
+        "'2027-01-30'",
+        "backup_runs_finished_at_check",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ pub mod admin_users;
 pub mod admission;
 pub mod audit_logs;
 pub mod audit_seals;
+pub mod backup_runs;
 pub mod concerts;
 pub mod heartbeats;
 pub mod jobs;
@@ -84,6 +85,9 @@ pub const NAMES: &[&str] = &[
     "audit_seals.cluster",
     "audit_seals.find_next_tx",
     "audit_seals.list",
+    "backup_runs.insert",
+    "backup_runs.list_last",
+    "backup_runs.find_archiving",
     "concerts.find",
     "concerts.list",
     "concerts.list_all",

@@ -1,0 +1,132 @@
+//! Backups, checks of them and restore drills as whoever ran them wrote down, and how PostgreSQL keeps
+//! the primary's log.
+//!
+//! Absent on purpose: making one. pgBackRest does, on the database's machine.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::client::Params as _;
+use crate::connection::Connection;
+use crate::error::{StoreError, expect_rows};
+use crate::generated::queries::backup_runs as statements;
+use crate::time::{from_column, to_column};
+
+/// What the column takes, in characters.
+const DETAIL_LENGTH_MAX: usize = 500;
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A backup of everything.
+    Full,
+    /// A backup of what changed since the last full one.
+    Diff,
+    /// A backup of what changed since the last one.
+    Incr,
+    /// Reading a repository through.
+    Check,
+    /// Restoring the newest backup to a scratch folder.
+    Drill,
+}
+
+impl Kind {
+    pub const ALL: [Self; 5] = [Self::Full, Self::Diff, Self::Incr, Self::Check, Self::Drill];
+
+    /// The name in the database, in metrics, and pgBackRest's own of a backup.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Diff => "diff",
+            Self::Incr => "incr",
+            Self::Check => "check",
+            Self::Drill => "drill",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether something can be restored from it.
+    pub const fn is_backup(self) -> bool {
+        matches!(self, Self::Full | Self::Diff | Self::Incr)
+    }
+}
+
+/// How one ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub kind: Kind,
+    /// The repository's number in pgBackRest's configuration.
+    pub repo: Option<i32>,
+    /// pgBackRest's name of the backup.
+    pub label: Option<String>,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    pub is_ok: bool,
+    /// Why it failed; what is longer than 500 characters is cut.
+    pub detail: String,
+}
+
+/// The last one of a kind in a repository that ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastSuccess {
+    pub kind: Kind,
+    pub repo: Option<i32>,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+}
+
+/// How the primary's log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Archiving {
+    pub is_on: bool,
+    /// Since the last file was kept; since PostgreSQL's figures began, where none was yet.
+    pub age: Duration,
+    /// The last attempt failed.
+    pub is_failing: bool,
+}
+
+/// Writes down how one ended, as `stagedoor_backup`.
+pub async fn insert(connection: &Connection, run: &Run) -> Result<(), StoreError> {
+    let detail: String = run.detail.chars().take(DETAIL_LENGTH_MAX).collect();
+    let parameters = statements::InsertParams {
+        kind: run.kind.as_str(),
+        repo: run.repo,
+        label: run.label.as_deref(),
+        started_at: to_column(run.started_at),
+        // A clock that was set back in between would else be refused.
+        finished_at: to_column(run.finished_at.max(run.started_at)),
+        is_ok: run.is_ok,
+        detail,
+    };
+    let changed = statements::insert().params(connection, &parameters).await?;
+    expect_rows("backup_runs.insert", changed, 1)
+}
+
+/// The last success of each kind in each repository.
+pub async fn list_last(connection: &Connection) -> Result<Vec<LastSuccess>, StoreError> {
+    let rows = statements::list_last().bind(connection).all().await?;
+    let known = rows.into_iter().filter_map(|row| {
+        Some(LastSuccess {
+            // A newer program's kind is none of ours.
+            kind: Kind::parse(&row.kind)?,
+            repo: row.repo,
+            started_at: from_column(row.started_at),
+            finished_at: from_column(row.finished_at),
+        })
+    });
+    Ok(known.collect())
+}
+
+/// How the primary's log is kept.
+pub async fn find_archiving(connection: &Connection) -> Result<Archiving, StoreError> {
+    let row = statements::find_archiving().bind(connection).one().await?;
+    Ok(Archiving {
+        is_on: row.is_on,
+        age: Duration::try_from_secs_f64(row.age_s).unwrap_or_default(),
+        is_failing: row.is_failing,
+    })
+}
