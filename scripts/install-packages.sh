@@ -3,7 +3,7 @@
 #   run      PostgreSQL's server programs, a C compiler (for the TLS library), Rust
 #   cluster  run, and what the lab of ops/cluster needs: etcd, HAProxy, Python with venv, ip, openssl
 #   test     cluster, and Chromium, Thai fonts, Node.js for the browser tests, nft for the packet
-#            filter's
+#            filter's, pgBackRest for those of backups
 # What is there is left alone, without any network call.
 # As root on Debian or Ubuntu it installs the rest; otherwise it prints the line that does, and exits 1.
 set -euo pipefail
@@ -35,6 +35,7 @@ have_thai_font() {
 # Debian keeps it where only root looks.
 have_nft() { have nft || [[ -x /usr/sbin/nft ]]; }
 
+have_pgbackrest() { have pgbackrest; }
 have_etcd() { have etcd; }
 have_haproxy() { have haproxy || [[ -x /usr/sbin/haproxy ]]; }
 have_ip() { have ip || [[ -x /usr/sbin/ip ]]; }
@@ -100,6 +101,7 @@ need_test() {
     need have_chromium "Chromium" chromium
     need have_thai_font "a font with Thai letters" fonts-noto-core
     need have_nft "nft" nftables
+    need have_pgbackrest "pgBackRest 2.45 or newer" pgbackrest
     need have_node "Node.js $NODE_MIN or newer with npm" nodejs npm
 }
 

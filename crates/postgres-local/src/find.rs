@@ -60,7 +60,7 @@ impl Programs {
     }
 
     /// As [`Programs::find`], preferring those of one major version, for data that need just it.
-    pub(crate) fn find_major(configured: Option<&Path>, major: u32) -> Result<Self, FindError> {
+    pub fn find_major(configured: Option<&Path>, major: u32) -> Result<Self, FindError> {
         Search::of_this_machine().find(configured, Some(major))
     }
 

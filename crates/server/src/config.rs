@@ -54,6 +54,7 @@ pub struct Config {
     pub first_admin: Option<FirstAdmin>,
     /// Folder of the posters.
     pub files: PathBuf,
+    pub backup: Backup,
     pub log: Log,
     pub otel_endpoint: Option<String>,
     /// What every key was set to, and by whom, for `config print`.
@@ -70,6 +71,8 @@ pub struct Database {
     pub owner_url: Option<DatabaseUrl>,
     /// `stagedoor_monitor`; the primary's URL when it isn't set.
     pub monitor_url: Option<DatabaseUrl>,
+    /// `stagedoor_backup`, which writes down how backups ended.
+    pub backup_url: Option<DatabaseUrl>,
     /// Whether `serve` migrates first when there is an owner URL.
     pub run_migrations: bool,
     pub statement_timeout: Duration,
@@ -158,6 +161,14 @@ pub struct FirstAdmin {
     pub username: String,
     pub email: String,
     pub password_file: PathBuf,
+}
+
+/// How pgBackRest is called.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    pub config: PathBuf,
+    /// Its name of this database.
+    pub stanza: String,
 }
 
 #[derive(Debug, Clone)]

@@ -55,7 +55,8 @@ async fn bring(config: &Config, url: &DatabaseUrl, args: MigrateArgs) -> Result<
 
 /// The logins of this configuration: roles that are created get their passwords.
 pub(crate) fn logins(config: &Config) -> Vec<Login> {
-    [&config.database.url, &config.database.monitor_url]
+    let database = &config.database;
+    [&database.url, &database.monitor_url, &database.backup_url]
         .into_iter()
         .flatten()
         .filter_map(|url| Login::of_url(url.reveal()))

@@ -14,10 +14,12 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use crate::config::{Config, ConfigError, ConfigErrors, Overrides};
 use crate::telemetry::{self, Verbosity};
 use admin::args::AdminCommand;
+use backup::args::BackupCommand;
 use rush::RushArgs;
 
 pub mod admin;
 mod audit;
+pub mod backup;
 mod completions;
 pub mod concert;
 mod config;
@@ -123,6 +125,10 @@ pub enum Command {
     /// Check the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+
+    /// Make, list, check and restore backups, with pgBackRest
+    #[command(subcommand)]
+    Backup(BackupCommand),
 
     /// Make up concerts and reservations, for measuring
     #[command(
@@ -446,7 +452,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
 /// Runs one command to its end.
 pub async fn run(cli: Cli) -> ExitCode {
     keep_memory_to_itself();
-    match dispatch(cli).await {
+    match Box::pin(dispatch(cli)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if error != CliError::CheckFailed {
@@ -479,6 +485,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
             concert::run(load(&overrides, Verbosity::Quiet)?, command).await
         }
         Command::Audit(command) => audit::run(load(&overrides, Verbosity::Quiet)?, command).await,
+        Command::Backup(command) => backup::run(load(&overrides, Verbosity::Quiet)?, command).await,
         Command::Rush(args) => rush::run(load(&overrides, Verbosity::Quiet)?, *args).await,
         Command::Seed(args) => seed::run(load(&overrides, Verbosity::Silent)?, args).await,
         Command::Openapi => openapi::run(),

@@ -15,8 +15,8 @@ use super::error::ConfigError;
 use super::layer::{Setting, Settings};
 use super::value::{self, BaseUrl, Environment, LogFormat, PaymentProvider, RateLimit, Secret};
 use super::{
-    Config, Database, DatabaseUrl, FirstAdmin, GoogleClient, Log, Mail, Payment, Pool, Sales,
-    SignIn, TlsFiles, Web,
+    Backup, Config, Database, DatabaseUrl, FirstAdmin, GoogleClient, Log, Mail, Payment, Pool,
+    Sales, SignIn, TlsFiles, Web,
 };
 
 /// `PostgreSQL` keeps its timeouts as 32-bit milliseconds: just under 25 days.
@@ -68,6 +68,7 @@ pub(super) fn config(settings: Settings, errors: &mut Vec<ConfigError>) -> Optio
     let first_admin = first_admin(&mut reader);
     let allow_sandbox = reader.flag("allow_sandbox");
     let files = reader.read("files", "a folder", some_path);
+    let backup = backup(&mut reader);
     let log = log(&mut reader, assumed);
     let otel_endpoint = reader.optional("otel_endpoint", "an http or https URL", web_address);
     // Giving up only now, when all groups have been read and every error is noted.
@@ -86,6 +87,7 @@ pub(super) fn config(settings: Settings, errors: &mut Vec<ConfigError>) -> Optio
             mail: mail?,
             first_admin: first_admin?,
             files: files?,
+            backup: backup?,
             log: log?,
             otel_endpoint: otel_endpoint?,
             settings: Settings::default(),
@@ -104,6 +106,7 @@ fn database(reader: &mut Reader<'_>, environment: Environment) -> Read<Database>
     let replica_urls = replica_urls.map(Option::unwrap_or_default);
     let owner_url = reader.optional("database_owner_url", DATABASE_URL_FORM, database_url);
     let monitor_url = reader.optional("database_monitor_url", DATABASE_URL_FORM, database_url);
+    let backup_url = reader.optional("database_backup_url", DATABASE_URL_FORM, database_url);
     let run_migrations = reader.by_environment("run_migrations", Reader::flag);
     let one_second = Duration::from_secs(1);
     let statement_timeout = reader.duration("statement_timeout", one_second);
@@ -122,11 +125,29 @@ fn database(reader: &mut Reader<'_>, environment: Environment) -> Read<Database>
     Ok(Database {
         monitor_url: monitor_url?.or_else(|| url.clone()),
         url,
+        backup_url: backup_url?,
         replica_urls: replica_urls?,
         owner_url: owner_url?,
         run_migrations: run_migrations?.unwrap_or(!environment.is_production()),
         statement_timeout: statement_timeout?,
         pool: pool?,
+    })
+}
+
+fn backup(reader: &mut Reader<'_>) -> Read<Backup> {
+    let config = reader.read("backup_config", "a file", some_path);
+    // It becomes the name of folders, in repositories as well.
+    let stanza = reader.read(
+        "backup_stanza",
+        "lower-case letters, digits, - and _",
+        |text| {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+            some_text(text).filter(|text| text.chars().all(fits) && !text.starts_with('-'))
+        },
+    );
+    Ok(Backup {
+        config: config?,
+        stanza: stanza?,
     })
 }
 

@@ -172,6 +172,7 @@ fn database_urls(config: &Config) -> impl Iterator<Item = (&'static str, &Databa
             "DATABASE_MONITOR_URL",
             monitor_url.filter(|url| database.url.as_ref() != Some(url)),
         ),
+        ("DATABASE_BACKUP_URL", database.backup_url.as_ref()),
     ];
     let replicas = database.replica_urls.iter();
     let singles = named.into_iter();

@@ -5,6 +5,7 @@
 mod api_concerts;
 mod api_reservations;
 mod audit;
+mod backups;
 mod bad_input;
 mod chaos;
 mod commands;

@@ -218,6 +218,7 @@ async fn the_configuration_that_is_printed_masks_every_secret() {
             "DATABASE_URL",
             "DATABASE_OWNER_URL",
             "DATABASE_MONITOR_URL",
+            "DATABASE_BACKUP_URL",
             "DATABASE_REPLICA_URLS",
         ]
         .into_iter()

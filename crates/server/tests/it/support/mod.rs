@@ -1,6 +1,7 @@
 //! One private cluster for the run, one migrated template database, one database for each test.
 
 mod app;
+pub(crate) mod backup_lab;
 pub(crate) mod chaos_proxy;
 mod cluster;
 pub(crate) mod customers;

@@ -22,11 +22,19 @@ pub(crate) struct OwnCluster(pub(crate) Cluster);
 impl OwnCluster {
     /// `name` tells the clusters of parallel tests apart.
     pub(crate) async fn start(name: &str) -> Self {
+        Self::start_with(name, &[]).await
+    }
+
+    /// The same with settings that count from the start.
+    pub(crate) async fn start_with(name: &str, settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter();
         let folder = format!("stagedoor-{name}-{}", std::process::id());
         let spec = ClusterSpec {
             folder: std::env::temp_dir().join(folder),
             lifetime: Lifetime::Scratch,
-            settings: Vec::new(),
+            settings: settings
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
             programs: None,
         };
         let cluster = block_in_place(|| Cluster::open(&spec)).expect("a private PostgreSQL");

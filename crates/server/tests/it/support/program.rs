@@ -43,7 +43,15 @@ impl Program {
 
     /// The same in a given folder.
     pub(crate) fn within(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stagedoor"));
+        Self::of(
+            Path::new(env!("CARGO_BIN_EXE_stagedoor")),
+            folder,
+            arguments,
+        )
+    }
+
+    fn of(binary: &Path, folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(binary);
         command
             .args(arguments)
             .env_clear()
@@ -57,6 +65,18 @@ impl Program {
             command,
             folder: None,
         }
+    }
+
+    /// Another file of the same program, as another user of the system: commands that root may not run.
+    pub(crate) fn as_user(
+        binary: &Path,
+        folder: &Path,
+        user: (u32, u32),
+        arguments: &[&str],
+    ) -> Self {
+        let mut program = Self::of(binary, folder, arguments);
+        program.command.uid(user.0).gid(user.1);
+        program
     }
 
     /// The program as the server's login of a database.

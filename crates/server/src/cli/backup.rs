@@ -1,0 +1,332 @@
+//! `backup`: pgBackRest for an operator, on the database's machine, with what it leaves unsaid.
+//!
+//! Absent on purpose: choosing what is kept and where, which pgBackRest's own configuration says.
+
+use std::fmt::Write as _;
+
+use app::Ctx;
+use jiff::Timestamp;
+use rustix::process::geteuid;
+use serde_json::{Value, json};
+use store::backup_runs::{Kind, Run};
+
+use super::{CliError, ReportArgs, print, print_json};
+use crate::config::Config;
+use args::{BackupCommand, CheckArgs, RunArgs};
+use info::{Backup, Info};
+use pgbackrest::{Failure, PgBackRest};
+
+pub mod args;
+mod copy;
+mod damage;
+mod folder;
+mod info;
+mod pgbackrest;
+mod record;
+mod restore;
+
+pub(super) async fn run(config: Config, command: BackupCommand) -> Result<(), CliError> {
+    refuse_root()?;
+    match command {
+        BackupCommand::Run(args) => make(&config, &args).await,
+        BackupCommand::List(args) => list(&config, args).await,
+        BackupCommand::Check(args) => check(&config, &args).await,
+        BackupCommand::Restore(args) => restore::restore(&config, args).await,
+        BackupCommand::Drill(args) => restore::drill(&config, args).await,
+    }
+}
+
+/// Files of root's in a repository would keep PostgreSQL from archiving; and PostgreSQL itself refuses
+/// to run as root.
+fn refuse_root() -> Result<(), CliError> {
+    if geteuid().is_root() {
+        return Err(CliError::Usage(
+            "run it as PostgreSQL's user: sudo -u postgres stagedoor backup …".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+async fn make(config: &Config, args: &RunArgs) -> Result<(), CliError> {
+    let program = PgBackRest::of(config);
+    let ctx = Ctx::system();
+    let kind = args.kind.kind();
+    let begun_at = ctx.now();
+    let (mut runs, mut failures) = (Vec::new(), Vec::new());
+    match repositories(&program, args.repo.repo).await {
+        Err(failure) => {
+            let run = failed(kind, args.repo.repo, (begun_at, ctx.now()), &failure);
+            runs.push(run);
+            failures.push(failure);
+        }
+        // One after the other, and each whatever became of the ones before.
+        Ok(repos) => {
+            for repo in repos {
+                let started_at = ctx.now();
+                match make_in(&program, kind, repo).await {
+                    Ok(backup) => runs.push(made(kind, &backup, (started_at, ctx.now()))),
+                    Err(failure) => {
+                        runs.push(failed(kind, Some(repo), (started_at, ctx.now()), &failure));
+                        failures.push(failure);
+                    }
+                }
+            }
+        }
+    }
+    record::write(config, &runs).await;
+    report_runs(&runs, args.report)?;
+    failures
+        .into_iter()
+        .next()
+        .map_or(Ok(()), |failure| Err(failure.into()))
+}
+
+async fn repositories(program: &PgBackRest, repo: Option<i32>) -> Result<Vec<i32>, Failure> {
+    let info = Info::ask(program).await?;
+    let chosen = info.chosen(program, repo)?;
+    Ok(chosen.iter().map(|repository| repository.key).collect())
+}
+
+/// Makes a backup, and finds it: without one before it, a small one becomes a full one.
+async fn make_in(program: &PgBackRest, kind: Kind, repo: i32) -> Result<Backup, Failure> {
+    let in_repo = || format!("--repo={repo}");
+    let options = [format!("--type={}", kind.as_str()), in_repo()];
+    program.call("backup", options.map(Into::into)).await?;
+    let info = Info::ask(program).await?;
+    info.newest(&[repo], None).cloned().ok_or_else(|| Failure {
+        what: format!("the backup isn't listed in repository {repo}"),
+        mend: "see pgBackRest's log".to_owned(),
+        said: Vec::new(),
+    })
+}
+
+fn made(wanted: Kind, backup: &Backup, (started_at, finished_at): (Timestamp, Timestamp)) -> Run {
+    Run {
+        kind: Kind::parse(&backup.kind).unwrap_or(wanted),
+        repo: Some(backup.repo()),
+        label: Some(backup.label.clone()),
+        started_at,
+        finished_at,
+        is_ok: true,
+        detail: String::new(),
+    }
+}
+
+fn failed(
+    kind: Kind,
+    repo: Option<i32>,
+    (started_at, finished_at): (Timestamp, Timestamp),
+    failure: &Failure,
+) -> Run {
+    Run {
+        kind,
+        repo,
+        label: None,
+        started_at,
+        finished_at,
+        is_ok: false,
+        detail: failure.in_one_line(),
+    }
+}
+
+fn report_runs(runs: &[Run], args: ReportArgs) -> Result<(), CliError> {
+    if args.json {
+        let is_ok = runs.iter().all(|run| run.is_ok);
+        let runs: Vec<Value> = runs.iter().map(run_to_json).collect();
+        return print_json(&json!({ "ok": is_ok, "runs": runs }));
+    }
+    let mut text = String::new();
+    for run in runs.iter().filter(|run| run.is_ok) {
+        let took = run.finished_at.duration_since(run.started_at).as_secs_f64();
+        let _ = writeln!(
+            text,
+            "{} backup {} in repository {}, in {took:.1} s",
+            run.kind.as_str(),
+            run.label.as_deref().unwrap_or_default(),
+            run.repo.unwrap_or_default()
+        );
+    }
+    print(text.as_bytes())
+}
+
+fn run_to_json(run: &Run) -> Value {
+    json!({
+        "ok": run.is_ok,
+        "type": run.kind.as_str(),
+        "repo": run.repo,
+        "label": run.label,
+        "started_at": run.started_at.to_string(),
+        "finished_at": run.finished_at.to_string(),
+        "detail": run.detail,
+    })
+}
+
+async fn list(config: &Config, args: ReportArgs) -> Result<(), CliError> {
+    let program = PgBackRest::of(config);
+    let info = Info::ask(&program).await?;
+    let troubles: Vec<Failure> = info
+        .repositories
+        .iter()
+        .filter_map(|repository| Info::trouble(&program, repository))
+        .collect();
+    if args.json {
+        print_json(&listed_as_json(&program, &info))?;
+    } else {
+        print(listed_as_text(&info).as_bytes())?;
+    }
+    troubles
+        .into_iter()
+        .next()
+        .map_or(Ok(()), |trouble| Err(trouble.into()))
+}
+
+fn listed_as_json(program: &PgBackRest, info: &Info) -> Value {
+    let repositories: Vec<Value> = info
+        .repositories
+        .iter()
+        .map(|it| {
+            let trouble = Info::trouble(program, it).map(|trouble| trouble.in_one_line());
+            json!({ "repo": it.key, "ok": it.is_ok(), "cipher": it.cipher, "detail": trouble })
+        })
+        .collect();
+    let backups: Vec<Value> = info
+        .backups
+        .iter()
+        .map(|it| {
+            json!({
+                "repo": it.repo(),
+                "label": it.label,
+                "type": it.kind,
+                "started_at": it.started_at().to_string(),
+                "finished_at": it.finished_at().to_string(),
+                "bytes": it.bytes(),
+                "repository_bytes": it.repository_bytes(),
+                "has_damaged_pages": it.error,
+            })
+        })
+        .collect();
+    json!({ "stanza": program.stanza(), "repositories": repositories, "backups": backups })
+}
+
+fn listed_as_text(info: &Info) -> String {
+    if info.backups.is_empty() {
+        return "there is no backup yet\n".to_owned();
+    }
+    let mut text = format!(
+        "{:>4}  {:33}  {:4}  {:20}  {:>15}  {:>15}\n",
+        "repo", "label", "type", "finished", "bytes", "in repository"
+    );
+    for backup in &info.backups {
+        let note = if backup.error == Some(true) {
+            "  DAMAGED PAGES"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "{:>4}  {:33}  {:4}  {:20}  {:>15}  {:>15}{note}",
+            backup.repo(),
+            backup.label,
+            backup.kind,
+            backup.finished_at(),
+            backup.bytes(),
+            backup.repository_bytes()
+        );
+    }
+    text
+}
+
+/// What was found in one repository.
+#[derive(Debug)]
+struct Checked {
+    run: Run,
+    damage: Vec<String>,
+}
+
+async fn check(config: &Config, args: &CheckArgs) -> Result<(), CliError> {
+    let program = PgBackRest::of(config);
+    let checked = match Info::ask(&program).await {
+        Ok(info) => check_each(&program, &info, args.repo.repo).await?,
+        Err(failure) => {
+            let now = Ctx::system().now();
+            vec![judge(args.repo.repo, now, vec![failure.with_advice()])]
+        }
+    };
+    let runs: Vec<Run> = checked.iter().map(|it| it.run.clone()).collect();
+    record::write(config, &runs).await;
+    report_checked(&checked, args.report)?;
+    if checked.iter().all(|it| it.run.is_ok) {
+        Ok(())
+    } else {
+        Err(CliError::CheckFailed)
+    }
+}
+
+async fn check_each(
+    program: &PgBackRest,
+    info: &Info,
+    repo: Option<i32>,
+) -> Result<Vec<Checked>, Failure> {
+    let chosen = info.chosen(program, repo)?;
+    let has_trouble = chosen.iter().any(|it| !it.is_ok());
+    let started_at = Ctx::system().now();
+    // Of all repositories at once: one that can't be read is told below, more exactly.
+    let archive = program.call("check", []).await.err();
+    let archive = archive.filter(|_| !has_trouble);
+    // What the check has sent is in there now.
+    let info = Info::ask(program).await?;
+    let mut checked = Vec::new();
+    for repository in chosen {
+        let mut damage = Vec::new();
+        damage.extend(archive.as_ref().map(Failure::with_advice));
+        match Info::trouble(program, repository) {
+            Some(trouble) => damage.push(trouble.with_advice()),
+            None => match damage::find(program, &info, repository.key).await {
+                Ok(found) => damage.extend(found),
+                Err(failure) => damage.push(failure.with_advice()),
+            },
+        }
+        checked.push(judge(Some(repository.key), started_at, damage));
+    }
+    Ok(checked)
+}
+
+fn judge(repo: Option<i32>, started_at: Timestamp, damage: Vec<String>) -> Checked {
+    let run = Run {
+        kind: Kind::Check,
+        repo,
+        label: None,
+        started_at,
+        finished_at: Ctx::system().now(),
+        is_ok: damage.is_empty(),
+        detail: damage.first().cloned().unwrap_or_default(),
+    };
+    Checked { run, damage }
+}
+
+fn report_checked(checked: &[Checked], args: ReportArgs) -> Result<(), CliError> {
+    if args.json {
+        let is_ok = checked.iter().all(|it| it.run.is_ok);
+        let each = checked
+            .iter()
+            .map(|it| json!({ "repo": it.run.repo, "ok": it.run.is_ok, "damage": it.damage }));
+        let each: Vec<Value> = each.collect();
+        return print_json(&json!({ "ok": is_ok, "repositories": each }));
+    }
+    let mut text = String::new();
+    for Checked { run, damage } in checked {
+        let name = run.repo.map_or("no repository".to_owned(), |repo| {
+            format!("repository {repo}")
+        });
+        if damage.is_empty() {
+            let _ = writeln!(
+                text,
+                "{name}: every file is as it was written, and the log has no gap"
+            );
+        }
+        for line in damage {
+            let _ = writeln!(text, "{name}: NOT ok: {line}");
+        }
+    }
+    print(text.as_bytes())
+}

@@ -1,0 +1,224 @@
+//! What the repositories hold, as `pgbackrest info` tells.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::pgbackrest::{Failure, PgBackRest};
+
+/// All that is read of its report on one stanza.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Info {
+    #[serde(rename = "repo", default)]
+    pub(super) repositories: Vec<Repository>,
+    #[serde(rename = "backup", default)]
+    pub(super) backups: Vec<Backup>,
+    #[serde(rename = "archive", default)]
+    pub(super) archives: Vec<Archive>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Repository {
+    pub(super) key: i32,
+    #[serde(default)]
+    pub(super) cipher: String,
+    pub(super) status: Status,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Status {
+    code: i32,
+    pub(super) message: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Backup {
+    pub(super) label: String,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    database: Database,
+    timestamp: Span,
+    info: Size,
+    /// Pages whose checksum was wrong when it was made.
+    #[serde(default)]
+    pub(super) error: Option<bool>,
+    pub(super) archive: Segments,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Database {
+    #[serde(rename = "repo-key")]
+    repo: i32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Span {
+    start: i64,
+    stop: i64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Size {
+    size: u64,
+    repository: RepositorySize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct RepositorySize {
+    delta: u64,
+}
+
+/// Names of files of the log that a backup can't be restored without.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Segments {
+    pub(super) start: Option<String>,
+    pub(super) stop: Option<String>,
+}
+
+/// The log of one cluster in one repository.
+#[derive(Debug, Deserialize)]
+pub(super) struct Archive {
+    pub(super) id: String,
+    database: Database,
+    max: Option<String>,
+}
+
+impl Repository {
+    /// 2 is one without backups yet.
+    pub(super) fn is_ok(&self) -> bool {
+        matches!(self.status.code, 0 | 2)
+    }
+}
+
+impl Archive {
+    pub(super) const fn repo(&self) -> i32 {
+        self.database.repo
+    }
+}
+
+impl Backup {
+    pub(super) const fn repo(&self) -> i32 {
+        self.database.repo
+    }
+
+    /// From when on the copy is whole: a restore to a time before it isn't possible.
+    pub(super) fn finished_at(&self) -> Timestamp {
+        Timestamp::from_second(self.timestamp.stop).unwrap_or_default()
+    }
+
+    pub(super) fn started_at(&self) -> Timestamp {
+        Timestamp::from_second(self.timestamp.start).unwrap_or_default()
+    }
+
+    pub(super) const fn bytes(&self) -> u64 {
+        self.info.size
+    }
+
+    /// What it takes in the repository beside the backups that it builds on.
+    pub(super) const fn repository_bytes(&self) -> u64 {
+        self.info.repository.delta
+    }
+}
+
+impl Info {
+    /// Asks all repositories; one that can't be read has a status that says so.
+    pub(super) async fn ask(program: &PgBackRest) -> Result<Self, Failure> {
+        let text = program.call("info", ["--output=json".into()]).await?;
+        let unreadable = || Failure {
+            what: "pgBackRest's report can't be read".to_owned(),
+            mend: "install pgBackRest 2.45 or newer".to_owned(),
+            said: Vec::new(),
+        };
+        // What a wrong passphrase made of a file is quoted with its control characters.
+        let text: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        let all: Vec<Self> = serde_json::from_str(&text).map_err(|_| unreadable())?;
+        // Of the one stanza that was asked for.
+        all.into_iter().next().ok_or_else(unreadable)
+    }
+
+    /// The repositories that were meant: one, or all of them.
+    pub(super) fn chosen(
+        &self,
+        program: &PgBackRest,
+        repo: Option<i32>,
+    ) -> Result<Vec<&Repository>, Failure> {
+        let chosen: Vec<_> = self
+            .repositories
+            .iter()
+            .filter(|known| repo.is_none_or(|repo| repo == known.key))
+            .collect();
+        if chosen.is_empty() {
+            let text = format!("key '{}' is not valid for 'repo' option", repo.unwrap_or(1));
+            return Err(program.explain(Some(32), &text));
+        }
+        Ok(chosen)
+    }
+
+    /// What keeps a repository from being read.
+    pub(super) fn trouble(program: &PgBackRest, repository: &Repository) -> Option<Failure> {
+        if repository.is_ok() {
+            return None;
+        }
+        let status = &repository.status;
+        // 1 and 3: it has no such stanza.
+        let is_unknown = matches!(status.code, 1 | 3);
+        let hint = if is_unknown { "\nstanza-create" } else { "" };
+        let mut failure = program.explain(None, &format!("{}{hint}", status.message));
+        failure.said.retain(|line| line != "stanza-create");
+        failure.what = format!("repository {}: {}", repository.key, failure.what);
+        Some(failure)
+    }
+
+    /// The newest backup that was whole before `at`, where one is given, in one of these repositories.
+    pub(super) fn newest(&self, repos: &[i32], at: Option<Timestamp>) -> Option<&Backup> {
+        let fits = |backup: &&Backup| {
+            repos.contains(&backup.repo()) && at.is_none_or(|at| backup.finished_at() < at)
+        };
+        // Of two at the same time the first repository's, which is the nearer one.
+        let fitting = self.backups.iter().filter(fits);
+        fitting.max_by_key(|backup| (backup.finished_at(), -backup.repo()))
+    }
+
+    /// The newest timeline whose log a repository has.
+    pub(super) fn newest_timeline(&self) -> u32 {
+        let names = self
+            .archives
+            .iter()
+            .filter_map(|archive| archive.max.as_ref());
+        let timelines = names.filter_map(|name| u32::from_str_radix(name.get(..8)?, 16).ok());
+        timelines.max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As version 2.45 writes it.
+    const REPORT: &str = r#"{"archive":[{"database":{"id":1,"repo-key":1},"id":"15-1",
+        "max":"00000002000000000000000A","min":"000000010000000000000001"}],
+        "backup":[{"archive":{"start":"000000010000000000000002","stop":"000000010000000000000003"},
+        "backrest":{"format":5,"version":"2.45"},"database":{"id":1,"repo-key":1},"error":false,
+        "info":{"delta":22992559,"repository":{"delta":2833728,"size":2833728},"size":22992559},
+        "label":"20261128-173428F","lsn":{"start":"0/2000028","stop":"0/3000088"},"prior":null,
+        "reference":null,"timestamp":{"start":1795887268,"stop":1795887272},"type":"full"}],
+        "cipher":"aes-256-cbc","db":[{"id":1,"repo-key":1,"system-id":7713276941046265150,
+        "version":"15"}],"name":"main","repo":[{"cipher":"aes-256-cbc","key":1,
+        "status":{"code":0,"message":"ok"}}],"status":{"code":0,"lock":{"backup":{"held":false}},
+        "message":"ok"}}"#;
+
+    #[test]
+    fn a_backup_serves_times_after_its_end_alone() {
+        let info: Info = serde_json::from_str(REPORT).unwrap();
+        let backup = &info.backups[0];
+        let end = backup.finished_at();
+        assert_eq!(end.as_second(), 1_795_887_272);
+        assert!(info.newest(&[1], Some(end)).is_none());
+        let later = end + jiff::SignedDuration::from_secs(1);
+        assert!(info.newest(&[1], Some(later)).is_some());
+        assert!(info.newest(&[2], Some(later)).is_none());
+        assert_eq!(info.newest_timeline(), 2);
+    }
+}
