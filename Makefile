@@ -91,10 +91,10 @@ cluster-partition: ## cut the primary off; needs a lab with NAMESPACES=1
 cluster-rejoin: ## start, join and wake what the targets above broke
 	$(CLUSTER) rejoin
 
-test-cluster: ## break a lab under load in every way; writes docs/failover.md; some 10 minutes
+test-cluster: ## break a lab under load in every way; writes its section of docs/performance.md; some 10 minutes
 	scripts/install-packages.sh cluster
 	cargo build --locked --package stagedoor --profile $(PROFILE)
-	ops/cluster/trial.py --binary $(BINARY) --document docs/failover.md $(ARGS)
+	ops/cluster/trial.py --binary $(BINARY) --document docs/performance.md $(ARGS)
 
 test-cluster-smoke: ## the same with two faults and ten times the time, as in `make test`
 	scripts/install-packages.sh cluster

@@ -10,12 +10,15 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from lab import processes, verdict  # noqa: E402
+from lab import processes, report, verdict  # noqa: E402
 from lab.account import Account, settle, write_private  # noqa: E402
 from lab.buyer import Crowd, Read, Sale  # noqa: E402
 from lab.configure import render  # noqa: E402
 from lab.faults import FAULTS, Outcome, medians_missed  # noqa: E402
 from lab.layout import OPS, Layout  # noqa: E402
+
+sys.path.insert(0, str(OPS / "patroni"))
+import etcd_apart  # noqa: E402
 
 
 def told(number: int, at: float) -> Sale:
@@ -43,6 +46,53 @@ class Gaps(unittest.TestCase):
         crowd = self.crowd()
         crowd.reads = [Read(at, "/en/", 200, 0.1) for at in (1.0, 2.0, 3.0)]
         self.assertEqual([read.at for read in crowd.reads_between(1.5, 3.0)], [2.0, 3.0])
+
+
+class Apart(unittest.TestCase):
+    """Who is given etcd's leadership when the primary's machine has it."""
+
+    MEMBERS = [{"name": f"db{n}", "ID": str(n), "clientURLs": [f"https://db{n}:2379"]}
+               for n in (1, 2, 3)]
+
+    def moved(self, own: str, leader: str, well: set[str]) -> tuple[str | None, list]:
+        node, calls = etcd_apart.Node.__new__(etcd_apart.Node), []
+        node.name = own
+
+        def call(address, path, body=None):
+            calls.append((address, path, body))
+            return {"leader": leader}
+
+        node._any = lambda path: {"members": self.MEMBERS}
+        node.call = call
+        node._is_well = lambda member: member["name"] in well
+        return node.move_leader(), [call for call in calls if call[2]]
+
+    def test_leadership_goes_to_a_member_that_is_well(self):
+        self.assertEqual(self.moved("db1", "1", {"db1", "db3"}), (
+            "db3", [("db1:2379", "/v3/maintenance/transfer-leadership", {"targetID": "3"})]))
+
+    def test_it_stays_where_nobody_else_is_well_and_where_it_is_elsewhere(self):
+        self.assertEqual(self.moved("db1", "1", {"db1"}), (None, []))
+        self.assertEqual(self.moved("db1", "2", {"db1", "db2", "db3"}), (None, []))
+
+    def test_a_member_under_another_name_is_told(self):
+        with self.assertRaisesRegex(OSError, "no member named db9"):
+            self.moved("db9", "1", set())
+
+
+class Document(unittest.TestCase):
+    def test_only_the_section_on_failover_is_exchanged(self):
+        new = f"{report.SECTION}\n\nnew\n"
+        for old, expected in [
+            ("", new),
+            ("# P\n\ntext\n", f"# P\n\ntext\n\n{new}"),
+            (f"# P\n\n{report.SECTION}\n\nold\n", f"# P\n\n{new}"),
+            (f"# P\n\n{report.SECTION}\n\nold\n\n## Then\n\nmore\n",
+             f"# P\n\n{new}\n## Then\n\nmore\n"),
+        ]:
+            self.assertEqual(report.put_section(old, new).strip(), expected.strip(), old)
+            again = report.put_section(report.put_section(old, new), new)
+            self.assertEqual(again, report.put_section(old, new))
 
 
 class Promises(unittest.TestCase):

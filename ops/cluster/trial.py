@@ -124,8 +124,10 @@ def conclude(lab: Lab, outcomes: list[Outcome], problems: list[str], load: Load,
     elif args.document and problems:
         print(f"{args.document} stays as it is: the trial did not come to its end")
     elif args.document:
-        text = report.document(outcomes, told, "make test-cluster")
-        Path(args.document).write_text(text, encoding="utf-8")
+        document = Path(args.document)
+        section = report.document(outcomes, told, "make test-cluster")
+        text = document.read_text(encoding="utf-8") if document.exists() else ""
+        document.write_text(report.put_section(text, section), encoding="utf-8")
     return 1 if missed else 0
 
 
@@ -171,7 +173,7 @@ def parse() -> argparse.Namespace:
                         help="no network namespaces, also as root")
     parser.add_argument("--name", default="trial", help="of the lab")
     parser.add_argument("--json", help="write what was measured to this file")
-    parser.add_argument("--document", help="write docs/failover.md, or another file")
+    parser.add_argument("--document", help="write the section on failover of this file")
     parser.add_argument("--binary", default=str(ROOT / "target" / "debug" / "stagedoor"))
     return parser.parse_args()
 

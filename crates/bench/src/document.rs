@@ -39,6 +39,19 @@ pub(crate) struct Document<'a> {
     pub(crate) round_trip: Option<&'a RoundTrip>,
     pub(crate) lists: &'a Lists,
     pub(crate) memory: &'a Memory,
+    /// The section that another command writes, as it was.
+    pub(crate) failover: Option<String>,
+}
+
+const FAILOVER: &str = "## Failover\n";
+
+/// The section on failover of a document that is about to be written anew.
+pub(crate) fn failover_of(document: &str) -> Option<String> {
+    let from = document.find(FAILOVER)?;
+    let section = &document[from..];
+    let until = section[FAILOVER.len()..].find("\n## ");
+    let until = until.map_or(section.len(), |at| FAILOVER.len() + at);
+    Some(section[..until].trim_end().to_owned())
 }
 
 const METHOD: &str = "\
@@ -75,7 +88,8 @@ impl Document<'_> {
     pub(crate) fn render(&self) -> String {
         let mut text = format!(
             "# Performance\n\n\
-             Written by `make bench`; not edited by hand.\n\n\
+             Written by `make bench`, and its last section by `make test-cluster`; not edited by \
+             hand.\n\n\
              - Measured at {:.0} with `{}`: {} rounds, {} s for each case in each; \
              the machine's load before was {:.1}.\n{}\n\n\
              ## Targets\n\n{}",
@@ -104,6 +118,9 @@ impl Document<'_> {
             "\n## Memory\n\nThe server's process with the engine, 256 at once: {}.\n\n{METHOD}",
             self.memory.describe()
         );
+        if let Some(failover) = &self.failover {
+            let _ = writeln!(text, "\n{failover}");
+        }
         text
     }
 
@@ -178,4 +195,20 @@ fn figures(rounds: &Rounds) -> String {
         median.others.to_string(),
     ]
     .join(" | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_commands_section_is_kept() {
+        for (document, section) in [
+            ("# P\n\n## Method\n\nso\n", None),
+            ("# P\n\n## Failover\n\nso\n", Some("## Failover\n\nso")),
+            ("## Failover\n\nso\n\n## More\n", Some("## Failover\n\nso")),
+        ] {
+            assert_eq!(failover_of(document).as_deref(), section, "{document}");
+        }
+    }
 }

@@ -136,6 +136,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let memory = memory::watch(&ground, extent.memory_buyers, memory::CROWDS).await?;
+    let output = arguments.output.as_deref();
+    // A document that isn't there yet has no section of others.
+    let kept = output.and_then(|path| std::fs::read_to_string(path).ok());
     let document = Document {
         measured_at,
         load,
@@ -146,10 +149,11 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         round_trip: round_trip.as_ref(),
         lists: &lists,
         memory: &memory,
+        failover: kept.as_deref().and_then(document::failover_of),
     };
     let text = document.render();
     println!("\n{text}");
-    if let Some(path) = &arguments.output {
+    if let Some(path) = output {
         std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
         println!("wrote {}", path.display());
     }

@@ -31,6 +31,8 @@ def write_all(layout: Layout, account: Account, programs: Programs, passwords: d
     for name in ("haproxy", *(server.name for server in layout.servers)):
         account.make_folder(layout.folder / name)
     _certificates(layout, account)
+    # The lab's user may have no way into this checkout.
+    account.give(shutil.copy(OPS / "patroni" / "etcd_apart.py", layout.folder))
     for node in layout.nodes:
         _node(layout, account, programs, node)
     _haproxy(layout, account)

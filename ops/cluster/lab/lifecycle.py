@@ -119,6 +119,7 @@ class Lab:
         _say("Patroni and PostgreSQL …")
         for node in layout.nodes:
             lab_nodes.start_patroni(node)
+            lab_nodes.start_apart(node)
         haproxy = [found.haproxy, "-db", "-f", str(layout.folder / "haproxy" / "haproxy.cfg")]
         processes.Spawner(self.account, layout.folder).start(
             "haproxy/haproxy", haproxy, layout.folder / "haproxy" / "haproxy.log",

@@ -45,6 +45,12 @@ class Nodes:
         command = [str(self.programs.patroni), str(node.folder / "patroni.yml")]
         return self._spawn(node, "patroni", command, environment)
 
+    def start_apart(self, node: Node) -> int:
+        """What keeps etcd's leader off the primary's machine."""
+        command = [str(self.programs.patroni.with_name("python")), "-I",
+                   str(self.layout.folder / "etcd_apart.py"), str(node.folder / "patroni.yml")]
+        return self._spawn(node, "apart", command)
+
     def _spawn(self, node: Node, part: str, command: list[str], environment=None) -> int:
         spawner = processes.Spawner(self.account, self.layout.folder)
         python = str(self.programs.patroni.with_name("python"))
@@ -110,6 +116,8 @@ class Nodes:
                 self.start_etcd(node)
             if f"{node.name}/patroni" not in parts:
                 self.start_patroni(node)
+            if f"{node.name}/apart" not in parts:
+                self.start_apart(node)
 
     def rejoin(self, seconds: float = WHOLE_SECONDS) -> float:
         """Mends and waits for three members; returns the seconds that it took."""

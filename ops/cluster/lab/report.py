@@ -7,6 +7,8 @@ from datetime import datetime, timezone
 
 from .faults import FAULTS, Outcome
 
+# `make bench` keeps it when it writes the rest.
+SECTION = "## Failover"
 COLUMNS = ("fault", "without sales", "promised", "rejoined", "reads failed", "slowest read",
            "told", "lost", "oversold", "doubled", "retries told the truth", "")
 
@@ -46,12 +48,19 @@ def to_json(outcomes: list[Outcome], **more) -> dict:
             "seconds_without_sales": by_fault, **more}
 
 
+def put_section(text: str, section: str) -> str:
+    """The document with its section exchanged for this one, or with this one at its end."""
+    before, found, rest = f"\n{text}".partition(f"\n{SECTION}\n")
+    _, following, after = rest.partition("\n## ") if found else ("", "", "")
+    return f"{before.strip()}\n\n{section.strip()}\n" + (f"\n## {after}" if following else "")
+
+
 def document(outcomes: list[Outcome], report: dict, command: str) -> str:
-    """docs/failover.md; one line for each fault, however often it was made."""
+    """The section of docs/performance.md; one line for each fault, however often it was made."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     lines = [
-        "# Failover", "",
-        f"Written by `{command}`; not edited by hand.", "",
+        SECTION, "",
+        f"This section is written by `{command}`.", "",
         f"- Measured at {report['measured_at']} on one machine: {os.cpu_count()} cores, "
         f"{memory:.0f} GB of memory, Linux {platform.release()}.",
         f"- Three nodes of etcd, Patroni {report['patroni']} and PostgreSQL {report['postgres']} "
@@ -65,7 +74,6 @@ def document(outcomes: list[Outcome], report: dict, command: str) -> str:
         "- Rejoined: from the repair to three members that stream, etcd complete.",
         "- Lost, oversold and doubled compare what all buyers of the trial so far were told with "
         "what the primary has.", "",
-        "## What happened", "",
         "| fault | made | without sales, median | worst | promised | rejoined within "
         "| reads failed | lost | oversold | doubled | |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
