@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-e2e lint fmt regenerate bench \
+.PHONY: help run test test-alerts test-rust test-e2e lint fmt regenerate bench \
 	cluster-up cluster-down cluster-status cluster-kill-primary cluster-switchover cluster-partition \
 	cluster-rejoin test-cluster test-cluster-smoke
 
@@ -35,9 +35,10 @@ run: ## build and start everything with sample concerts; prints the addresses
 	cargo build --locked --package stagedoor --profile $(PROFILE)
 	exec $(BINARY) demo $(ARGS)
 
-test: ## all checks: format, lints, dependencies, Rust tests, browser tests, a failover
+test: ## all checks: format, lints, dependencies, alerts, Rust tests, browser tests, a failover
 	scripts/install-packages.sh test
 	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory test-alerts
 	$(MAKE) --no-print-directory test-rust
 	$(MAKE) --no-print-directory test-e2e
 	$(MAKE) --no-print-directory test-cluster-smoke
@@ -54,6 +55,10 @@ lint: ## format check, clippy, licences and advisories of dependencies
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	scripts/check-dependencies.sh
+
+test-alerts: ## Prometheus's alert rules fire when they should, and not otherwise
+	promtool check rules ops/prometheus/*.rules.yml
+	promtool test rules ops/prometheus/*.test.yml
 
 fmt: ## format all Rust code
 	cargo fmt --all

@@ -3,7 +3,7 @@
 #   run      PostgreSQL's server programs, a C compiler (for the TLS library), Rust
 #   cluster  run, and what the lab of ops/cluster needs: etcd, HAProxy, Python with venv, ip, openssl
 #   test     cluster, and Chromium, Thai fonts, Node.js for the browser tests, nft for the packet
-#            filter's, pgBackRest for those of backups
+#            filter's, pgBackRest for those of backups, promtool for those of alerts
 # What is there is left alone, without any network call.
 # As root on Debian or Ubuntu it installs the rest; otherwise it prints the line that does, and exits 1.
 set -euo pipefail
@@ -36,6 +36,7 @@ have_thai_font() {
 have_nft() { have nft || [[ -x /usr/sbin/nft ]]; }
 
 have_pgbackrest() { have pgbackrest; }
+have_promtool() { have promtool; }
 have_etcd() { have etcd; }
 have_haproxy() { have haproxy || [[ -x /usr/sbin/haproxy ]]; }
 have_ip() { have ip || [[ -x /usr/sbin/ip ]]; }
@@ -102,10 +103,11 @@ need_test() {
     need have_thai_font "a font with Thai letters" fonts-noto-core
     need have_nft "nft" nftables
     need have_pgbackrest "pgBackRest 2.45 or newer" pgbackrest
+    need have_promtool "promtool of Prometheus 2.42 or newer" prometheus
     need have_node "Node.js $NODE_MIN or newer with npm" nodejs npm
 }
 
-# Debian starts the services of PostgreSQL, etcd and HAProxy when they are installed, now and after
+# Debian starts the services of PostgreSQL, etcd, HAProxy and Prometheus when they are installed, now and after
 # each start of the machine. We need the programs alone, so drop-in files say no while we install, and
 # go away again: later installations are as usual.
 install_packages() {
@@ -123,7 +125,7 @@ install_packages() {
     for package in "$@"; do
         case $package in
             etcd-server) disable_service etcd ;;
-            haproxy) disable_service haproxy ;;
+            haproxy | prometheus) disable_service "$package" ;;
         esac
     done
 }
