@@ -107,7 +107,7 @@ test-cluster-smoke: ## the same with two faults and ten times the time, as in `m
 	ops/cluster/trial.py --name smoke --loopback --faults switchover,node-death --patience 10 \
 		--binary $(abspath $(TARGET))/debug/stagedoor
 
-test-backup: ## back up under load, drop a table, burn the machine, restore; writes docs/restore.md; some 5 minutes
+test-backup: ## drop a table, burn a machine, restore both under load; writes docs/restore.md; some 6 minutes
 	scripts/install-packages.sh backup
 	cargo build --locked --package stagedoor --profile $(PROFILE)
 	ops/backup/trial.py --binary $(BINARY) --document docs/restore.md $(ARGS)
@@ -118,7 +118,7 @@ test-backup-smoke: ## the same in a minute, as in `make test`
 	ops/backup/test_lab.py
 	ops/backup/trial.py --smoke --name backupsmoke --binary $(abspath $(TARGET))/debug/stagedoor
 
-drill: ## restore the newest backup to a scratch folder: a lab's, or this machine's with CONFIG=/etc/pgbackrest/pgbackrest.conf
+drill: ## a restore drill in a lab, or of this machine with CONFIG=/etc/pgbackrest/pgbackrest.conf
 	scripts/install-packages.sh backup
 	cargo build --locked --package stagedoor --profile $(PROFILE)
 	$(if $(CONFIG),STAGEDOOR_BACKUP_CONFIG=$(CONFIG) $(BINARY) backup drill $(ARGS),ops/backup/drill.py --binary $(BINARY))
