@@ -121,10 +121,9 @@ need_test() {
     need have_promtool "promtool of Prometheus 2.42 or newer" prometheus
 }
 
-# Debian starts the services of PostgreSQL, etcd, HAProxy and Prometheus when they are installed, now and
-# after
-# each start of the machine. We need the programs alone, so drop-in files say no while we install, and
-# go away again: later installations are as usual.
+# Debian starts the services of PostgreSQL, etcd, HAProxy and Prometheus when they are installed, now
+# and after each start of the machine. We need the programs alone, so drop-in files say no while we
+# install, and go away again: later installations are as usual.
 install_packages() {
     local drop_in=/etc/postgresql-common/createcluster.d/stagedoor-install.conf
     local policy=/usr/sbin/policy-rc.d
