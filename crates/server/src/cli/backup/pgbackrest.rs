@@ -5,10 +5,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::process::Stdio;
 
 use tokio::process::Command;
 
+use super::child;
 use crate::cli::CliError;
 use crate::config::{Config, KEYS};
 
@@ -33,19 +33,19 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// In one line, for the record.
-    pub(super) fn in_one_line(&self) -> String {
-        format!("{}{}", self.what, self.first_words())
+    /// Somebody asked us to stop.
+    pub(super) fn stopped() -> Self {
+        Self {
+            what: "stopped before it was done".to_owned(),
+            mend: "run it again".to_owned(),
+            said: Vec::new(),
+        }
     }
 
-    /// The same with what to do.
+    /// In one line with what to do, for the record.
     pub(super) fn with_advice(&self) -> String {
-        format!("{}: {}{}", self.what, self.mend, self.first_words())
-    }
-
-    fn first_words(&self) -> String {
         let said = self.said.first().map(|said| format!(" ({said})"));
-        said.unwrap_or_default()
+        format!("{}: {}{}", self.what, self.mend, said.unwrap_or_default())
     }
 }
 
@@ -86,18 +86,14 @@ impl PgBackRest {
     ) -> Result<String, Failure> {
         let mut call = Command::new("pgbackrest");
         forget_secrets(&mut call);
-        let output = call
-            .arg(joined("--config=", self.config.as_ref()))
+        call.arg(joined("--config=", self.config.as_ref()))
             .arg(format!("--stanza={}", self.stanza))
             // Errors, and nothing else, on stderr; its own log is as configured.
             .args(["--log-level-console=off", "--log-level-stderr=warn"])
             .args(options)
             .arg(command)
-            .args(argument)
-            .stdin(Stdio::null())
-            .output()
-            .await;
-        let output = output.map_err(|error| Failure {
+            .args(argument);
+        let output = child::output(call).await.map_err(|error| Failure {
             what: "pgbackrest can't be started".to_owned(),
             mend: "install pgBackRest 2.45 or newer on this machine (Debian and Ubuntu: apt-get \
                    install pgbackrest)"
