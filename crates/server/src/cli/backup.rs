@@ -23,6 +23,7 @@ mod copy;
 mod damage;
 mod folder;
 mod info;
+mod keeping;
 mod pgbackrest;
 mod record;
 mod restore;
@@ -269,7 +270,8 @@ struct Checked {
 async fn check(config: &Config, args: &CheckArgs) -> Result<(), CliError> {
     let program = PgBackRest::of(config);
     let started_at = Ctx::system().now();
-    let checked = match or_stopped(check_each(&program, args)).await {
+    let mut warnings = Vec::new();
+    let checked = match or_stopped(check_each(&program, args, &mut warnings)).await {
         Ok(checked) => checked,
         Err(failure) => vec![judge(None, started_at, vec![failure.with_advice()])],
     };
@@ -277,7 +279,7 @@ async fn check(config: &Config, args: &CheckArgs) -> Result<(), CliError> {
     // That the log alone is well makes nothing good that a whole check has found.
     let runs: Vec<Run> = runs.filter(|run| !run.is_ok || !args.log).collect();
     record::write(config, &runs).await;
-    report_checked(&checked, args)?;
+    report_checked(&checked, &warnings, args)?;
     if checked.iter().all(|it| it.run.is_ok) {
         Ok(())
     } else {
@@ -285,8 +287,13 @@ async fn check(config: &Config, args: &CheckArgs) -> Result<(), CliError> {
     }
 }
 
-async fn check_each(program: &PgBackRest, args: &CheckArgs) -> Result<Vec<Checked>, Failure> {
+async fn check_each(
+    program: &PgBackRest,
+    args: &CheckArgs,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Checked>, Failure> {
     let info = Info::ask(program).await?;
+    *warnings = keeping::warnings(program, &info);
     let chosen = info.chosen(program, args.repo.repo)?;
     let has_trouble = chosen.iter().any(|it| !it.is_ok());
     let started_at = Ctx::system().now();
@@ -338,14 +345,18 @@ fn judge(repo: Option<i32>, started_at: Timestamp, damage: Vec<String>) -> Check
     Checked { run, damage }
 }
 
-fn report_checked(checked: &[Checked], args: &CheckArgs) -> Result<(), CliError> {
+fn report_checked(
+    checked: &[Checked],
+    warnings: &[String],
+    args: &CheckArgs,
+) -> Result<(), CliError> {
     if args.report.json {
         let is_ok = checked.iter().all(|it| it.run.is_ok);
         let each = checked
             .iter()
             .map(|it| json!({ "repo": it.run.repo, "ok": it.run.is_ok, "damage": it.damage }));
         let each: Vec<Value> = each.collect();
-        return print_json(&json!({ "ok": is_ok, "repositories": each }));
+        return print_json(&json!({ "ok": is_ok, "repositories": each, "warnings": warnings }));
     }
     let files = if args.log {
         ""
@@ -363,6 +374,9 @@ fn report_checked(checked: &[Checked], args: &CheckArgs) -> Result<(), CliError>
         for line in damage {
             let _ = writeln!(text, "{name}: NOT ok: {line}");
         }
+    }
+    for warning in warnings {
+        let _ = writeln!(text, "warning: {warning}");
     }
     print(text.as_bytes())
 }

@@ -64,6 +64,10 @@ impl PgBackRest {
         }
     }
 
+    pub(super) fn config(&self) -> &Path {
+        self.config.as_ref()
+    }
+
     pub(super) fn stanza(&self) -> &str {
         &self.stanza
     }
@@ -126,6 +130,12 @@ impl PgBackRest {
             let mend = "free or grow that disk; an old backup goes with `pgbackrest expire`";
             return ("a disk is full", mend.to_owned());
         }
+        // Of a repository's disk that is full it doesn't tell the system's word.
+        if has("FileWriteError") || has("unable to write '") {
+            let mend = "free or grow its disk, which is full most likely; an old backup goes with \
+                        `pgbackrest expire`";
+            return ("a file can't be written", mend.to_owned());
+        }
         if code == Some(95) || has(NOT_DECRYPTED) {
             let mend = format!("correct the repository's cipher-pass in {file}");
             return ("a repository can't be read with this passphrase", mend);
@@ -158,7 +168,9 @@ impl PgBackRest {
             ),
             Some(82) => (
                 "PostgreSQL's log doesn't reach the repository in time",
-                "see archive_command's errors in PostgreSQL's log and pgBackRest's".to_owned(),
+                "see archive_command's errors in PostgreSQL's log and pgBackRest's; a repository that \
+                 is full or away is the usual cause"
+                    .to_owned(),
             ),
             Some(68 | 87) => (
                 "PostgreSQL doesn't archive its log with pgBackRest",
@@ -262,6 +274,7 @@ mod tests {
                 "doesn't archive",
             ),
             (41, "unable to write: [28] No space left on device", "full"),
+            (64, "ERROR: [064]: unable to write '/r/x.gz'", "be written"),
             (26, "ERROR: [026]: checksum", "damaged"),
             (32, "key '7' is not valid for 'repo' option", "this number"),
             (27, "ERROR: [027]: no database found", "doesn't reach"),
