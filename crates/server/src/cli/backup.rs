@@ -27,6 +27,7 @@ mod keeping;
 mod pgbackrest;
 mod record;
 mod restore;
+mod start;
 
 pub(super) async fn run(config: Config, command: BackupCommand) -> Result<(), CliError> {
     refuse_root()?;
