@@ -50,7 +50,7 @@ pub enum BackupCommand {
             PostgreSQL, but never one that is in use, and one on a newer timeline than the archive \
             knows only with --discard-newer-timeline. What a restore that fails has put into a new or \
             empty folder is removed.",
-        after_long_help = "Examples:\n  \
+        after_long_help = "Example:\n  \
             sudo -u postgres stagedoor backup restore --to \"2026-11-22 13:00:00+00\" --into /var/lib/postgresql/copy\n  \
             sudo -u postgres stagedoor backup restore --to latest --as-primary --replace --into /var/lib/postgresql/15/main"
     )]
