@@ -144,13 +144,11 @@ fn measure_runs(state: &State) {
         failures.push((Some(repo), Kind::Full));
     }
     for run in &state.runs {
-        if run.repo.is_none_or(|repo| known.contains(&repo)) {
-            let of = if run.is_ok {
-                &mut successes
-            } else {
-                &mut failures
-            };
-            of.push((run.repo, run.kind));
+        if !run.is_ok {
+            // Also where the repository is forgotten by now, so that its failure doesn't stay.
+            failures.push((run.repo, run.kind));
+        } else if run.repo.is_none_or(|repo| known.contains(&repo)) {
+            successes.push((run.repo, run.kind));
         }
     }
     let at = |run: Option<&Run>| run.map_or(0.0, |run| seconds(run.finished_at));

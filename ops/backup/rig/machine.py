@@ -80,11 +80,11 @@ class Machine:
         return json.loads(self.shell(f"{command} --json").stdout)
 
     def sql(self, text: str, *, user: str = "postgres", database: str = DATABASE,
-            port: int = 5432) -> list[list[str]]:
+            socket: str = "/var/run/postgresql") -> list[list[str]]:
         done = self.shell(
             f"{self.postgres}/psql --no-psqlrc --quiet --tuples-only --no-align "
-            f"--field-separator=$'\\t' --set=ON_ERROR_STOP=1 --host=/var/run/postgresql "
-            f"--port={port} --username={user} --dbname={database}", said=text)
+            f"--field-separator=$'\\t' --set=ON_ERROR_STOP=1 --host={socket} "
+            f"--username={user} --dbname={database}", said=text)
         return [line.split("\t") for line in done.stdout.splitlines() if line]
 
     # ---- Installation ----
@@ -131,7 +131,8 @@ class Machine:
             "sudo ln -sfn /usr/local/lib/stagedoor/0.1.0/stagedoor /usr/local/bin/stagedoor")
         operator = (OPS / "systemd" / "stagedoor-operator").read_text()
         self.write("/usr/local/sbin/stagedoor-operator", operator, 0o755)
-        for unit in ("stagedoor.service", "stagedoor-backup.service", "stagedoor-drill.service"):
+        for unit in ("stagedoor.service", "stagedoor-backup.service", "stagedoor-drill.service",
+                     "stagedoor-drill.service.d/seals.conf"):
             self.write(f"/etc/systemd/system/{unit}", (OPS / "systemd" / unit).read_text())
 
     def _initialise(self) -> None:

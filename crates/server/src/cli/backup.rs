@@ -27,6 +27,7 @@ mod keeping;
 mod pgbackrest;
 mod record;
 mod restore;
+mod start;
 
 pub(super) async fn run(config: Config, command: BackupCommand) -> Result<(), CliError> {
     refuse_root()?;
@@ -53,8 +54,10 @@ fn refuse_root() -> Result<(), CliError> {
 async fn make(config: &Config, args: &RunArgs) -> Result<(), CliError> {
     let program = PgBackRest::of(config);
     let mut made = Made::begin(args.kind.kind());
-    if let Err(failure) = or_stopped(make_each(&program, args, &mut made)).await {
-        made.fail(failure);
+    match or_stopped(make_each(&program, args, &mut made)).await {
+        Err(failure) if failure.is_misuse() => return Err(failure.into()),
+        Err(failure) => made.fail(failure),
+        Ok(()) => {}
     }
     record::write(config, &made.runs).await;
     report_runs(&made.runs, args.report)?;
@@ -273,6 +276,7 @@ async fn check(config: &Config, args: &CheckArgs) -> Result<(), CliError> {
     let mut warnings = Vec::new();
     let checked = match or_stopped(check_each(&program, args, &mut warnings)).await {
         Ok(checked) => checked,
+        Err(failure) if failure.is_misuse() => return Err(failure.into()),
         Err(failure) => vec![judge(None, started_at, vec![failure.with_advice()])],
     };
     let runs = checked.iter().map(|it| it.run.clone());

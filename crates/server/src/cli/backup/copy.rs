@@ -28,7 +28,7 @@ const LOG_LINES: usize = 6;
 
 /// What overrules the settings that came with the backup: no connections but ours, nothing written
 /// outside its folder, no waiting for standbys, and little memory beside the running system.
-const SETTINGS: [(&str, &str); 18] = [
+pub(super) const SETTINGS: [(&str, &str); 22] = [
     ("listen_addresses", ""),
     ("port", "5432"),
     ("unix_socket_permissions", "0700"),
@@ -45,13 +45,18 @@ const SETTINGS: [(&str, &str); 18] = [
     ("external_pid_file", ""),
     ("logging_collector", "off"),
     ("log_destination", "stderr"),
+    // Its log is read below.
+    ("log_min_messages", "warning"),
+    ("log_timezone", "UTC"),
+    ("timezone", "UTC"),
+    ("lc_messages", "C"),
     ("shared_buffers", "128MB"),
     ("huge_pages", "off"),
     ("cluster_name", "stagedoor copy"),
 ];
 
 /// Recovery needs as much room as the primary had.
-const AS_ON_THE_PRIMARY: [(&str, &str); 5] = [
+pub(super) const AS_ON_THE_PRIMARY: [(&str, &str); 5] = [
     ("max_connections", "max_connections setting"),
     ("max_worker_processes", "max_worker_processes setting"),
     ("max_wal_senders", "max_wal_senders setting"),
@@ -184,8 +189,7 @@ impl Copy {
     fn explain_end(&self) -> CliError {
         let log = self.log();
         let what = if log.contains("recovery ended before configured recovery target") {
-            "the archive ends before this time: wait until the log of it is archived (PostgreSQL's \
-             archive_timeout), or restore to an earlier time"
+            return CliError::Failed(ends_before_target(&log));
         } else if log.contains("No space left on device") {
             "the disk of the copy is full: restore to another one"
         } else if log.contains("could not find") || log.contains("could not locate") {
@@ -238,10 +242,44 @@ fn write(path: &Path, text: &str) -> std::io::Result<File> {
     Ok(file)
 }
 
+/// `PostgreSQL` stops at the first commit after the time that was asked for, and can't tell an archive
+/// that lacks it from a database in which there was none.
+fn ends_before_target(log: &str) -> String {
+    let mark = "last completed transaction was at log time ";
+    let last = log.lines().rev().find_map(|line| line.split_once(mark));
+    let last = last.map_or("has no commit since this backup".to_owned(), |(_, at)| {
+        format!("ends with the commit of {}", at.trim())
+    });
+    format!(
+        "the archived log {last}, and none after the time that was asked for. Archive what is open \
+         now, with `stagedoor backup check --log` on the running system, and restore again: if the same \
+         is said, nothing was committed in between, and `--to latest` restores exactly that time. Where \
+         that system is gone, `--to latest` restores all that there is"
+    )
+}
+
 /// The eighth line of `postmaster.pid` is `ready` once recovery is over, and `standby` before.
 fn is_ready(data: &Path) -> bool {
     let text = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     text.lines()
         .nth(7)
         .is_some_and(|line| line.trim() == "ready")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_without_a_later_commit_is_told_with_its_last_one() {
+        let log = "LOG:  redo done at 0/5000100\nLOG:  last completed transaction was at log time \
+                   2026-11-22 12:59:01.5+00\nFATAL:  recovery ended before configured recovery target \
+                   was reached";
+        let said = ends_before_target(log);
+        assert!(
+            said.contains("the commit of 2026-11-22 12:59:01.5+00,"),
+            "{said}"
+        );
+        assert!(ends_before_target("").contains("no commit since this backup"));
+    }
 }

@@ -18,6 +18,76 @@ pub(super) struct Allowed {
     pub(super) discard_newer_timeline: bool,
 }
 
+/// What was there before a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    EmptyFolder,
+    DataFolder,
+}
+
+/// A folder that is restored to. Dropped before it is kept, it is as it was, unless that was a data
+/// folder, of which something may still be of use.
+#[derive(Debug)]
+pub(super) struct Unfinished {
+    folder: PathBuf,
+    before: Before,
+    had_tablespaces: bool,
+}
+
+impl Unfinished {
+    fn of(folder: &Path, before: Before) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            before,
+            had_tablespaces: tablespaces(folder).exists(),
+        }
+    }
+
+    pub(super) fn keep(mut self) {
+        self.before = Before::DataFolder;
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        let tablespaces = tablespaces(&self.folder);
+        if !self.had_tablespaces && tablespaces.exists() {
+            fs::remove_dir_all(tablespaces)?;
+        }
+        if self.before == Before::Nothing {
+            return fs::remove_dir_all(&self.folder);
+        }
+        // The folder itself may be a disk's, or in one that isn't ours.
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.before == Before::DataFolder {
+            return;
+        }
+        if let Err(error) = self.clear() {
+            let folder = self.folder.display();
+            eprintln!("stagedoor: what is half restored stays in {folder}: {error}");
+        }
+    }
+}
+
+/// Beside a copy's folder, for those of the running system must stay its own.
+pub(super) fn tablespaces(folder: &Path) -> PathBuf {
+    let mut path = folder.as_os_str().to_owned();
+    path.push("-tablespaces");
+    path.into()
+}
+
 /// Makes the folder, or refuses it. `newest_timeline` is the archive's.
 ///
 /// INVARIANT: a data folder that a process may use is never touched, whatever was allowed;
@@ -26,12 +96,15 @@ pub(super) async fn prepare(
     folder: &Path,
     allowed: Allowed,
     newest_timeline: u32,
-) -> Result<(), CliError> {
+) -> Result<Unfinished, CliError> {
     let shown = folder.display();
+    let unfinished = |before| Unfinished::of(folder, before);
     match is_empty(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return make(folder),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return make(folder).map(|()| unfinished(Before::Nothing));
+        }
         Err(error) => return Err(CliError::failed(format!("can't use {shown}"), &error)),
-        Ok(true) => return Ok(()),
+        Ok(true) => return Ok(unfinished(Before::EmptyFolder)),
         Ok(false) => {}
     }
     let postmaster = folder.join("postmaster.pid");
@@ -66,7 +139,7 @@ pub(super) async fn prepare(
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(CliError::failed("can't remove postmaster.pid", &error))
         }
-        _ => Ok(()),
+        _ => Ok(unfinished(Before::DataFolder)),
     }
 }
 

@@ -42,6 +42,11 @@ impl Failure {
         }
     }
 
+    /// Whoever called us asked for what isn't there, which says nothing of the backups.
+    pub(super) fn is_misuse(&self) -> bool {
+        self.what == UNKNOWN_REPOSITORY
+    }
+
     /// In one line with what to do, for the record.
     pub(super) fn with_advice(&self) -> String {
         let said = self.said.first().map(|said| format!(" ({said})"));
@@ -51,6 +56,9 @@ impl Failure {
 
 impl From<Failure> for CliError {
     fn from(failure: Failure) -> Self {
+        if failure.is_misuse() {
+            return Self::Usage(format!("{}: {}", failure.what, failure.mend));
+        }
         let said = because(failure.said.iter().map(String::as_str));
         Self::Failed(format!("{}: {}{said}", failure.what, failure.mend))
     }
@@ -159,7 +167,7 @@ impl PgBackRest {
                     .to_owned(),
             ),
             Some(32) if has("'repo' option") => (
-                "pgBackRest has no repository of this number",
+                UNKNOWN_REPOSITORY,
                 format!("take one that {file} has"),
             ),
             Some(50) => (
@@ -201,6 +209,8 @@ pub(super) fn because<'a>(causes: impl Iterator<Item = &'a str>) -> String {
         text
     })
 }
+
+const UNKNOWN_REPOSITORY: &str = "pgBackRest has no repository of this number";
 
 /// What it says of a file that it decrypted with another passphrase.
 const NOT_DECRYPTED: &str = "key/value found outside of section";

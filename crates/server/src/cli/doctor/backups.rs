@@ -15,8 +15,8 @@ const BACKUP_AGE_MAX: SignedDuration = SignedDuration::from_hours(26);
 const BACKUP_AGE_ERROR: SignedDuration = SignedDuration::from_hours(74);
 /// A file a minute, and some patience.
 const WAL_AGE_MAX: SignedDuration = SignedDuration::from_mins(5);
-/// One every night; a week of failures has a cause.
-const DRILL_AGE_MAX: SignedDuration = SignedDuration::from_hours(8 * 24);
+/// One every night: three that nobody saw end well. The alert has the same.
+const DRILL_AGE_MAX: SignedDuration = SignedDuration::from_hours(74);
 
 pub(super) async fn findings(config: &Config, app: &App) -> Vec<Finding> {
     match backups::state(app).await {
@@ -223,12 +223,12 @@ mod tests {
     fn age_makes_a_warning_and_more_of_it_an_error() {
         use Severity::{Error, Info, Warning};
         for (backup_h, wal_s, drill_h, expected) in [
-            (26, 300, 192, vec![Info]),
+            (26, 300, 74, vec![Info]),
             (27, 0, 0, vec![Warning]),
             (75, 0, 0, vec![Error]),
             (0, 301, 0, vec![Error]),
-            (0, 0, 193, vec![Warning]),
-            (27, 301, 193, vec![Warning, Error, Warning]),
+            (0, 0, 75, vec![Warning]),
+            (27, 301, 75, vec![Warning, Error, Warning]),
         ] {
             let state = state(backup_h, wal_s, drill_h);
             assert_eq!(severities(&state), expected, "{state:?}");

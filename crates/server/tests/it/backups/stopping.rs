@@ -86,6 +86,18 @@ async fn a_drill_that_is_stopped_or_has_no_room_is_a_failed_one() {
     let findings = lab.doctor().await;
     assert!(findings.contains("the last drill of backup"), "{findings}");
 
+    let into = scratch.join("copy");
+    let into = into.to_str().unwrap();
+    let mut started = lab
+        .program(&["restore", "--to", "latest", "--into", into])
+        .start("")
+        .await;
+    eventually("a half restored folder", LIMIT, async || !is_empty()).await;
+    started.signal("TERM");
+    let status = started.end(Duration::from_secs(30)).await;
+    assert_eq!(status.code(), Some(1), "{}", started.said());
+    assert!(is_empty(), "it can be repeated: {}", started.said());
+
     let Some(_disk) = SmallDisk::mount(&scratch, 8) else {
         return;
     };
@@ -96,9 +108,8 @@ async fn a_drill_that_is_stopped_or_has_no_room_is_a_failed_one() {
             .contains("too little room: the restored files need"),
         "{done:?}"
     );
-    let into = scratch.join("copy");
     let to = super::moment(&lab, 0).await;
-    let restore = ["--to", to.as_str(), "--into", into.to_str().unwrap()];
+    let restore = ["--to", to.as_str(), "--into", into];
     super::is_refused(&lab, &restore, 1, "too little room").await;
     assert!(is_empty(), "nothing was copied");
     let (_, _, of, detail) = last_run(&lab).await;
