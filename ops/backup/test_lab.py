@@ -68,7 +68,7 @@ class Guide(unittest.TestCase):
 
     def test_the_document_has_its_list_and_restores_in_it(self):
         scripts = [step.script for step in guide.read()]
-        self.assertIn("tar --create", scripts[0])
+        self.assertRegex(scripts[0], "(?s)umask 077.*tar .*--create.*gpg --symmetric")
         self.assertEqual(sum("--repo=2 restore" in script for script in scripts), 1)
 
 
@@ -84,6 +84,14 @@ class Paths(unittest.TestCase):
             ("/usr/lib/postgresql/15/bin /etcetera", "/usr/lib/postgresql/15/bin /etcetera"),
         ):
             self.assertEqual(self.place.mapped(text), mapped)
+
+    def test_a_path_that_no_lab_has_is_a_stranger(self):
+        self.assertEqual(self.place.strangers(
+            "rm -rf /srv/a '/etc' \"/root\" >/dev/null; ls / /etc/../x; tar --directory / etc/x\n"
+            "curl http://127.0.0.1:8080/readyz?for=writes; psql x@/y?host=/var/run/postgresql"),
+            ["/srv/a", "/root", "/", "/lab/x/machine/etc/../x"])
+        for step in guide.read():
+            self.assertEqual(self.place.strangers(step.script), [], step.title)
 
     def test_what_is_mapped_stays_as_it_is(self):
         text = self.place.mapped("/var/lib/postgresql /etc/stagedoor --directory / a")
