@@ -17,6 +17,7 @@ from rig.place import Place, Ports  # noqa: E402
 
 from lab import LabError  # noqa: E402
 from lab.buyer import Sale  # noqa: E402
+from lab.layout import OPS  # noqa: E402
 
 LIST = """# A
 ## Other
@@ -70,6 +71,15 @@ class Guide(unittest.TestCase):
         scripts = [step.script for step in guide.read()]
         self.assertRegex(scripts[0], "(?s)umask 077.*tar .*--create.*gpg --symmetric")
         self.assertEqual(sum("--repo=2 restore" in script for script in scripts), 1)
+
+    def test_every_timer_is_enabled_at_first_and_again_when_all_was_gone(self):
+        text = guide.DOCUMENT.read_text()
+        timers = sorted(path.name for path in (OPS / "systemd").glob("stagedoor-*.timer"))
+        self.assertEqual(len(timers), 4)
+        for chapter in ("10. Backups", guide.GONE):
+            enabled = [line for line in guide.section(text, chapter) if "systemctl enable" in line]
+            for timer in timers:
+                self.assertIn(timer, " ".join(enabled), chapter)
 
 
 class Paths(unittest.TestCase):
