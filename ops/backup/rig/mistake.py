@@ -129,7 +129,7 @@ def restore_and_judge(machine: Machine, repo: int, accident: Accident, crowd: Cr
     target = accident.target.strftime("%Y-%m-%d %H:%M:%S.%f+00")
     started = time.monotonic()
     report = machine.json(
-        f"sudo -u postgres stagedoor backup restore --to '{target}' --into {folder} --repo {repo}")
+        f"sudo stagedoor-backup restore --to '{target}' --into {folder} --repo {repo}")
     seconds = time.monotonic() - started
     told = clock.told_until(crowd.sales, accident.target)
     copy = Copy(repo, REPOSITORIES[repo], seconds, report["copied_seconds"],
@@ -175,7 +175,7 @@ def go_back(machine: Machine, accident: Accident) -> None:
     target = accident.target.strftime("%Y-%m-%d %H:%M:%S.%f+00")
     machine.shell(
         "sudo systemctl stop stagedoor\nsudo systemctl stop postgresql\n"
-        f"sudo -u postgres stagedoor backup restore --to '{target}' "
+        f"sudo stagedoor-backup restore --to '{target}' "
         "--into /var/lib/postgresql/15/main --replace --as-primary --repo 1\n"
         "sudo systemctl start postgresql\n"
         "until [ \"$(sudo -u postgres psql -d stagedoor -Atc 'SELECT pg_is_in_recovery()')\" = f ]\n"
@@ -231,8 +231,7 @@ def back_up(machine: Machine, steps: Steps, repos: Iterable[int]) -> None:
 
 def as_backup(machine: Machine, arguments: str) -> str:
     """With the login that writes down how it ended."""
-    return machine.shell("sudo -u postgres sh -c 'set -a; . /etc/stagedoor/backup.env; "
-                         f"exec stagedoor backup {arguments}'").stdout
+    return machine.shell(f"sudo stagedoor-backup {arguments}").stdout
 
 
 def unit(machine: Machine, name: str) -> str:
