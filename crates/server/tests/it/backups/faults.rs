@@ -277,17 +277,16 @@ async fn a_dead_repository_shows_beside_a_fresh_one_and_keeps_no_log_from_it() {
     assert_eq!(judged[1]["ok"], false, "{judged}");
     lab.report(&["check", "--repo", "1", "--log", "--json"])
         .await;
+    fs::remove_file(&second).unwrap();
+    fs::rename(&away, &second).unwrap();
+    lab.archive().await;
+    lab.report(&["check", "--json"]).await;
     // Taken out, it is missed by nobody.
     lab.configure("archive-async=y\nrepo1-retention-full=9");
     lab.report(&["run", "--json"]).await;
     shop.until(&failed("full", 2), f64::is_nan).await;
     let findings = lab.doctor().await;
     assert!(!findings.contains("repository 2"), "{findings}");
-    lab.configure(&lines);
-    fs::remove_file(&second).unwrap();
-    fs::rename(&away, &second).unwrap();
-    lab.archive().await;
-    lab.report(&["check", "--json"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,7 @@ async fn a_log_that_was_never_archived_does_not_look_healthy() {
     assert!(!none.archiving.is_on, "{none:?}");
     assert!(!none.archiving.is_position_known, "{none:?}");
     // An archiver that hangs neither succeeds nor fails.
-    set("archive_command", "sleep 1000").await;
+    set("archive_command", "sleep 20").await;
     postgres.batch_execute("SELECT pg_sleep(3)").await.unwrap();
     let hung = backups::state(&app.app).await.unwrap();
     assert!(
