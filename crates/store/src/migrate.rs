@@ -67,6 +67,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V12__create_backup_runs",
         include_str!("../migrations/0012_create_backup_runs.sql"),
     ),
+    (
+        "V13__tell_looks_at_the_log_apart",
+        include_str!("../migrations/0013_tell_looks_at_the_log_apart.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

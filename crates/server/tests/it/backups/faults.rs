@@ -112,12 +112,17 @@ async fn damage_and_a_withheld_log_are_told_while_tickets_are_sold() {
         &[
             "\"error\"",
             "has a gap between",
-            "stagedoor backup check --repo 1",
+            "stagedoor backup check --log --repo 1",
         ],
     )
     .await;
     shop.sell("beside-a-gap").await;
+    shop.until(&failed("log", 1), |at| at > 1.0e9).await;
     fs::rename(&away, segment).unwrap();
+    // The next look makes good what one has found, and a whole check what a whole one has.
+    lab.report(&["check", "--log", "--json"]).await;
+    shop.until(&failed("log", 1), |at| at == 0.0).await;
+    assert!(shop.figure(&failed("check", 1)).await.unwrap() > 1.0e9);
     lab.report(&["check", "--json"]).await;
     shop.until(&failed("check", 1), |at| at == 0.0).await;
     let findings = lab.doctor().await;
@@ -265,10 +270,23 @@ async fn a_dead_repository_shows_beside_a_fresh_one_and_keeps_no_log_from_it() {
     )
     .await;
     shop.sell("beside-a-dead-one").await;
+    lab.close_log().await;
+    let done = lab.run(&["check", "--json"]).await;
+    let judged = done.json()["repositories"].clone();
+    assert_eq!(judged[0]["ok"], true, "{judged}");
+    assert_eq!(judged[1]["ok"], false, "{judged}");
+    lab.report(&["check", "--repo", "1", "--log", "--json"])
+        .await;
     fs::remove_file(&second).unwrap();
     fs::rename(&away, &second).unwrap();
     lab.archive().await;
     lab.report(&["check", "--json"]).await;
+    // Taken out, it is missed by nobody.
+    lab.configure("archive-async=y\nrepo1-retention-full=9");
+    lab.report(&["run", "--json"]).await;
+    shop.until(&failed("full", 2), f64::is_nan).await;
+    let findings = lab.doctor().await;
+    assert!(!findings.contains("repository 2"), "{findings}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -302,7 +320,11 @@ async fn log_that_is_given_up_looks_healthy_to_postgresql_and_not_to_a_check() {
     let done = lab.run(&["check", "--log"]).await;
     assert_eq!(done.code, 1, "{done:?}");
     assert!(done.stdout.contains("has a gap between"), "{done:?}");
-    is_told(&lab, &["\"error\" \"repository 1: the last check failed"]).await;
+    is_told(
+        &lab,
+        &["\"error\" \"repository 1: the last check of the log failed"],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

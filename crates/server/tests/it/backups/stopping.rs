@@ -7,13 +7,18 @@ use crate::support::backup_lab::BackupLab;
 use crate::support::small_disk::SmallDisk;
 use crate::support::wait::{LIMIT, eventually};
 
-/// Processes of pgBackRest's with the lab's configuration.
+/// Processes of pgBackRest's that make a backup with the lab's configuration.
 fn running(lab: &BackupLab) -> usize {
     let config = lab.config().display().to_string();
     let of_lab = |entry: fs::DirEntry| {
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        line.starts_with("pgbackrest ") && line.contains(&config) && line.contains("backup")
+        let line = String::from_utf8_lossy(&line);
+        let words: Vec<&str> = line.split('\0').collect();
+        // The path of the configuration may say anything; `backup:local` is a helper.
+        let is_backup = |word: &&str| word.split(':').next() == Some("backup");
+        words[0] == "pgbackrest"
+            && words.iter().any(|word| word.contains(&config))
+            && words.iter().any(is_backup)
     };
     let processes = fs::read_dir("/proc").unwrap().flatten();
     processes
