@@ -44,8 +44,9 @@ pub enum BackupCommand {
             own. It is started on a socket that nobody else reaches, looked at as `stagedoor doctor` \
             would, stopped again, and left there.\n\n\
             Refuses a folder that isn't empty; --replace makes it overwrite a data folder of \
-            PostgreSQL, but never one that is in use, and one on a newer timeline than the archive \
-            knows only with --discard-newer-timeline.",
+            PostgreSQL, but never one that may be in use or is another cluster's, and one that has \
+            what no archive has (a newer timeline, or log that was not archived) only with \
+            --discard-newer-timeline.",
         after_long_help = "Example:\n  sudo -u postgres stagedoor backup restore --to \"2026-11-22 13:00:00+00\" --into /var/lib/postgresql/copy"
     )]
     Restore(RestoreArgs),
@@ -54,7 +55,8 @@ pub enum BackupCommand {
     #[command(
         long_about = "Restore the newest backup and all log since to a scratch folder, look at the \
             result as `stagedoor doctor` would, and remove it. The running system isn't touched.\n\n\
-            The scratch folder needs as much space as the database has.",
+            The scratch folder needs as much space as the database has, and for the log a tenth more \
+            and 1 GiB (as much again as the database where that is less).",
         after_long_help = "Example:\n  sudo -u postgres stagedoor backup drill --scratch /var/lib/postgresql"
     )]
     Drill(DrillArgs),
@@ -127,7 +129,7 @@ pub struct RestoreArgs {
     #[arg(long)]
     pub replace: bool,
 
-    /// With --replace: also where the folder has what no archive has
+    /// With --replace: also where the folder has what no archive has, on a newer timeline or on the same
     #[arg(long, requires = "replace")]
     pub discard_newer_timeline: bool,
 

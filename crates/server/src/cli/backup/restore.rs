@@ -72,8 +72,18 @@ async fn restore_to(
         replace: args.replace,
         discard_newer_timeline: args.discard_newer_timeline,
     };
-    folder::has_room(folder, target.backup.bytes())?;
-    folder::prepare(folder, allowed, info.newest_timeline()).await?;
+    let cluster = info.cluster(&target.backup).ok_or_else(|| {
+        CliError::Failed(
+            "pgBackRest doesn't tell whose backup it has: see `pgbackrest info`".to_owned(),
+        )
+    })?;
+    let reusable = if args.replace {
+        folder::size(folder)
+    } else {
+        0
+    };
+    folder::has_room(folder, target.backup.bytes(), reusable)?;
+    folder::prepare(folder, allowed, cluster).await?;
     make_copy(config, &program, target, folder).await
 }
 
@@ -111,7 +121,7 @@ async fn drill_once(
     let target = choose(&program, &info, args.repo.repo, None)?;
     *tried = Some(target.backup.clone());
     let parent = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    folder::has_room(&parent, target.backup.bytes())?;
+    folder::has_room(&parent, target.backup.bytes(), 0)?;
     let scratch = Scratch::make(&parent, "drill")?;
     let data = scratch.path().join("data");
     folder::make(&data)?;
