@@ -158,6 +158,11 @@ async fn what_no_archive_has_and_another_clusters_data_are_not_replaced() {
     let Some(lab) = BackupLab::start("replaced").await else {
         return;
     };
+    // From before a migration, which makes the copies no worse.
+    let older = "DELETE FROM refinery_schema_history
+                 WHERE version = (SELECT max(version) FROM refinery_schema_history)";
+    let postgres = lab.cluster.superuser().await;
+    postgres.batch_execute(older).await.unwrap();
     lab.report(&["run", "--json"]).await;
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let time = moment(&lab, 0).await;
@@ -186,8 +191,8 @@ async fn what_no_archive_has_and_another_clusters_data_are_not_replaced() {
     let at_any_price = [&over(text(&another))[..], &["--discard-newer-timeline"]].concat();
     is_refused(&lab, &at_any_price, 1, "another cluster").await;
     // As a primary that has failed leaves it, on the timeline that the archive knows.
-    let label = fs::read(own.join("backup_label")).unwrap();
-    fs::remove_file(own.join("backup_label")).unwrap();
+    let (label, away) = (own.join("backup_label"), lab.path("label"));
+    fs::rename(&label, &away).unwrap();
     is_refused(&lab, &over(text(&own)), 1, "was not stopped cleanly").await;
     let waiting = own.join("pg_wal/archive_status/0000000100000000000000AA.ready");
     fs::write(&waiting, "").unwrap();
@@ -199,9 +204,14 @@ async fn what_no_archive_has_and_another_clusters_data_are_not_replaced() {
     )
     .await;
     fs::remove_file(waiting).unwrap();
-    fs::write(own.join("backup_label"), label).unwrap();
+    fs::rename(&away, &label).unwrap();
     let replaced = [&["restore"][..], &over(text(&own)), &["--json"]].concat();
-    assert_eq!(lab.report(&replaced).await["ok"], true);
+    let report = lab.report(&replaced).await;
+    assert_eq!(report["ok"], true, "{report}");
+    let mut findings = report["findings"].as_array().unwrap().iter();
+    let schema = findings.find(|it| it["id"] == "schema").unwrap();
+    assert_eq!(schema["severity"], "info", "{schema}");
+    assert!(schema["mend"].to_string().contains("migrate"), "{schema}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

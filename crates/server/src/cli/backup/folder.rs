@@ -1,11 +1,12 @@
 //! The folder that a copy is restored to, and what may never be overwritten.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use postgres_local::Programs;
+use rustix::fs::{FlockOperation, flock};
 use tokio::process::Command;
 
 use super::info::Cluster;
@@ -195,9 +196,13 @@ pub(super) fn make(folder: &Path) -> Result<(), CliError> {
     })
 }
 
-/// A folder that is removed with everything in it.
+/// A folder that is removed with everything in it, and whose lock is held until then.
 #[derive(Debug)]
-pub(super) struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf, #[expect(dead_code, reason = "held")] File);
+
+/// What a drill's has beside its lock.
+pub(super) const DATA: &str = "data";
+const LOCK: &str = "stagedoor.lock";
 
 impl Scratch {
     /// One of this process alone, in `parent`.
@@ -207,7 +212,27 @@ impl Scratch {
             .map_err(|error| CliError::failed("can't use that folder", &error))?;
         let folder = parent.join(name);
         make(&folder)?;
-        Ok(Self(folder))
+        let lock = lock(&folder)
+            .map_err(|error| CliError::failed(format!("can't use {}", folder.display()), &error))?;
+        Ok(Self(folder, lock))
+    }
+
+    /// Removes what processes left in `parent` that were killed: their locks are free.
+    pub(super) fn sweep(parent: &Path, purpose: &str) {
+        let prefix = format!("stagedoor-{purpose}-");
+        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+            let is_ours = entry.file_name().to_string_lossy().starts_with(&prefix)
+                && entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let folder = entry.path();
+            if !is_ours || !is_left(&folder) {
+                continue;
+            }
+            // The lock last, so that what is swept in part is swept again.
+            let _ = fs::remove_dir_all(folder.join(DATA));
+            if let Err(error) = fs::remove_dir_all(&folder) {
+                eprintln!("stagedoor: {} stays there: {error}", folder.display());
+            }
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -221,6 +246,21 @@ impl Drop for Scratch {
             eprintln!("stagedoor: {} stays there: {error}", self.0.display());
         }
     }
+}
+
+/// Held before it has its name, so that nobody takes the folder for one that was left.
+fn lock(folder: &Path) -> io::Result<File> {
+    let new = folder.join("new.lock");
+    let file = File::create_new(&new)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    fs::rename(new, folder.join(LOCK))?;
+    Ok(file)
+}
+
+/// A folder of ours that no process has any more; one without a lock may be somebody else's.
+fn is_left(folder: &Path) -> bool {
+    let lock = File::options().write(true).open(folder.join(LOCK));
+    lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok())
 }
 
 fn is_empty(folder: &Path) -> io::Result<bool> {
@@ -278,6 +318,11 @@ impl Control {
         Ok(Self(String::from_utf8_lossy(&output.stdout).into_owned()))
     }
 
+    #[cfg(test)]
+    pub(super) fn for_tests(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         let mut values = self.0.lines().filter_map(|line| line.split_once(':'));
         let found = values.find(|(key, _)| *key == name);
@@ -310,5 +355,27 @@ mod tests {
     fn log_takes_a_tenth_and_a_gibibyte_or_less() {
         assert_eq!(room_for_log(100), 110);
         assert_eq!(room_for_log(100 << 30), 11 << 30);
+    }
+
+    #[test]
+    fn what_a_killed_drill_left_is_swept_and_nothing_else() {
+        let parent = tempfile::TempDir::new().unwrap();
+        let at = |name: &str| parent.path().join(name);
+        for name in ["stagedoor-drill-x", "stagedoor-drill-y", "stagedoor-copy-x"] {
+            fs::create_dir_all(at(name).join(DATA)).unwrap();
+        }
+        // A killed process holds no lock; the one without a file for it isn't ours.
+        for name in ["stagedoor-drill-x", "stagedoor-copy-x"] {
+            fs::write(at(name).join(LOCK), "").unwrap();
+        }
+        let living = Scratch::make(parent.path(), "drill").unwrap();
+        Scratch::sweep(parent.path(), "drill");
+        assert!(!at("stagedoor-drill-x").exists());
+        assert!(at("stagedoor-drill-y").exists());
+        assert!(at("stagedoor-copy-x").exists());
+        assert!(living.path().exists());
+        let path = living.path().to_owned();
+        drop(living);
+        assert!(!path.exists());
     }
 }

@@ -203,6 +203,13 @@ impl Info {
         fitting.max_by_key(|backup| (backup.finished_at(), -backup.repo()))
     }
 
+    /// The last file of the log that a backup's repository has of its cluster.
+    pub(super) fn last_log(&self, backup: &Backup) -> Option<&str> {
+        let mut archives = self.archives.iter();
+        let of_backup = archives.find(|archive| archive.database == backup.database);
+        of_backup?.max.as_deref()
+    }
+
     /// Whose backup it is; `None` where the repository doesn't say.
     pub(super) fn cluster(&self, backup: &Backup) -> Option<Cluster> {
         let of_backup = |it: &&Known| it.database == backup.database;

@@ -17,6 +17,7 @@ use super::folder::{self, Allowed, Scratch};
 use super::info::{Backup, Info};
 use super::pgbackrest::{PgBackRest, joined};
 use super::record::{self, first_line};
+use super::replay::{self, Log};
 use crate::cli::doctor::{self, Finding, Severity};
 use crate::cli::{CliError, print, print_json};
 use crate::config::{Config, DatabaseUrl};
@@ -31,6 +32,7 @@ struct Target {
     backup: Backup,
     /// `None`: as far as there is log.
     at: Option<Timestamp>,
+    log: Log,
 }
 
 /// What came of it.
@@ -121,9 +123,10 @@ async fn drill_once(
     let target = choose(&program, &info, args.repo.repo, None)?;
     *tried = Some(target.backup.clone());
     let parent = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
+    Scratch::sweep(&parent, "drill");
     folder::has_room(&parent, target.backup.bytes(), 0)?;
     let scratch = Scratch::make(&parent, "drill")?;
-    let data = scratch.path().join("data");
+    let data = scratch.path().join(folder::DATA);
     folder::make(&data)?;
     make_copy(config, &program, target, &data).await
 }
@@ -148,7 +151,8 @@ fn choose(
         }
     }
     if let Some(backup) = info.newest(&readable, at).cloned() {
-        return Ok(Target { backup, at });
+        let log = Log::of(info, &backup);
+        return Ok(Target { backup, at, log });
     }
     let oldest = info
         .backups
@@ -175,8 +179,10 @@ async fn make_copy(
     let begun = Instant::now();
     program.call("restore", options(&target, folder)).await?;
     let copied_in = begun.elapsed();
-    let mut copy = Copy::start(folder).await?;
-    copy.recover().await?;
+    let log = &target.log;
+    let get = |private: &Path| replay::restore_command(program, log.repo, folder, private);
+    let mut copy = Copy::start(folder, get).await?;
+    copy.recover(log, target.at).await?;
     let recovered_in = begun.elapsed().saturating_sub(copied_in);
     let findings = examine(config, &copy).await;
     copy.stop().await?;
@@ -221,7 +227,7 @@ async fn examine(config: &Config, copy: &Copy) -> Result<Vec<Finding>, CliError>
     let url = copy.url("stagedoor_app", named.unwrap_or(DATABASE));
     let app = serve::open_patient_app(config, &url)
         .map_err(|error| CliError::failed("can't connect to the copy", &error))?;
-    Ok(doctor::database(&app).await)
+    Ok(doctor::copy(&app).await)
 }
 
 /// The command for whoever wants to use it.
