@@ -27,6 +27,7 @@ mod info;
 mod keeping;
 mod pgbackrest;
 mod record;
+mod replay;
 mod restore;
 mod start;
 
@@ -36,8 +37,8 @@ pub(super) async fn run(config: Config, command: BackupCommand) -> Result<(), Cl
         BackupCommand::Run(args) => make(&config, &args).await,
         BackupCommand::List(args) => list(&config, args).await,
         BackupCommand::Check(args) => check(&config, &args).await,
-        BackupCommand::Restore(args) => restore::restore(&config, args).await,
-        BackupCommand::Drill(args) => restore::drill(&config, args).await,
+        BackupCommand::Restore(args) => Box::pin(restore::restore(&config, args)).await,
+        BackupCommand::Drill(args) => Box::pin(restore::drill(&config, args)).await,
     }
 }
 

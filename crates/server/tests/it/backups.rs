@@ -151,15 +151,88 @@ async fn a_restore_overwrites_nothing_that_it_was_not_told_to() {
     let over = |folder| [&everything[..], &[folder]].concat();
     is_refused(&lab, &over(text(&other)), 1, "isn't a data folder").await;
     let running = text(lab.cluster.0.data_folder());
-    is_refused(&lab, &over(running), 1, "is in use by process").await;
+    is_refused(&lab, &over(running), 1, "stop that PostgreSQL first").await;
     assert_eq!(fs::read_to_string(other.join("letters")).unwrap(), "kept");
     assert!(lab.cluster.0.postmaster().unwrap().is_some());
+
+    // PostgreSQL may be about to start: nobody but its operator removes this file.
+    let stale = into.join("postmaster.pid");
+    fs::write(&stale, "2147483646\n").unwrap();
+    is_refused(&lab, &over(text(&into)), 1, "removed by hand").await;
+    fs::remove_file(stale).unwrap();
+    let (log, elsewhere) = (into.join("pg_wal"), lab.path("log-elsewhere"));
+    fs::rename(&log, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &log).unwrap();
+    is_refused(&lab, &over(text(&into)), 1, "by a link").await;
+    fs::remove_file(&log).unwrap();
+    fs::rename(&elsewhere, &log).unwrap();
 
     let done = lab
         .run(&[&["restore"][..], &over(text(&into))].concat())
         .await;
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.stdout.contains("pg_ctl"), "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_archive_has_and_another_clusters_data_are_not_replaced() {
+    let Some(lab) = BackupLab::start("replaced").await else {
+        return;
+    };
+    // From before a migration, which makes the copies no worse.
+    let older = "DELETE FROM refinery_schema_history
+                 WHERE version = (SELECT max(version) FROM refinery_schema_history)";
+    let postgres = lab.cluster.superuser().await;
+    postgres.batch_execute(older).await.unwrap();
+    lab.report(&["run", "--json"]).await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let time = moment(&lab, 0).await;
+    plant(&lab).await;
+    lab.archive().await;
+    let another = lab.path("another");
+    let mut initdb = lab.as_owner(lab.cluster.0.programs().path("initdb"));
+    let made = initdb
+        .args(["--no-sync", "-D", text(&another)])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let own = lab.path("own");
+    let mut restore = lab.as_owner("pgbackrest");
+    restore.arg(format!("--config={}", lab.config().display()));
+    restore.arg(format!("--pg1-path={}", own.display()));
+    fs::create_dir(&own).unwrap();
+    lab.give(&own);
+    let made = restore
+        .args(["--stanza=stagedoor", "restore"])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+
+    let over = |folder| ["--to", time.as_str(), "--into", folder, "--replace"];
+    let at_any_price = [&over(text(&another))[..], &["--discard-newer-timeline"]].concat();
+    is_refused(&lab, &at_any_price, 1, "another cluster").await;
+    // As a primary that has failed leaves it, on the timeline that the archive knows.
+    let (label, away) = (own.join("backup_label"), lab.path("label"));
+    fs::rename(&label, &away).unwrap();
+    is_refused(&lab, &over(text(&own)), 1, "was not stopped cleanly").await;
+    let waiting = own.join("pg_wal/archive_status/0000000100000000000000AA.ready");
+    fs::write(&waiting, "").unwrap();
+    is_refused(
+        &lab,
+        &over(text(&own)),
+        1,
+        "1 files of the log that were not",
+    )
+    .await;
+    fs::remove_file(waiting).unwrap();
+    fs::rename(&away, &label).unwrap();
+    let replaced = [&["restore"][..], &over(text(&own)), &["--json"]].concat();
+    let report = lab.report(&replaced).await;
+    assert_eq!(report["ok"], true, "{report}");
+    let mut findings = report["findings"].as_array().unwrap().iter();
+    let schema = findings.find(|it| it["id"] == "schema").unwrap();
+    assert_eq!(schema["severity"], "info", "{schema}");
+    assert!(schema["mend"].to_string().contains("migrate"), "{schema}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,9 +47,10 @@ pub enum BackupCommand {
             With --as-primary the folder is for PostgreSQL to go on with: its log isn't replayed \
             before you start it, so that everything from then on is archived.\n\n\
             Refuses a folder that isn't empty; --replace makes it overwrite a data folder of \
-            PostgreSQL, but never one that is in use, and one on a newer timeline than the archive \
-            knows only with --discard-newer-timeline. What a restore that fails has put into a new or \
-            empty folder is removed.",
+             PostgreSQL, but never one that may be in use or is another cluster's, and one that has \
+             what no archive has (a newer timeline, or log that was not archived) only with \
+             --discard-newer-timeline. What a restore that fails has put into a new or empty folder is \
+             removed.",
         after_long_help = "Example:\n  \
             sudo -u postgres stagedoor backup restore --to \"2026-11-22 13:00:00+00\" --into /var/lib/postgresql/copy\n  \
             sudo -u postgres stagedoor backup restore --to latest --as-primary --replace --into /var/lib/postgresql/15/main"
@@ -60,7 +61,8 @@ pub enum BackupCommand {
     #[command(
         long_about = "Restore the newest backup and all log since to a scratch folder, look at the \
             result as `stagedoor doctor` would, and remove it. The running system isn't touched.\n\n\
-            The scratch folder needs as much space as the database has.",
+            The scratch folder needs as much space as the database has, and for the log a tenth more \
+            and 1 GiB (as much again as the database where that is less).",
         after_long_help = "Example:\n  sudo -u postgres stagedoor backup drill --scratch /var/lib/postgresql"
     )]
     Drill(DrillArgs),
@@ -154,7 +156,7 @@ pub struct RestoreArgs {
     #[arg(long)]
     pub replace: bool,
 
-    /// With --replace: also where the folder has what no archive has
+    /// With --replace: also where the folder has what no archive has, on a newer timeline or on the same
     #[arg(long, requires = "replace")]
     pub discard_newer_timeline: bool,
 

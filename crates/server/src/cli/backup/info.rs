@@ -18,6 +18,26 @@ pub(super) struct Info {
     pub(super) backups: Vec<Backup>,
     #[serde(rename = "archive", default)]
     pub(super) archives: Vec<Archive>,
+    #[serde(rename = "db", default)]
+    clusters: Vec<Known>,
+}
+
+/// A cluster that a repository knows.
+#[derive(Debug, Deserialize)]
+struct Known {
+    #[serde(flatten)]
+    database: Database,
+    #[serde(rename = "system-id")]
+    system_id: u64,
+}
+
+/// The cluster of a backup, as far as it was archived.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cluster {
+    /// `initdb` draws it.
+    pub(super) system_id: u64,
+    /// The newest whose log a repository has.
+    pub(super) newest_timeline: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -222,14 +242,31 @@ impl Info {
         as_good.max_by_key(|backup| (-backup.repo(), backup.finished_at()))
     }
 
-    /// The newest timeline whose log a repository has.
-    pub(super) fn newest_timeline(&self) -> u32 {
-        let names = self
-            .archives
-            .iter()
-            .filter_map(|archive| archive.max.as_ref());
-        let timelines = names.filter_map(|name| u32::from_str_radix(name.get(..8)?, 16).ok());
-        timelines.max().unwrap_or(0)
+    /// The last file of the log that a backup's repository has of its cluster.
+    pub(super) fn last_log(&self, backup: &Backup) -> Option<&str> {
+        let mut archives = self.archives.iter();
+        let of_backup = archives.find(|archive| archive.database == backup.database);
+        of_backup?.max.as_deref()
+    }
+
+    /// Whose backup it is; `None` where the repository doesn't say.
+    pub(super) fn cluster(&self, backup: &Backup) -> Option<Cluster> {
+        let of_backup = |it: &&Known| it.database == backup.database;
+        let system_id = self.clusters.iter().find(of_backup)?.system_id;
+        // Each repository numbers them for itself.
+        let is_same = |it: &Known| it.system_id == system_id;
+        let same = self.clusters.iter().filter(|it| is_same(it));
+        let same: Vec<Database> = same.map(|it| it.database).collect();
+        let archives = self.archives.iter();
+        let archives = archives.filter(|archive| same.contains(&archive.database));
+        let timelines = archives.filter_map(|archive| {
+            let name = archive.max.as_ref()?.get(..8)?;
+            u32::from_str_radix(name, 16).ok()
+        });
+        Some(Cluster {
+            system_id,
+            newest_timeline: timelines.max().unwrap_or(0),
+        })
     }
 }
 
@@ -260,7 +297,25 @@ mod tests {
         let later = end + jiff::SignedDuration::from_secs(1);
         assert!(info.newest(&[1], Some(later)).is_some());
         assert!(info.newest(&[2], Some(later)).is_none());
-        assert_eq!(info.newest_timeline(), 2);
+    }
+
+    #[test]
+    fn the_log_of_a_former_cluster_says_nothing_of_the_timeline() {
+        let mut info: Info = serde_json::from_str(REPORT).unwrap();
+        let former = r#"{"database":{"id":7,"repo-key":1},"id":"13-7",
+            "max":"00000009000000000000000A"}"#;
+        info.archives.push(serde_json::from_str(former).unwrap());
+        let former = r#"{"id":7,"repo-key":1,"system-id":1,"version":"13"}"#;
+        info.clusters.push(serde_json::from_str(former).unwrap());
+        // A repository of its own numbers.
+        let second = r#"{"database":{"id":3,"repo-key":2},"id":"15-3",
+            "max":"00000003000000000000000A"}"#;
+        info.archives.push(serde_json::from_str(second).unwrap());
+        let second = r#"{"id":3,"repo-key":2,"system-id":7713276941046265150,"version":"15"}"#;
+        info.clusters.push(serde_json::from_str(second).unwrap());
+        let cluster = info.cluster(&info.backups[0]).unwrap();
+        assert_eq!(cluster.newest_timeline, 3);
+        assert_eq!(cluster.system_id, 7_713_276_941_046_265_150);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::info::{Backup, Info};
 use super::keeping::primary_folder;
 use super::pgbackrest::{PgBackRest, joined};
 use super::record::{self, first_line};
+use super::replay::{self, Log};
 use super::start::{self, Commands};
 use crate::cli::doctor::{self, Finding, Severity};
 use crate::cli::{CliError, print, print_json};
@@ -34,6 +35,7 @@ struct Target {
     backup: Backup,
     /// `None`: as far as there is log.
     at: Option<Timestamp>,
+    log: Log,
 }
 
 /// What came of it.
@@ -91,8 +93,18 @@ async fn restore_to(
         replace: args.replace,
         discard_newer_timeline: args.discard_newer_timeline,
     };
-    folder::has_room(folder, target.backup.bytes())?;
-    let unfinished = folder::prepare(folder, allowed, info.newest_timeline()).await?;
+    let cluster = info.cluster(&target.backup).ok_or_else(|| {
+        CliError::Failed(
+            "pgBackRest doesn't tell whose backup it has: see `pgbackrest info`".to_owned(),
+        )
+    })?;
+    let reusable = if args.replace {
+        folder::size(folder)
+    } else {
+        0
+    };
+    folder::has_room(folder, target.backup.bytes(), reusable)?;
+    let unfinished = folder::prepare(folder, allowed, cluster).await?;
     let restored = if args.as_primary {
         make_primary(&program, target, folder).await?
     } else {
@@ -155,9 +167,10 @@ async fn drill_once(
     let target = choose(&program, &info, args.repo.repo, None)?;
     *tried = Some(target.backup.clone());
     let parent = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    folder::has_room(&parent, target.backup.bytes())?;
+    Scratch::sweep(&parent, "drill");
+    folder::has_room(&parent, target.backup.bytes(), 0)?;
     let scratch = Scratch::make(&parent, "drill")?;
-    let data = scratch.path().join("data");
+    let data = scratch.path().join(folder::DATA);
     folder::make(&data)?;
     make_copy(config, &program, target, &data).await
 }
@@ -182,7 +195,8 @@ fn choose(
         }
     }
     if let Some(backup) = info.newest(&readable, at).cloned() {
-        return Ok(Target { backup, at });
+        let log = Log::of(info, &backup);
+        return Ok(Target { backup, at, log });
     }
     let oldest = info
         .backups
@@ -211,8 +225,10 @@ async fn make_copy(
     let options = options(&target, folder).into_iter().chain(apart);
     program.call("restore", options).await?;
     let copied_in = begun.elapsed();
-    let mut copy = Copy::start(folder).await?;
-    copy.recover().await?;
+    let log = &target.log;
+    let get = |private: &Path| replay::restore_command(program, log.repo, folder, private);
+    let mut copy = Copy::start(folder, get).await?;
+    copy.recover(log, target.at).await?;
     let recovered_in = begun.elapsed().saturating_sub(copied_in);
     let findings = examine(config, &copy).await;
     copy.stop().await?;
@@ -279,7 +295,7 @@ async fn examine(config: &Config, copy: &Copy) -> Result<Vec<Finding>, CliError>
     let url = copy.url("stagedoor_app", database(config));
     let app = serve::open_patient_app(config, &url)
         .map_err(|error| CliError::failed("can't connect to the copy", &error))?;
-    Ok(doctor::database(&app).await)
+    Ok(doctor::copy(&app).await)
 }
 
 fn database(config: &Config) -> &str {

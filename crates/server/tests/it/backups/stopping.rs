@@ -106,6 +106,10 @@ async fn a_drill_that_is_stopped_or_has_no_room_is_a_failed_one() {
     let Some(_disk) = SmallDisk::mount(&scratch, 8) else {
         return;
     };
+    // Something big that the restore would not overwrite, as the live data folder is.
+    let beside = scratch.join("beside");
+    let big = fs::File::create(&beside).unwrap();
+    big.set_len(1 << 40).unwrap();
     let done = lab.run(&options).await;
     assert_eq!(done.code, 1, "{done:?}");
     assert!(
@@ -116,6 +120,7 @@ async fn a_drill_that_is_stopped_or_has_no_room_is_a_failed_one() {
     let to = super::moment(&lab, 0).await;
     let restore = ["--to", to.as_str(), "--into", into];
     super::is_refused(&lab, &restore, 1, "too little room").await;
+    fs::remove_file(beside).unwrap();
     assert!(is_empty(), "nothing was copied");
     let (_, _, of, detail) = last_run(&lab).await;
     assert_eq!(of.as_deref(), Some(label));
