@@ -26,7 +26,7 @@ async fn a_new_primary_archives_from_its_first_moment() {
         "--into",
         running,
     ];
-    is_refused(&lab, &over, 1, "is in use by process").await;
+    is_refused(&lab, &over, 1, "stop that PostgreSQL first").await;
 
     let config = fs::read_to_string(lab.config()).unwrap();
     fs::write(lab.config(), config.replace(running, text(&primary))).unwrap();
