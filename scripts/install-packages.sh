@@ -4,7 +4,7 @@
 #   cluster  run, and what the lab of ops/cluster needs: etcd, HAProxy, Python with venv, ip, openssl
 #   backup   run, and what the lab of ops/backup needs: pgBackRest, Node.js, Python, openssl, curl, gpg
 #   test     cluster and backup, and Chromium, Thai fonts, nft for the packet filter's tests, promtool
-#            for those of alerts
+#            for those of alerts, faketime for what backups' age does
 # What is there is left alone, without any network call.
 # As root on Debian or Ubuntu it installs the rest; otherwise it prints the line that does, and exits 1.
 set -euo pipefail
@@ -38,6 +38,7 @@ have_nft() { have nft || [[ -x /usr/sbin/nft ]]; }
 
 have_pgbackrest() { have pgbackrest; }
 have_promtool() { have promtool; }
+have_faketime() { have faketime; }
 have_etcd() { have etcd; }
 have_haproxy() { have haproxy || [[ -x /usr/sbin/haproxy ]]; }
 have_ip() { have ip || [[ -x /usr/sbin/ip ]]; }
@@ -121,6 +122,7 @@ need_test() {
     need have_thai_font "a font with Thai letters" fonts-noto-core
     need have_nft "nft" nftables
     need have_promtool "promtool of Prometheus 2.42 or newer" prometheus
+    need have_faketime "faketime" faketime
 }
 
 # Debian starts the services of PostgreSQL, etcd, HAProxy and Prometheus when they are installed, now
