@@ -20,6 +20,7 @@ pub mod jobs;
 pub mod live;
 pub mod own_password;
 mod passwords;
+pub mod providers;
 pub mod reservations;
 pub mod reserve;
 pub mod rush;
