@@ -1,15 +1,14 @@
 //! Confirming a reservation by hand, as staff do when the money came another way: its payment
 //! counts as made.
 //!
-//! Not here: the record of a payment and its method, which comes with payments; until then the
-//! audit log says who confirmed what. Which reservations can be confirmed is `domain`'s rule.
+//! Its payment is written as one by hand. Which reservations can be confirmed is `domain`'s rule.
 
 use domain::id::ReservationId;
 use domain::reservation::TransitionError;
 use domain::reservation::{PaymentStatus, Quantity, Reservation, ReservationStatus};
 use store::{Acting, StoreError, Transaction, concerts, reservations as stored};
 
-use crate::{App, reservations, task};
+use crate::{App, payments, reservations, task};
 
 /// Why a reservation was not confirmed.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +59,7 @@ async fn lock_and_confirm(
         concerts::take_tickets(transaction, concert.id, tickets, now).await?;
     }
     stored::confirm(transaction, id, now).await?;
+    payments::insert_by_hand(app, transaction, &reservation).await?;
     Ok(Reservation {
         status: ReservationStatus::Confirmed,
         payment_status: PaymentStatus::Completed,

@@ -20,6 +20,7 @@ pub mod jobs;
 pub mod live;
 pub mod own_password;
 mod passwords;
+pub mod payments;
 pub mod providers;
 pub mod reservations;
 pub mod reserve;
@@ -46,6 +47,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use live::Live;
 use passwords::Passwords;
+use payments::Till;
 use reserve::ReserveFn;
 use sign_in::told::Lines;
 use store::{Connection, Pool, Replicas, StoreError};
@@ -61,6 +63,8 @@ pub use store::Seen;
 pub struct Settings {
     /// How long an unpaid reservation keeps its tickets.
     pub hold_ttl: Duration,
+    /// How long before the concert's day a customer may still cancel what is confirmed.
+    pub cancel_until: Duration,
     pub limits: Limits,
     pub currency: Currency,
     /// Where "today" is, and the day of a concert.
@@ -85,6 +89,8 @@ struct Inner {
     /// None where the secret key doesn't outlive the process.
     seal_key: Option<SealKey>,
     sealed_head: audit::Head,
+    /// None where this process takes no money.
+    till: Option<Till>,
     passwords: Passwords,
     sign_in_lines: Lines,
     is_alone: bool,
@@ -106,6 +112,7 @@ impl App {
                 access_key,
                 seal_key: None,
                 sealed_head: audit::Head::default(),
+                till: None,
                 passwords: Passwords::new(),
                 sign_in_lines: Lines::default(),
                 is_alone: false,
@@ -142,6 +149,15 @@ impl App {
     pub fn reading_from(mut self, replicas: Replicas) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.replicas = Some(replicas);
+        }
+        self
+    }
+
+    /// The same with somebody who takes money. To be said before anybody else has a clone.
+    #[must_use]
+    pub fn taking_money(mut self, till: Till) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.till = Some(till);
         }
         self
     }
@@ -191,6 +207,11 @@ impl App {
     /// The key of the audit log's seals, where there is one that lasts.
     pub fn seal_key(&self) -> Option<&SealKey> {
         self.inner.seal_key.as_ref()
+    }
+
+    /// How buyers' money is taken, where it is.
+    pub fn till(&self) -> Option<&Till> {
+        self.inner.till.as_ref()
     }
 
     pub(crate) fn sealed_head(&self) -> &audit::Head {

@@ -4,6 +4,8 @@
 //! because it was asked, and `domain::payment` says what each means.
 //! Absent on purpose: transactions, and any decision about tickets.
 
+pub mod sandbox;
+
 use std::fmt;
 
 use domain::id::{PaymentId, ReservationId};
@@ -46,6 +48,20 @@ pub struct Event {
     pub id: String,
     pub of: Subject,
     pub news: News,
+}
+
+impl Event {
+    /// No money came by this attempt: what an order that ended without any is told as.
+    pub(crate) fn failed(payment: &PaymentId, why: &str) -> Self {
+        Self {
+            id: format!("asked-{payment}-{why}"),
+            of: Subject::Payment(payment.clone()),
+            news: News::Told {
+                fact: Fact::Failed,
+                money: None,
+            },
+        }
+    }
 }
 
 /// Which payment is meant, in the words that the provider has for it.

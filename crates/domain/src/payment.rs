@@ -196,8 +196,9 @@ pub fn decide(fact: Fact, standing: Standing<'_>) -> Consequence {
             cancel: state == PaymentState::Completed
                 && standing.reservation.status == ReservationStatus::Confirmed,
         },
-        Fact::RefundFailed if state == PaymentState::Refunded => Consequence::Nothing,
-        Fact::RefundFailed => Consequence::ReportRefund,
+        Fact::RefundFailed if state == PaymentState::Refunding => Consequence::ReportRefund,
+        // One that was tried at the provider's, or is over.
+        Fact::RefundFailed => Consequence::Nothing,
     }
 }
 
@@ -354,6 +355,7 @@ mod tests {
             (Fact::Failed, Refunding),
             (Fact::Refunded, Refunded),
             (Fact::RefundFailed, Refunded),
+            (Fact::RefundFailed, Completed),
         ] {
             let known = told(fact, state, ReservationStatus::Confirmed, 9);
             assert_eq!(known, Consequence::Nothing, "{fact:?} {state}");

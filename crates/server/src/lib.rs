@@ -9,10 +9,12 @@ pub mod http;
 pub mod i18n;
 pub mod load;
 pub mod metrics;
+pub mod sandbox;
 pub mod serve;
 pub mod setup;
 pub mod shop;
 pub mod telemetry;
+pub mod webhooks;
 
 /// Answering is a hundred small allocations, which the system's allocator made a quarter of the
 /// server's time in a rush.

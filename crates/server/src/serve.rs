@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::jobs::{self, Tasks};
+use app::payments::Till;
+use app::providers::Provider;
+use app::providers::sandbox::Sandbox;
 use app::{AccessKey, App, Ctx, SealKey, Settings, standing};
 use domain::allotment::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -99,7 +102,8 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
     let previous = config.secret_key_previous.iter();
     let previous = previous.map(|secret| secret.reveal().as_bytes());
     let access_key = access_key.with_previous(previous.clone());
-    let app = App::new(ctx, settings(config), pool, access_key);
+    let till = till(config, &ctx, &pool);
+    let app = App::new(ctx, settings(config), pool, access_key).taking_money(till);
     // Rows under a seal of a key that is gone could never be proven.
     Ok(match secret {
         Some(secret) => {
@@ -108,6 +112,32 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
         }
         None => app,
     })
+}
+
+/// Who takes the buyers' money.
+fn till(config: &Config, ctx: &Ctx, pool: &Pool) -> Till {
+    let base_url = base_url(config);
+    let secret = config.secret_key.as_ref();
+    let sandbox = Arc::new(Sandbox {
+        pool: pool.clone(),
+        ctx: ctx.clone(),
+        base_url: base_url.clone(),
+        secret: secret.map_or_else(
+            || ctx.random_bytes::<32>().to_vec(),
+            |secret| secret.reveal().as_bytes().to_vec(),
+        ),
+    });
+    Till {
+        provider: Arc::clone(&sandbox) as Arc<dyn Provider>,
+        sandbox: Some(sandbox),
+        base_url,
+    }
+}
+
+/// Where buyers reach the shop, without a slash at its end.
+fn base_url(config: &Config) -> String {
+    let url = config.web.base_url.to_string();
+    url.trim_end_matches('/').to_owned()
 }
 
 fn pool_settings(config: &Config) -> PoolSettings {
@@ -128,6 +158,7 @@ fn settings(config: &Config) -> Settings {
     let limit = |tickets: u32| i32::try_from(tickets).unwrap_or(i32::MAX);
     Settings {
         hold_ttl: sales.hold_ttl,
+        cancel_until: sales.cancel_until,
         limits: Limits {
             per_order: limit(sales.tickets_per_order_max),
             per_customer: limit(sales.tickets_per_customer_max),
@@ -140,12 +171,7 @@ fn settings(config: &Config) -> Settings {
 /// The state of the pages and the API.
 pub fn web(config: &Config, app: App) -> Web {
     let site = Site {
-        base_url: config
-            .web
-            .base_url
-            .to_string()
-            .trim_end_matches('/')
-            .to_owned(),
+        base_url: base_url(config),
         time_zone: config.sales.timezone.clone(),
         assets: router::asset_addresses(),
     };

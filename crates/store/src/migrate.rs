@@ -67,6 +67,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V12__create_backup_runs",
         include_str!("../migrations/0012_create_backup_runs.sql"),
     ),
+    (
+        "V14__create_payments",
+        include_str!("../migrations/0014_create_payments.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

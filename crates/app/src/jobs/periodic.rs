@@ -7,6 +7,7 @@
 //! | delete finished jobs | every hour | one server at a time |
 //! | seal the audit log | every five seconds, in a rush as `audit::pace` says | one server at a time |
 //! | forget old sessions and failed sign-ins of staff | every hour | one server at a time |
+//! | ask payment providers about what is undecided | every five seconds, for what is due | each server for itself |
 //! | measure how long jobs and unsealed audit rows wait | every five seconds | each server for itself |
 //! | measure how old backups are | every quarter of a minute | each server for itself |
 //!
@@ -24,7 +25,7 @@ use tokio::task::JoinHandle;
 use super::Tasks;
 use super::outage::Outage;
 use crate::sign_in::attempts;
-use crate::{App, audit, backups, expire, reserve};
+use crate::{App, audit, backups, expire, payments, reserve};
 
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 const DELETE_EVERY: Duration = Duration::from_hours(1);
@@ -82,6 +83,12 @@ pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandl
             app(),
             stopped(),
             forget_sign_ins,
+        )),
+        tokio::spawn(repeat(
+            Outage::none("asking about payments"),
+            app(),
+            stopped(),
+            async |app| payments::list_due(&app).await,
         )),
     ]
 }

@@ -8,6 +8,7 @@ use app::cancel::CancelError;
 use app::concerts::change::{ChangeError, Current};
 use app::confirm::ConfirmError;
 use app::extend::ExtendError;
+use app::payments::{BeginError, RefundError};
 use app::reservations::DeleteError;
 use app::reserve::ReserveError;
 use axum::response::{IntoResponse, Response};
@@ -311,6 +312,31 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<BeginError> for Problem {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::NotFound => Self::not_found(),
+            BeginError::Transition(error) => error.into(),
+            BeginError::NoProvider => Self::internal(),
+            BeginError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefundError> for Problem {
+    fn from(error: RefundError) -> Self {
+        match error {
+            RefundError::NotFound => Self::not_found(),
+            RefundError::NothingPaid => Self::new(
+                Code::InvalidState,
+                "Nothing was paid for this reservation that could go back.",
+            ),
+            RefundError::Transition(error) => error.into(),
+            RefundError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -405,6 +431,10 @@ impl From<TransitionError> for Problem {
                 Code::InvalidState,
                 "Its hold has just run out, and its tickets aren't back yet. Try again in two \
                  seconds.",
+            ),
+            TransitionError::TooLate { last_at } => Self::new(
+                Code::InvalidState,
+                format!("It could be cancelled until {last_at}. Ask the organiser."),
             ),
             TransitionError::InvalidState { status } => Self::new(
                 Code::InvalidState,

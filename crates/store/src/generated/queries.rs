@@ -13,6 +13,7 @@ pub mod concerts;
 pub mod heartbeats;
 pub mod jobs;
 pub mod monitor;
+pub mod payments;
 pub mod proof;
 pub mod receipts;
 pub mod replication;
@@ -123,6 +124,23 @@ pub const NAMES: &[&str] = &[
     "monitor.has_history",
     "monitor.schema_version",
     "monitor.is_read_only",
+    "payments.insert",
+    "payments.find",
+    "payments.find_id_by_money",
+    "payments.list",
+    "payments.lock",
+    "payments.update_opened",
+    "payments.update_state",
+    "payments.update_ask_at",
+    "payments.list_due",
+    "payments.insert_event",
+    "payments.exists_event",
+    "payments.update_reservation_payment",
+    "payments.insert_order",
+    "payments.find_order",
+    "payments.update_order_outcome",
+    "payments.close_order",
+    "payments.refund_order",
     "proof.find_stock",
     "proof.list_of_customers",
     "receipts.find",

@@ -365,6 +365,7 @@ pub(crate) fn open_app_with(
 fn settings(options: &Options) -> Settings {
     Settings {
         hold_ttl: Duration::from_mins(10),
+        cancel_until: Duration::from_hours(48),
         limits: Limits {
             per_order: options.per_order,
             per_customer: 10,
