@@ -23,6 +23,7 @@ mod live;
 mod metrics;
 mod outage;
 mod overload;
+mod payments;
 mod pool;
 mod race;
 mod replicas;

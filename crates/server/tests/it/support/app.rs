@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::app::ctx::{ManualClock, Random, SeededRandom};
+use ::app::payments::Till;
+use ::app::providers::sandbox::Sandbox;
 use ::app::{AccessKey, App, Ctx, Settings};
 use domain::allotment::Limits;
 use domain::money::Currency;
@@ -352,7 +354,18 @@ pub(crate) fn open_app_with(
     let pool = Pool::open(url, pool_settings(options), Arc::new(|_| {})).expect("a pool");
     let (secret, previous) = options.secrets.split_first().expect("a key");
     let key = AccessKey::new(secret).with_previous(previous.iter().copied());
-    let app = App::new(ctx, settings(options), pool, key);
+    let sandbox = Arc::new(Sandbox {
+        pool: pool.clone(),
+        ctx: ctx.clone(),
+        base_url: options.base_url.to_owned(),
+        secret: secret.to_vec(),
+    });
+    let till = Till {
+        provider: Arc::clone(&sandbox) as _,
+        sandbox: Some(sandbox),
+        base_url: options.base_url.to_owned(),
+    };
+    let app = App::new(ctx, settings(options), pool, key).taking_money(till);
     let app = if options.is_alone { app.alone() } else { app };
     if options.replica_urls.is_empty() {
         return app;
