@@ -3,7 +3,8 @@
 #   run      PostgreSQL's server programs, a C compiler (for the TLS library), Rust
 #   cluster  run, and what the lab of ops/cluster needs: etcd, HAProxy, Python with venv, ip, openssl
 #   test     cluster, and Chromium, Thai fonts, Node.js for the browser tests, nft for the packet
-#            filter's, pgBackRest for those of backups, promtool for those of alerts
+#            filter's, pgBackRest for those of backups, promtool for those of alerts, and what reads
+#            tickets: zbarimg, qpdf, poppler's programs, rsvg-convert
 # What is there is left alone, without any network call.
 # As root on Debian or Ubuntu it installs the rest; otherwise it prints the line that does, and exits 1.
 set -euo pipefail
@@ -37,6 +38,10 @@ have_nft() { have nft || [[ -x /usr/sbin/nft ]]; }
 
 have_pgbackrest() { have pgbackrest; }
 have_promtool() { have promtool; }
+have_zbarimg() { have zbarimg; }
+have_qpdf() { have qpdf; }
+have_poppler() { have pdftoppm && have pdftotext && have pdfinfo && have pdffonts; }
+have_rsvg() { have rsvg-convert; }
 have_etcd() { have etcd; }
 have_haproxy() { have haproxy || [[ -x /usr/sbin/haproxy ]]; }
 have_ip() { have ip || [[ -x /usr/sbin/ip ]]; }
@@ -104,6 +109,10 @@ need_test() {
     need have_nft "nft" nftables
     need have_pgbackrest "pgBackRest 2.45 or newer" pgbackrest
     need have_promtool "promtool of Prometheus 2.42 or newer" prometheus
+    need have_zbarimg "zbarimg of ZBar" zbar-tools
+    need have_qpdf "qpdf" qpdf
+    need have_poppler "pdftoppm, pdftotext, pdfinfo and pdffonts of poppler" poppler-utils
+    need have_rsvg "rsvg-convert of librsvg" librsvg2-bin
     need have_node "Node.js $NODE_MIN or newer with npm" nodejs npm
 }
 

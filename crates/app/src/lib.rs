@@ -34,6 +34,7 @@ pub mod staff;
 pub mod standing;
 mod strength;
 mod task;
+pub mod ticket_key;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -57,6 +58,7 @@ pub use access::AccessKey;
 pub use audit::SealKey;
 pub use ctx::Ctx;
 pub use store::Seen;
+pub use ticket_key::TicketKey;
 
 /// What an operator chooses about the sale.
 #[derive(Clone, Debug)]

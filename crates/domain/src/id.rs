@@ -49,7 +49,8 @@ fn parse_number(text: &str) -> Option<i32> {
 #[error("not an identifier")]
 pub struct InvalidId;
 
-const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Crockford's base 32: no I, L, O or U, so that it survives being read aloud.
+pub(crate) const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const RANDOM_CHARACTERS: usize = 8;
 /// The columns are a `VARCHAR(50)`.
 const LENGTH_MAX: usize = 50;
@@ -126,6 +127,33 @@ timed_id! {
 timed_id! {
     /// A payment's, with `PAY`: what the provider is told, so that it never takes one twice.
     PaymentId, "PAY"
+}
+
+/// A ticket's number, as `tickets.id` (`BIGSERIAL`): 1 and up, below 2^40, which is what fits into
+/// the code that its holder shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketId(i64);
+
+impl TicketId {
+    pub const MAX: i64 = (1 << 40) - 1;
+
+    pub const fn new(number: i64) -> Option<Self> {
+        if number >= 1 && number <= Self::MAX {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// A staff account's number, as `admin_users.id`.

@@ -15,3 +15,4 @@ pub mod reservation;
 pub mod role;
 pub mod sign_in;
 pub mod text;
+pub mod ticket;
