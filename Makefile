@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help run test test-alerts test-rust test-e2e lint fmt regenerate bench \
 	cluster-up cluster-down cluster-status cluster-kill-primary cluster-switchover cluster-partition \
-	cluster-rejoin test-cluster test-cluster-smoke
+	cluster-rejoin test-cluster test-cluster-smoke test-backup test-backup-smoke drill
 
 # `dev` compiles fastest, which is what a first start waits for, and is what the tests use, so that
 # `make run` and `make test` share their work. For real speed: make run PROFILE=release
@@ -24,6 +24,9 @@ NAME ?= cluster
 OFFSET ?= 0
 NAMESPACES ?=
 
+# pgBackRest's configuration of this machine: make drill CONFIG=/etc/pgbackrest/pgbackrest.conf
+CONFIG ?=
+
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(abspath $(TARGET))/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/stagedoor
 
@@ -35,13 +38,14 @@ run: ## build and start everything with sample concerts; prints the addresses
 	cargo build --locked --package stagedoor --profile $(PROFILE)
 	exec $(BINARY) demo $(ARGS)
 
-test: ## all checks: format, lints, dependencies, alerts, Rust tests, browser tests, a failover
+test: ## all checks: format, lints, alerts, Rust tests, browser tests, a failover, a restore
 	scripts/install-packages.sh test
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory test-alerts
 	$(MAKE) --no-print-directory test-rust
 	$(MAKE) --no-print-directory test-e2e
 	$(MAKE) --no-print-directory test-cluster-smoke
+	$(MAKE) --no-print-directory test-backup-smoke
 
 test-rust: ## the Rust tests; they start a private PostgreSQL
 	cargo test --locked --workspace
@@ -107,3 +111,19 @@ test-cluster-smoke: ## the same with two faults and ten times the time, as in `m
 	ops/cluster/test_lab.py
 	ops/cluster/trial.py --name smoke --loopback --faults switchover,node-death --patience 10 \
 		--binary $(abspath $(TARGET))/debug/stagedoor
+
+test-backup: ## drop a table, burn a machine, restore both under load; writes docs/restore.md; some 6 minutes
+	scripts/install-packages.sh backup
+	cargo build --locked --package stagedoor --profile $(PROFILE)
+	ops/backup/trial.py --binary $(BINARY) --document docs/restore.md $(ARGS)
+
+test-backup-smoke: ## the same in a minute, as in `make test`
+	scripts/install-packages.sh backup
+	cargo build --locked --package stagedoor
+	ops/backup/test_lab.py
+	ops/backup/trial.py --smoke --name backupsmoke --binary $(abspath $(TARGET))/debug/stagedoor
+
+drill: ## a restore drill in a lab, or of this machine with CONFIG=/etc/pgbackrest/pgbackrest.conf
+	scripts/install-packages.sh backup
+	cargo build --locked --package stagedoor --profile $(PROFILE)
+	$(if $(CONFIG),STAGEDOOR_BACKUP_CONFIG=$(CONFIG) $(BINARY) backup drill $(ARGS),ops/backup/drill.py --binary $(BINARY))

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes sure that the programs a group needs are there: install-packages.sh run|cluster|test …
+# Makes sure that the programs a group needs are there: install-packages.sh run|cluster|backup|test …
 #   run      PostgreSQL's server programs, a C compiler (for the TLS library), Rust
 #   cluster  run, and what the lab of ops/cluster needs: etcd, HAProxy, Python with venv, ip, openssl
-#   test     cluster, and Chromium, Thai fonts, Node.js for the browser tests, nft for the packet
-#            filter's, pgBackRest for those of backups, promtool for those of alerts, and what reads
-#            tickets: zbarimg, qpdf, poppler's programs, rsvg-convert
+#   backup   run, and what the lab of ops/backup needs: pgBackRest, Node.js, Python, openssl, curl
+#   test     cluster and backup, and Chromium, Thai fonts, nft for the packet filter's tests, promtool
+#            for those of alerts, and what reads tickets: zbarimg, qpdf, poppler's programs, rsvg-convert
 # What is there is left alone, without any network call.
 # As root on Debian or Ubuntu it installs the rest; otherwise it prints the line that does, and exits 1.
 set -euo pipefail
@@ -46,6 +46,8 @@ have_etcd() { have etcd; }
 have_haproxy() { have haproxy || [[ -x /usr/sbin/haproxy ]]; }
 have_ip() { have ip || [[ -x /usr/sbin/ip ]]; }
 have_openssl() { have openssl; }
+have_curl() { have curl; }
+have_python() { python3 -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null; }
 have_venv() {
     python3 -c 'import ensurepip, sys, venv; assert sys.version_info >= (3, 11)' 2>/dev/null
 }
@@ -78,10 +80,13 @@ have_rust() {
 
 packages=() # Debian's names of what is missing
 programs=() # the same for people on other systems
+declare -A checked=() # groups have much in common
 
 need() { # need CHECK PROGRAM PACKAGE…
     local check=$1 program=$2
     shift 2
+    [[ -z ${checked[$check]-} ]] || return 0
+    checked[$check]=yes
     if ! "$check"; then
         programs+=("$program")
         packages+=("$@")
@@ -102,23 +107,31 @@ need_cluster() {
     need have_ip "ip" iproute2
     need have_openssl "openssl" openssl
 }
+need_backup() {
+    need_run
+    need have_database_tools "psql" postgresql
+    need have_pgbackrest "pgBackRest 2.45 or newer" pgbackrest
+    need have_node "Node.js $NODE_MIN or newer with npm" nodejs npm
+    need have_python "Python 3.11 or newer" python3
+    need have_openssl "openssl" openssl
+    need have_curl "curl" curl
+}
 need_test() {
     need_cluster
+    need_backup
     need have_chromium "Chromium" chromium
     need have_thai_font "a font with Thai letters" fonts-noto-core
     need have_nft "nft" nftables
-    need have_pgbackrest "pgBackRest 2.45 or newer" pgbackrest
     need have_promtool "promtool of Prometheus 2.42 or newer" prometheus
     need have_zbarimg "zbarimg of ZBar" zbar-tools
     need have_qpdf "qpdf" qpdf
     need have_poppler "pdftoppm, pdftotext, pdfinfo and pdffonts of poppler" poppler-utils
     need have_rsvg "rsvg-convert of librsvg" librsvg2-bin
-    need have_node "Node.js $NODE_MIN or newer with npm" nodejs npm
 }
 
-# Debian starts the services of PostgreSQL, etcd, HAProxy and Prometheus when they are installed, now and after
-# each start of the machine. We need the programs alone, so drop-in files say no while we install, and
-# go away again: later installations are as usual.
+# Debian starts the services of PostgreSQL, etcd, HAProxy and Prometheus when they are installed, now
+# and after each start of the machine. We need the programs alone, so drop-in files say no while we
+# install, and go away again: later installations are as usual.
 install_packages() {
     local drop_in=/etc/postgresql-common/createcluster.d/stagedoor-install.conf
     local policy=/usr/sbin/policy-rc.d
@@ -145,13 +158,14 @@ disable_service() {
 
 main() {
     local group
-    [[ $# -gt 0 ]] || { echo "usage: $0 run|cluster|test …" >&2; exit 2; }
+    [[ $# -gt 0 ]] || { echo "usage: $0 run|cluster|backup|test …" >&2; exit 2; }
     for group in "$@"; do
         case $group in
             run) need_run ;;
             cluster) need_cluster ;;
+            backup) need_backup ;;
             test) need_test ;;
-            *) echo "$0: no group $group; there are run, cluster and test" >&2; exit 2 ;;
+            *) echo "$0: no group $group; there are run, cluster, backup and test" >&2; exit 2 ;;
         esac
     done
 
@@ -167,7 +181,7 @@ main() {
         fi
         install_packages "${packages[@]}"
     fi
-    if [[ " $* " == *" test "* ]] && ! have_node; then
+    if [[ " $* " == *" test "* || " $* " == *" backup "* ]] && ! have_node; then
         echo "Node.js $NODE_MIN or newer is missing, and this system packages an older one;" \
             "see https://nodejs.org/en/download" >&2
         exit 1

@@ -186,19 +186,18 @@ pub enum Consequence {
 pub fn decide(fact: Fact, standing: Standing<'_>) -> Consequence {
     let state = standing.payment.state;
     match fact {
-        Fact::Paid { .. } if state.was_paid() => Consequence::Nothing,
-        Fact::Paid { amount, currency } => paid((amount, currency), standing),
+        Fact::Paid { amount, currency } if !state.was_paid() => paid((amount, currency), standing),
         Fact::Failed if state == PaymentState::Pending => Consequence::Fail,
-        Fact::Failed => Consequence::Nothing,
-        Fact::Refunded if state == PaymentState::Refunded => Consequence::Nothing,
-        Fact::Refunded => Consequence::SettleRefund {
+        Fact::Refunded if state != PaymentState::Refunded => Consequence::SettleRefund {
             // Somebody sent it back at the provider's: who has no money of ours has no tickets.
             cancel: state == PaymentState::Completed
                 && standing.reservation.status == ReservationStatus::Confirmed,
         },
         Fact::RefundFailed if state == PaymentState::Refunding => Consequence::ReportRefund,
-        // One that was tried at the provider's, or is over.
-        Fact::RefundFailed => Consequence::Nothing,
+        // It was known, or something that came before it came later.
+        Fact::Paid { .. } | Fact::Failed | Fact::Refunded | Fact::RefundFailed => {
+            Consequence::Nothing
+        }
     }
 }
 

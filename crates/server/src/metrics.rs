@@ -132,7 +132,7 @@ fn register(app: &App) {
 }
 
 /// What each metric is, by its kind.
-const GAUGES: [(&str, &str); 11] = [
+const GAUGES: [(&str, &str); 13] = [
     (
         "stagedoor_pool_connections",
         "Connections of a pool by state",
@@ -166,8 +166,16 @@ const GAUGES: [(&str, &str); 11] = [
         "When the last backup, check or drill ended well, by repository and type; 0: never",
     ),
     (
+        "stagedoor_backup_last_failure_timestamp_seconds",
+        "When a backup, check or drill failed that was not made good since; 0: there is none",
+    ),
+    (
         "stagedoor_wal_archive_age_seconds",
-        "Seconds since a file of the write-ahead log was last archived; +Inf: none is",
+        "How old the oldest log may be that isn't archived; +Inf: none is archived at all",
+    ),
+    (
+        "stagedoor_wal_archive_waiting_bytes",
+        "Log on the primary's disk that isn't archived yet",
     ),
     (
         "stagedoor_restore_drill_seconds",

@@ -3,18 +3,46 @@
 INSERT INTO backup_runs (kind, repo, label, started_at, finished_at, is_ok, detail)
 VALUES (:kind, :repo, :label, :started_at, :finished_at, :is_ok, :detail);
 
---! list_last : (repo?)
--- The last success of each kind in each repository. backup_runs_kind_repo_finished_at_idx.
-SELECT DISTINCT ON (kind, repo) kind, repo, started_at, finished_at
-FROM backup_runs
-WHERE is_ok
-ORDER BY kind, repo, finished_at DESC;
+--! list_last : (repo?, label?)
+-- The last success and the last failure of each kind in each repository.
+-- backup_runs_kind_repo_finished_at_idx for successes; failures are few, and have none.
+(SELECT DISTINCT ON (kind, repo) kind, repo, label, started_at, finished_at, is_ok, detail
+ FROM backup_runs
+ WHERE is_ok
+ ORDER BY kind, repo, finished_at DESC)
+UNION ALL
+(SELECT DISTINCT ON (kind, repo) kind, repo, label, started_at, finished_at, is_ok, detail
+ FROM backup_runs
+ WHERE NOT is_ok
+ ORDER BY kind, repo, finished_at DESC);
 
 --! find_archiving
--- Whether the primary's log is kept, how long ago a file of it last was (since its figures began,
--- where none was yet), and whether keeping the next one fails. Of PostgreSQL's own, without an index.
+-- Whether the primary's log is kept; how long ago a file of it last was (since PostgreSQL's figures
+-- began, where none was yet); after how long an unfinished file is closed, 0 for never; whether keeping
+-- the next one fails; how many bytes were written since what was kept, and how long a file is.
+-- Names of files that aren't the log's own (a backup's label, a timeline's history) tell no position.
+-- Of PostgreSQL's own, without an index.
 SELECT current_setting('archive_mode') <> 'off' AS is_on,
        extract(epoch FROM clock_timestamp() - coalesce(last_archived_time, stats_reset))::float8
            AS age_s,
-       coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL) AS is_failing
-FROM pg_stat_archiver;
+       extract(epoch FROM current_setting('archive_timeout')::interval)::float8 AS closed_after_s,
+       is_failing,
+       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') - kept_until, 0)::bigint AS waiting_bytes,
+       file_bytes
+FROM (
+    SELECT archiver.*, length.file_bytes,
+           CASE WHEN name ~ '^[0-9A-F]{24}$'
+                THEN ('x' || substr(name, 9, 8))::bit(32)::bigint * 4294967296
+                     + (('x' || substr(name, 17, 8))::bit(32)::bigint
+                        + CASE WHEN is_failing THEN 0 ELSE 1 END) * length.file_bytes
+           END AS kept_until
+    FROM (
+        SELECT last_archived_time, stats_reset, failing.is_failing,
+               CASE WHEN failing.is_failing THEN last_failed_wal ELSE last_archived_wal END AS name
+        FROM pg_stat_archiver, LATERAL (
+            SELECT coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL)
+                AS is_failing
+        ) AS failing
+    ) AS archiver,
+    (SELECT pg_size_bytes(current_setting('wal_segment_size')) AS file_bytes) AS length
+) AS figures;

@@ -53,6 +53,11 @@ impl Kind {
     pub const fn is_backup(self) -> bool {
         matches!(self, Self::Full | Self::Diff | Self::Incr)
     }
+
+    /// Whether one of these going well makes good that the other failed: one backup is as good as another.
+    pub fn makes_good(self, failed: Self) -> bool {
+        self == failed || (self.is_backup() && failed.is_backup())
+    }
 }
 
 /// How one ended.
@@ -70,23 +75,20 @@ pub struct Run {
     pub detail: String,
 }
 
-/// The last one of a kind in a repository that ended well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LastSuccess {
-    pub kind: Kind,
-    pub repo: Option<i32>,
-    pub started_at: Timestamp,
-    pub finished_at: Timestamp,
-}
-
 /// How the primary's log is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Archiving {
     pub is_on: bool,
     /// Since the last file was kept; since PostgreSQL's figures began, where none was yet.
     pub age: Duration,
+    /// A file that isn't full is closed and kept after this; zero is never.
+    pub closed_after: Duration,
     /// The last attempt failed.
     pub is_failing: bool,
+    /// Written since what was kept, the file under way included.
+    pub waiting_bytes: u64,
+    /// Of one file of the log.
+    pub file_bytes: u64,
 }
 
 /// Writes down how one ended, as `stagedoor_backup`.
@@ -106,16 +108,19 @@ pub async fn insert(connection: &Connection, run: &Run) -> Result<(), StoreError
     expect_rows("backup_runs.insert", changed, 1)
 }
 
-/// The last success of each kind in each repository.
-pub async fn list_last(connection: &Connection) -> Result<Vec<LastSuccess>, StoreError> {
+/// The last success and the last failure of each kind in each repository.
+pub async fn list_last(connection: &Connection) -> Result<Vec<Run>, StoreError> {
     let rows = statements::list_last().bind(connection).all().await?;
     let known = rows.into_iter().filter_map(|row| {
-        Some(LastSuccess {
+        Some(Run {
             // A newer program's kind is none of ours.
             kind: Kind::parse(&row.kind)?,
             repo: row.repo,
+            label: row.label,
             started_at: from_column(row.started_at),
             finished_at: from_column(row.finished_at),
+            is_ok: row.is_ok,
+            detail: row.detail,
         })
     });
     Ok(known.collect())
@@ -124,9 +129,13 @@ pub async fn list_last(connection: &Connection) -> Result<Vec<LastSuccess>, Stor
 /// How the primary's log is kept.
 pub async fn find_archiving(connection: &Connection) -> Result<Archiving, StoreError> {
     let row = statements::find_archiving().bind(connection).one().await?;
+    let seconds = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default();
     Ok(Archiving {
         is_on: row.is_on,
-        age: Duration::try_from_secs_f64(row.age_s).unwrap_or_default(),
+        age: seconds(row.age_s),
+        closed_after: seconds(row.closed_after_s),
         is_failing: row.is_failing,
+        waiting_bytes: u64::try_from(row.waiting_bytes).unwrap_or_default(),
+        file_bytes: u64::try_from(row.file_bytes).unwrap_or_default(),
     })
 }

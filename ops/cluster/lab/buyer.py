@@ -121,10 +121,10 @@ class Crowd:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
+    def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """No new buyers; those who are asking go on until they know, or for a while."""
         self._over.set()
-        limit = time.monotonic() + GRACE_SECONDS
+        limit = time.monotonic() + grace_seconds
         for thread in self._threads:
             thread.join(max(0.0, limit - time.monotonic()))
         self._given_up.set()

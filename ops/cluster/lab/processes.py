@@ -1,7 +1,7 @@
 """Starts the lab's processes and finds them again, by marks that can't be mistaken.
 
 Each process has the lab's folder and its part in its environment; PostgreSQL's, which rewrite
-theirs, run in their data folder; the servers, which show theirs to root alone, are programs in
+theirs, run in a folder of their part; the servers, which show theirs to root alone, are programs in
 their part's folder. Nothing is ever ended by a name.
 """
 
@@ -95,12 +95,12 @@ def _look(pid: int, folder: Path) -> Process | None:
 def _part(proc: Path, program: str, folder: Path) -> str | None:
     """Of which part of the lab this process is, if it is of this lab at all."""
     place = Path(program)
-    if place.parent.parent == folder:
-        return f"{place.parent.name}/serve"
+    if place.is_relative_to(folder):
+        return f"{place.relative_to(folder).parts[0]}/serve"
     if os.path.basename(os.readlink(proc / "exe")).removesuffix(" (deleted)") == "postgres":
         place = Path(os.readlink(proc / "cwd"))
-        ours = place.parent.parent == folder and place.name == "data"
-        return f"{place.parent.name}/postgres" if ours else None
+        ours = place.is_relative_to(folder)
+        return f"{place.relative_to(folder).parts[0]}/postgres" if ours else None
     lines = (proc / "environ").read_bytes().decode(errors="replace").split("\0")
     marks = dict(line.split("=", 1) for line in lines if "=" in line)
     return marks.get(PART_MARK) if marks.get(FOLDER_MARK) == str(folder) else None

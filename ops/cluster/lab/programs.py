@@ -27,7 +27,7 @@ class Programs:
 
 def find(account: Account, place: Path) -> Programs:
     return Programs(
-        postgres=_postgres(),
+        postgres=postgres(),
         etcd=_program("etcd"),
         haproxy=_program("haproxy"),
         patroni=_patroni(account, place),
@@ -41,7 +41,7 @@ def _program(name: str) -> str:
     return found
 
 
-def _postgres() -> Path:
+def postgres() -> Path:
     """The newest version whose server and client programs are all there."""
     folders = glob.glob("/usr/lib/postgresql/*/bin") + glob.glob("/usr/pgsql-*/bin")
     folders.sort(key=lambda folder: int("".join(filter(str.isdigit, folder)) or 0), reverse=True)

@@ -13,14 +13,17 @@ use store::backup_runs::{Kind, Run};
 use super::{CliError, ReportArgs, print, print_json};
 use crate::config::Config;
 use args::{BackupCommand, CheckArgs, RunArgs};
+use child::or_stopped;
 use info::{Backup, Info};
 use pgbackrest::{Failure, PgBackRest};
 
 pub mod args;
+mod child;
 mod copy;
 mod damage;
 mod folder;
 mod info;
+mod keeping;
 mod pgbackrest;
 mod record;
 mod restore;
@@ -49,36 +52,86 @@ fn refuse_root() -> Result<(), CliError> {
 
 async fn make(config: &Config, args: &RunArgs) -> Result<(), CliError> {
     let program = PgBackRest::of(config);
-    let ctx = Ctx::system();
-    let kind = args.kind.kind();
-    let begun_at = ctx.now();
-    let (mut runs, mut failures) = (Vec::new(), Vec::new());
-    match repositories(&program, args.repo.repo).await {
-        Err(failure) => {
-            let run = failed(kind, args.repo.repo, (begun_at, ctx.now()), &failure);
-            runs.push(run);
-            failures.push(failure);
-        }
-        // One after the other, and each whatever became of the ones before.
-        Ok(repos) => {
-            for repo in repos {
-                let started_at = ctx.now();
-                match make_in(&program, kind, repo).await {
-                    Ok(backup) => runs.push(made(kind, &backup, (started_at, ctx.now()))),
-                    Err(failure) => {
-                        runs.push(failed(kind, Some(repo), (started_at, ctx.now()), &failure));
-                        failures.push(failure);
-                    }
-                }
-            }
+    let mut made = Made::begin(args.kind.kind());
+    if let Err(failure) = or_stopped(make_each(&program, args, &mut made)).await {
+        made.fail(failure);
+    }
+    record::write(config, &made.runs).await;
+    report_runs(&made.runs, args.report)?;
+    if made.failures.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::Failed(made.failures.join("\n")))
+    }
+}
+
+/// What became of each repository so far.
+#[derive(Debug)]
+struct Made {
+    kind: Kind,
+    runs: Vec<Run>,
+    failures: Vec<String>,
+    /// The one under way, `None` before the first, and since when.
+    repo: Option<i32>,
+    started_at: Timestamp,
+}
+
+impl Made {
+    fn begin(kind: Kind) -> Self {
+        Self {
+            kind,
+            runs: Vec::new(),
+            failures: Vec::new(),
+            repo: None,
+            started_at: Ctx::system().now(),
         }
     }
-    record::write(config, &runs).await;
-    report_runs(&runs, args.report)?;
-    failures
-        .into_iter()
-        .next()
-        .map_or(Ok(()), |failure| Err(failure.into()))
+
+    fn go_on(&mut self, repo: i32) {
+        self.repo = Some(repo);
+        self.started_at = Ctx::system().now();
+    }
+
+    fn succeed(&mut self, backup: &Backup) {
+        // Without one before it, a small one becomes a full one.
+        let kind = Kind::parse(&backup.kind).unwrap_or(self.kind);
+        let run = self.run(kind, true, String::new());
+        let label = Some(backup.label.clone());
+        self.runs.push(Run { label, ..run });
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        let run = self.run(self.kind, false, failure.with_advice());
+        self.runs.push(run);
+        let place = self.repo.map(|repo| format!("repository {repo}: "));
+        let error = CliError::from(failure);
+        self.failures
+            .push(format!("{}{error}", place.unwrap_or_default()));
+    }
+
+    fn run(&self, kind: Kind, is_ok: bool, detail: String) -> Run {
+        Run {
+            kind,
+            repo: self.repo,
+            label: None,
+            started_at: self.started_at,
+            finished_at: Ctx::system().now(),
+            is_ok,
+            detail,
+        }
+    }
+}
+
+/// One after the other, and each whatever became of the ones before.
+async fn make_each(program: &PgBackRest, args: &RunArgs, made: &mut Made) -> Result<(), Failure> {
+    for repo in repositories(program, args.repo.repo).await? {
+        made.go_on(repo);
+        match make_in(program, made.kind, repo).await {
+            Ok(backup) => made.succeed(&backup),
+            Err(failure) => made.fail(failure),
+        }
+    }
+    Ok(())
 }
 
 async fn repositories(program: &PgBackRest, repo: Option<i32>) -> Result<Vec<i32>, Failure> {
@@ -87,7 +140,7 @@ async fn repositories(program: &PgBackRest, repo: Option<i32>) -> Result<Vec<i32
     Ok(chosen.iter().map(|repository| repository.key).collect())
 }
 
-/// Makes a backup, and finds it: without one before it, a small one becomes a full one.
+/// Makes a backup, and finds it.
 async fn make_in(program: &PgBackRest, kind: Kind, repo: i32) -> Result<Backup, Failure> {
     let in_repo = || format!("--repo={repo}");
     let options = [format!("--type={}", kind.as_str()), in_repo()];
@@ -98,35 +151,6 @@ async fn make_in(program: &PgBackRest, kind: Kind, repo: i32) -> Result<Backup, 
         mend: "see pgBackRest's log".to_owned(),
         said: Vec::new(),
     })
-}
-
-fn made(wanted: Kind, backup: &Backup, (started_at, finished_at): (Timestamp, Timestamp)) -> Run {
-    Run {
-        kind: Kind::parse(&backup.kind).unwrap_or(wanted),
-        repo: Some(backup.repo()),
-        label: Some(backup.label.clone()),
-        started_at,
-        finished_at,
-        is_ok: true,
-        detail: String::new(),
-    }
-}
-
-fn failed(
-    kind: Kind,
-    repo: Option<i32>,
-    (started_at, finished_at): (Timestamp, Timestamp),
-    failure: &Failure,
-) -> Run {
-    Run {
-        kind,
-        repo,
-        label: None,
-        started_at,
-        finished_at,
-        is_ok: false,
-        detail: failure.in_one_line(),
-    }
 }
 
 fn report_runs(runs: &[Run], args: ReportArgs) -> Result<(), CliError> {
@@ -185,7 +209,7 @@ fn listed_as_json(program: &PgBackRest, info: &Info) -> Value {
         .repositories
         .iter()
         .map(|it| {
-            let trouble = Info::trouble(program, it).map(|trouble| trouble.in_one_line());
+            let trouble = Info::trouble(program, it).map(|trouble| trouble.with_advice());
             json!({ "repo": it.key, "ok": it.is_ok(), "cipher": it.cipher, "detail": trouble })
         })
         .collect();
@@ -245,16 +269,17 @@ struct Checked {
 
 async fn check(config: &Config, args: &CheckArgs) -> Result<(), CliError> {
     let program = PgBackRest::of(config);
-    let checked = match Info::ask(&program).await {
-        Ok(info) => check_each(&program, &info, args.repo.repo).await?,
-        Err(failure) => {
-            let now = Ctx::system().now();
-            vec![judge(args.repo.repo, now, vec![failure.with_advice()])]
-        }
+    let started_at = Ctx::system().now();
+    let mut warnings = Vec::new();
+    let checked = match or_stopped(check_each(&program, args, &mut warnings)).await {
+        Ok(checked) => checked,
+        Err(failure) => vec![judge(None, started_at, vec![failure.with_advice()])],
     };
-    let runs: Vec<Run> = checked.iter().map(|it| it.run.clone()).collect();
+    let runs = checked.iter().map(|it| it.run.clone());
+    // That the log alone is well makes nothing good that a whole check has found.
+    let runs: Vec<Run> = runs.filter(|run| !run.is_ok || !args.log).collect();
     record::write(config, &runs).await;
-    report_checked(&checked, args.report)?;
+    report_checked(&checked, &warnings, args)?;
     if checked.iter().all(|it| it.run.is_ok) {
         Ok(())
     } else {
@@ -264,10 +289,12 @@ async fn check(config: &Config, args: &CheckArgs) -> Result<(), CliError> {
 
 async fn check_each(
     program: &PgBackRest,
-    info: &Info,
-    repo: Option<i32>,
+    args: &CheckArgs,
+    warnings: &mut Vec<String>,
 ) -> Result<Vec<Checked>, Failure> {
-    let chosen = info.chosen(program, repo)?;
+    let info = Info::ask(program).await?;
+    *warnings = keeping::warnings(program, &info);
+    let chosen = info.chosen(program, args.repo.repo)?;
     let has_trouble = chosen.iter().any(|it| !it.is_ok());
     let started_at = Ctx::system().now();
     // Of all repositories at once: one that can't be read is told below, more exactly.
@@ -281,7 +308,7 @@ async fn check_each(
         damage.extend(archive.as_ref().map(Failure::with_advice));
         match Info::trouble(program, repository) {
             Some(trouble) => damage.push(trouble.with_advice()),
-            None => match damage::find(program, &info, repository.key).await {
+            None => match find_damage(program, &info, repository.key, args.log).await {
                 Ok(found) => damage.extend(found),
                 Err(failure) => damage.push(failure.with_advice()),
             },
@@ -289,6 +316,20 @@ async fn check_each(
         checked.push(judge(Some(repository.key), started_at, damage));
     }
     Ok(checked)
+}
+
+async fn find_damage(
+    program: &PgBackRest,
+    info: &Info,
+    repo: i32,
+    of_log_alone: bool,
+) -> Result<Vec<String>, Failure> {
+    let mut damage = Vec::new();
+    if !of_log_alone {
+        damage.extend(damage::find_files(program, repo).await?);
+    }
+    damage.extend(damage::find_gaps(program, info, repo).await?);
+    Ok(damage)
 }
 
 fn judge(repo: Option<i32>, started_at: Timestamp, damage: Vec<String>) -> Checked {
@@ -304,29 +345,38 @@ fn judge(repo: Option<i32>, started_at: Timestamp, damage: Vec<String>) -> Check
     Checked { run, damage }
 }
 
-fn report_checked(checked: &[Checked], args: ReportArgs) -> Result<(), CliError> {
-    if args.json {
+fn report_checked(
+    checked: &[Checked],
+    warnings: &[String],
+    args: &CheckArgs,
+) -> Result<(), CliError> {
+    if args.report.json {
         let is_ok = checked.iter().all(|it| it.run.is_ok);
         let each = checked
             .iter()
             .map(|it| json!({ "repo": it.run.repo, "ok": it.run.is_ok, "damage": it.damage }));
         let each: Vec<Value> = each.collect();
-        return print_json(&json!({ "ok": is_ok, "repositories": each }));
+        return print_json(&json!({ "ok": is_ok, "repositories": each, "warnings": warnings }));
     }
+    let files = if args.log {
+        ""
+    } else {
+        "every file is as it was written, and "
+    };
     let mut text = String::new();
     for Checked { run, damage } in checked {
         let name = run.repo.map_or("no repository".to_owned(), |repo| {
             format!("repository {repo}")
         });
         if damage.is_empty() {
-            let _ = writeln!(
-                text,
-                "{name}: every file is as it was written, and the log has no gap"
-            );
+            let _ = writeln!(text, "{name}: {files}the log has no gap");
         }
         for line in damage {
             let _ = writeln!(text, "{name}: NOT ok: {line}");
         }
+    }
+    for warning in warnings {
+        let _ = writeln!(text, "warning: {warning}");
     }
     print(text.as_bytes())
 }

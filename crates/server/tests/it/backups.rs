@@ -12,6 +12,10 @@ use crate::support::backup_lab::BackupLab;
 use crate::support::program::{Program, Started};
 use crate::support::wait::eventually;
 
+mod faults;
+mod keeping;
+mod stopping;
+
 /// Sales after the backup, which only the log has.
 const SALES: usize = 20;
 
@@ -31,6 +35,8 @@ async fn what_was_acknowledged_before_a_mistake_is_in_the_copy_of_a_second_befor
     let sold = sell(&lab, &shop).await;
     let drilled = lab.report(&["drill", "--json"]).await;
     assert_eq!(drilled["ok"], true, "{drilled}");
+    let whole = drilled["seconds"].as_f64().unwrap();
+    assert!(whole >= drilled["copied_seconds"].as_f64().unwrap());
     assert!(!fs::exists(lab.path("drill")).unwrap());
     are_figures_shown(&shop).await;
     shop.signal("TERM");
@@ -173,14 +179,7 @@ async fn damage_and_wrong_passphrases_are_told_and_written_down() {
         assert!(damage.contains(what), "{what:?}: {damage}");
     };
     let files = files(&lab.path("repo1"));
-    let file = files
-        .iter()
-        .find(|path| text(path).contains("/pg_data/base/"))
-        .unwrap();
-    let whole = fs::read(file).unwrap();
-    let mut damaged = whole.clone();
-    damaged[20] ^= 0xFF;
-    fs::write(file, damaged).unwrap();
+    let (file, whole) = spoil(&files);
     bad("status: invalid").await;
     fs::write(file, whole).unwrap();
     // The last but one: whatever comes before and after it is there.
@@ -328,6 +327,17 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Damages one file of a backup; its path, and what it was.
+fn spoil(files: &[PathBuf]) -> (&PathBuf, Vec<u8>) {
+    let of_backup = |path: &&PathBuf| text(path).contains("/pg_data/base/");
+    let file = files.iter().find(of_backup).unwrap();
+    let whole = fs::read(file).unwrap();
+    let mut damaged = whole.clone();
+    damaged[20] ^= 0xFF;
+    fs::write(file, damaged).unwrap();
+    (file, whole)
 }
 
 fn is_segment(path: &Path) -> bool {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::TestDatabase;
 use crate::support::program::{Program, Started};
-use crate::support::wait::eventually;
+use crate::support::wait::{LIMIT, eventually};
 
 /// Every series of this stage, by what it has to have in it.
 const FROM_THE_START: &[&str] = &[
@@ -36,7 +36,9 @@ const FROM_THE_START: &[&str] = &[
     "stagedoor_audit_unsealed{}",
     "stagedoor_backup_last_success_timestamp_seconds{repo=\"1\",type=\"full\"}",
     "stagedoor_backup_last_success_timestamp_seconds{repo=\"1\",type=\"drill\"}",
+    "stagedoor_backup_last_failure_timestamp_seconds{repo=\"1\",type=\"full\"}",
     "stagedoor_wal_archive_age_seconds{}",
+    "stagedoor_wal_archive_waiting_bytes{}",
     "stagedoor_restore_drill_seconds{}",
 ];
 
@@ -102,6 +104,12 @@ impl Shop {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_series_is_there_from_the_start_on_its_own_address() {
     let shop = Shop::open().await;
+    // Which repositories there are is known after a first look.
+    let known = "stagedoor_backup_last_failure_timestamp_seconds{repo=\"1\",type=\"full\"}";
+    eventually("a first look", LIMIT, async || {
+        shop.metrics().await.contains_key(known)
+    })
+    .await;
     let metrics = shop.metrics().await;
     for series in FROM_THE_START {
         assert!(metrics.contains_key(*series), "{series} in {metrics:#?}");

@@ -12,21 +12,33 @@ use super::pgbackrest::{Failure, PgBackRest};
 /// Files of the log are pushed side by side, so that one may be there before the one before it.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
+const MEND_FILES: &str = "make a full backup now with `stagedoor backup run`, look at that disk, and \
+                          remove what is damaged with `pgbackrest expire --set=LABEL`";
+const MEND_LOG: &str = "make a full backup now with `stagedoor backup run`, from which on every time can \
+                        be restored again; copy the file from another repository, or remove the backups \
+                        before the gap with `pgbackrest expire --set=LABEL`";
+
 /// A file's name of the log: timeline, and position in two parts, each of eight hexadecimal digits.
 const SEGMENT_LENGTH: usize = 24;
 
-/// Reads one repository through; a sentence for everything that is wrong in it.
-pub(super) async fn find(
-    program: &PgBackRest,
-    info: &Info,
-    repo: i32,
-) -> Result<Vec<String>, Failure> {
+/// Reads one repository through; a sentence for every backup and archive with a file that is wrong.
+pub(super) async fn find_files(program: &PgBackRest, repo: i32) -> Result<Vec<String>, Failure> {
     let options = ["--output=text", "--verbose"].map(Into::into);
     let in_repo = [format!("--repo={repo}").into()];
     let report = program
         .call("verify", options.into_iter().chain(in_repo))
         .await?;
-    let mut damage = read_report(&report);
+    let damage = read_report(&report).into_iter();
+    Ok(damage.map(|it| format!("{it}: {MEND_FILES}")).collect())
+}
+
+/// Looks for files that the archived log lacks, by their names alone.
+pub(super) async fn find_gaps(
+    program: &PgBackRest,
+    info: &Info,
+    repo: i32,
+) -> Result<Vec<String>, Failure> {
+    let mut damage = Vec::new();
     let archives = info.archives.iter();
     for archive in archives.filter(|archive| archive.repo() == repo) {
         let mut missing = missing_segments(&list(program, &archive.id, repo).await?, info, repo);
@@ -36,7 +48,10 @@ pub(super) async fn find(
         }
         damage.extend(missing);
     }
-    Ok(damage)
+    Ok(damage
+        .into_iter()
+        .map(|it| format!("{it}: {MEND_LOG}"))
+        .collect())
 }
 
 /// The names of the log's files in one archive.

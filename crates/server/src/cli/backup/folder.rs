@@ -70,6 +70,46 @@ pub(super) async fn prepare(
     }
 }
 
+/// Refuses what doesn't fit, before anything is copied. What is there already counts as room: a restore
+/// overwrites it.
+pub(super) fn has_room(folder: &Path, needed: u64) -> Result<(), CliError> {
+    let folder = &std::path::absolute(folder)
+        .map_err(|error| CliError::failed("can't use that folder", &error))?;
+    let nearest = folder.ancestors().find(|path| path.exists());
+    let place = nearest.unwrap_or(folder);
+    let room = rustix::fs::statvfs(place).map_err(|error| {
+        CliError::failed(
+            format!("can't tell the room in {}", place.display()),
+            &error,
+        )
+    })?;
+    let free = room.f_bavail.saturating_mul(room.f_frsize);
+    if free >= needed || free.saturating_add(size(folder)) >= needed {
+        return Ok(());
+    }
+    Err(CliError::Failed(format!(
+        "{} has too little room: the restored files need {}, and {} are free. Take another disk",
+        place.display(),
+        in_words(needed),
+        in_words(free)
+    )))
+}
+
+/// In all files of a folder; 0 where there is none.
+fn size(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => size(&entry.path()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
+
+fn in_words(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
+}
+
 /// As `PostgreSQL` demands it: for its user alone.
 pub(super) fn make(folder: &Path) -> Result<(), CliError> {
     let made = DirBuilder::new()

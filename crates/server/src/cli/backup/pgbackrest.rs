@@ -5,10 +5,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::process::Stdio;
 
 use tokio::process::Command;
 
+use super::child;
 use crate::cli::CliError;
 use crate::config::{Config, KEYS};
 
@@ -33,19 +33,19 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// In one line, for the record.
-    pub(super) fn in_one_line(&self) -> String {
-        format!("{}{}", self.what, self.first_words())
+    /// Somebody asked us to stop.
+    pub(super) fn stopped() -> Self {
+        Self {
+            what: "stopped before it was done".to_owned(),
+            mend: "run it again".to_owned(),
+            said: Vec::new(),
+        }
     }
 
-    /// The same with what to do.
+    /// In one line with what to do, for the record.
     pub(super) fn with_advice(&self) -> String {
-        format!("{}: {}{}", self.what, self.mend, self.first_words())
-    }
-
-    fn first_words(&self) -> String {
         let said = self.said.first().map(|said| format!(" ({said})"));
-        said.unwrap_or_default()
+        format!("{}: {}{}", self.what, self.mend, said.unwrap_or_default())
     }
 }
 
@@ -62,6 +62,10 @@ impl PgBackRest {
             config: config.backup.config.clone().into_os_string(),
             stanza: config.backup.stanza.clone(),
         }
+    }
+
+    pub(super) fn config(&self) -> &Path {
+        self.config.as_ref()
     }
 
     pub(super) fn stanza(&self) -> &str {
@@ -86,18 +90,14 @@ impl PgBackRest {
     ) -> Result<String, Failure> {
         let mut call = Command::new("pgbackrest");
         forget_secrets(&mut call);
-        let output = call
-            .arg(joined("--config=", self.config.as_ref()))
+        call.arg(joined("--config=", self.config.as_ref()))
             .arg(format!("--stanza={}", self.stanza))
             // Errors, and nothing else, on stderr; its own log is as configured.
             .args(["--log-level-console=off", "--log-level-stderr=warn"])
             .args(options)
             .arg(command)
-            .args(argument)
-            .stdin(Stdio::null())
-            .output()
-            .await;
-        let output = output.map_err(|error| Failure {
+            .args(argument);
+        let output = child::output(call).await.map_err(|error| Failure {
             what: "pgbackrest can't be started".to_owned(),
             mend: "install pgBackRest 2.45 or newer on this machine (Debian and Ubuntu: apt-get \
                    install pgbackrest)"
@@ -129,6 +129,12 @@ impl PgBackRest {
         if has("No space left on device") {
             let mend = "free or grow that disk; an old backup goes with `pgbackrest expire`";
             return ("a disk is full", mend.to_owned());
+        }
+        // Of a repository's disk that is full it doesn't tell the system's word.
+        if has("FileWriteError") || has("unable to write '") {
+            let mend = "free or grow its disk, which is full most likely; an old backup goes with \
+                        `pgbackrest expire`";
+            return ("a file can't be written", mend.to_owned());
         }
         if code == Some(95) || has(NOT_DECRYPTED) {
             let mend = format!("correct the repository's cipher-pass in {file}");
@@ -162,7 +168,9 @@ impl PgBackRest {
             ),
             Some(82) => (
                 "PostgreSQL's log doesn't reach the repository in time",
-                "see archive_command's errors in PostgreSQL's log and pgBackRest's".to_owned(),
+                "see archive_command's errors in PostgreSQL's log and pgBackRest's; a repository that \
+                 is full or away is the usual cause"
+                    .to_owned(),
             ),
             Some(68 | 87) => (
                 "PostgreSQL doesn't archive its log with pgBackRest",
@@ -266,6 +274,7 @@ mod tests {
                 "doesn't archive",
             ),
             (41, "unable to write: [28] No space left on device", "full"),
+            (64, "ERROR: [064]: unable to write '/r/x.gz'", "be written"),
             (26, "ERROR: [026]: checksum", "damaged"),
             (32, "key '7' is not valid for 'repo' option", "this number"),
             (27, "ERROR: [027]: no database found", "doesn't reach"),

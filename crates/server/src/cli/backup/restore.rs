@@ -11,13 +11,14 @@ use store::backup_runs::{Kind, Run};
 use tokio::time::Instant;
 
 use super::args::{DrillArgs, RestoreArgs};
+use super::child::or_stopped;
 use super::copy::Copy;
 use super::folder::{self, Allowed, Scratch};
 use super::info::{Backup, Info};
 use super::pgbackrest::{PgBackRest, joined};
 use super::record::{self, first_line};
 use crate::cli::doctor::{self, Finding, Severity};
-use crate::cli::{CliError, print, print_json, serve as serve_command};
+use crate::cli::{CliError, print, print_json};
 use crate::config::{Config, DatabaseUrl};
 use crate::serve;
 
@@ -54,6 +55,16 @@ pub(super) async fn restore(config: &Config, args: RestoreArgs) -> Result<(), Cl
     }
     let folder = std::path::absolute(&args.into)
         .map_err(|error| CliError::failed("can't use that folder", &error))?;
+    let restored = or_stopped(restore_to(config, &args, &folder)).await?;
+    report(&restored, args.report.json, Some(&how_to_start(&folder)?))?;
+    restored.verdict()
+}
+
+async fn restore_to(
+    config: &Config,
+    args: &RestoreArgs,
+    folder: &Path,
+) -> Result<Restored, CliError> {
     let program = PgBackRest::of(config);
     let info = Info::ask(&program).await?;
     let target = choose(&program, &info, args.repo.repo, Some(args.to))?;
@@ -61,27 +72,20 @@ pub(super) async fn restore(config: &Config, args: RestoreArgs) -> Result<(), Cl
         replace: args.replace,
         discard_newer_timeline: args.discard_newer_timeline,
     };
-    folder::prepare(&folder, allowed, info.newest_timeline()).await?;
-    let restored = or_stopped(make_copy(config, &program, target, &folder)).await?;
-    report(&restored, args.report.json, Some(&how_to_start(&folder)?))?;
-    restored.verdict()
+    folder::has_room(folder, target.backup.bytes())?;
+    folder::prepare(folder, allowed, info.newest_timeline()).await?;
+    make_copy(config, &program, target, folder).await
 }
 
 pub(super) async fn drill(config: &Config, args: DrillArgs) -> Result<(), CliError> {
     let started_at = app::Ctx::system().now();
-    let outcome = or_stopped(drill_once(config, &args)).await;
+    let mut tried = None;
+    let outcome = or_stopped(drill_once(config, &args, &mut tried)).await;
     let is_ok = matches!(&outcome, Ok(restored) if restored.verdict().is_ok());
     let run = Run {
         kind: Kind::Drill,
-        repo: outcome
-            .as_ref()
-            .ok()
-            .map(|it| it.target.backup.repo())
-            .or(args.repo.repo),
-        label: outcome
-            .as_ref()
-            .ok()
-            .map(|it| it.target.backup.label.clone()),
+        repo: tried.as_ref().map(Backup::repo),
+        label: tried.map(|backup| backup.label),
         started_at,
         finished_at: app::Ctx::system().now(),
         is_ok,
@@ -96,11 +100,18 @@ pub(super) async fn drill(config: &Config, args: DrillArgs) -> Result<(), CliErr
     restored.verdict()
 }
 
-async fn drill_once(config: &Config, args: &DrillArgs) -> Result<Restored, CliError> {
+/// `tried` becomes the backup that was chosen, whatever comes of it.
+async fn drill_once(
+    config: &Config,
+    args: &DrillArgs,
+    tried: &mut Option<Backup>,
+) -> Result<Restored, CliError> {
     let program = PgBackRest::of(config);
     let info = Info::ask(&program).await?;
     let target = choose(&program, &info, args.repo.repo, None)?;
+    *tried = Some(target.backup.clone());
     let parent = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
+    folder::has_room(&parent, target.backup.bytes())?;
     let scratch = Scratch::make(&parent, "drill")?;
     let data = scratch.path().join("data");
     folder::make(&data)?;
@@ -203,17 +214,6 @@ async fn examine(config: &Config, copy: &Copy) -> Result<Vec<Finding>, CliError>
     Ok(doctor::database(&app).await)
 }
 
-/// Dropped where somebody asks us to stop, which stops the copy.
-async fn or_stopped<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
-    tokio::select! {
-        done = work => done,
-        stopped = serve_command::wait_for_stop() => {
-            stopped?;
-            Err(CliError::Failed("stopped before it was done".to_owned()))
-        }
-    }
-}
-
 /// The command for whoever wants to use it.
 fn how_to_start(folder: &Path) -> Result<String, CliError> {
     let programs = folder::programs(folder::major(folder)?)?;
@@ -262,6 +262,7 @@ impl Restored {
             "folder": start.is_some().then(|| self.folder.display().to_string()),
             "copied_seconds": seconds(self.copied_in),
             "recovered_seconds": seconds(self.recovered_in),
+            "seconds": seconds(self.copied_in + self.recovered_in),
             "findings": findings,
             "start": start,
         })
@@ -277,6 +278,7 @@ impl Restored {
         let findings: String = self.findings.iter().map(Finding::to_line).collect();
         let copied = self.copied_in.as_secs_f64();
         let recovered = self.recovered_in.as_secs_f64();
+        let total = copied + recovered;
         let label = &target.backup.label;
         let repo = target.backup.repo();
         let end = start.map_or_else(
@@ -289,8 +291,8 @@ impl Restored {
             },
         );
         format!(
-            "{findings}restored to {until} from backup {label} of repository {repo}: files in \
-             {copied:.1} s, log in {recovered:.1} s\n{end}"
+            "{findings}restored to {until} from backup {label} of repository {repo} in {total:.1} s: \
+             files in {copied:.1} s, log in {recovered:.1} s\n{end}"
         )
     }
 }

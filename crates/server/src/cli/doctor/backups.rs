@@ -1,8 +1,10 @@
-//! `doctor`: how old the last backup, the last archived log and the last drill are.
+//! `doctor`: how old the last backup of each repository, the last archived log and the last drill are,
+//! and what of it failed.
 
 use app::App;
 use app::backups::{self, State};
 use jiff::{SignedDuration, Timestamp};
+use store::backup_runs::{Kind, Run};
 
 use super::{Finding, Severity, unreadable};
 use crate::config::Config;
@@ -26,39 +28,53 @@ pub(super) async fn findings(config: &Config, app: &App) -> Vec<Finding> {
 
 /// What development has is told, and what it lacks is no fault.
 fn describe(state: &State) -> Finding {
-    let at = |at: Option<Timestamp>| at.map_or("never".to_owned(), |at| at.to_string());
+    let at = |run: Option<&Run>| run.map_or("never".to_owned(), |run| run.finished_at.to_string());
     let archive = if state.archiving.is_on { "on" } else { "off" };
-    let drill_at = state.last_drill().map(|run| run.finished_at);
-    let detail = format!(
-        "last backup {}, last drill {}, archiving {archive}",
-        at(state.last_backup_at()),
-        at(drill_at)
-    );
+    let of_repo = |repo| {
+        format!(
+            "repository {repo}: last backup {}",
+            at(state.last_backup(repo))
+        )
+    };
+    let backups: Vec<String> = state.repositories().into_iter().map(of_repo).collect();
+    let backups = if backups.is_empty() {
+        "last backup never".to_owned()
+    } else {
+        backups.join(", ")
+    };
+    let drill = at(state.last_drill());
+    let detail = format!("{backups}, last drill {drill}, archiving {archive}");
     Finding::good("backups", detail)
 }
 
 fn judge(state: &State, now: Timestamp) -> Vec<Finding> {
-    let drill_at = state.last_drill().map(|run| run.finished_at);
-    let findings = [
-        backup(state.last_backup_at(), now),
-        archive(state),
-        drill(drill_at, now),
-    ];
-    let findings: Vec<_> = findings.into_iter().flatten().collect();
-    if findings.is_empty() {
-        vec![describe(state)]
-    } else {
-        findings
-    }
-}
-
-fn backup(last_at: Option<Timestamp>, now: Timestamp) -> Option<Finding> {
-    let Some(last_at) = last_at else {
+    let known = state.repositories();
+    let mut findings: Vec<Finding> = Vec::new();
+    if known.is_empty() {
         let mend = "set pgBackRest up on the database's machine and run `stagedoor backup run` daily, \
                     with DATABASE_BACKUP_URL set";
-        return Some(warning("no backup was ever written down", mend));
+        findings.push(warning("no backup was ever written down", mend));
+    }
+    let ages = known.iter();
+    findings.extend(ages.filter_map(|repo| backup(*repo, state.last_backup(*repo), now)));
+    findings.extend(state.failures().into_iter().map(failure));
+    findings.extend(archive(state));
+    findings.extend(drill(state, now));
+    if findings.is_empty() {
+        findings.push(describe(state));
+    }
+    findings
+}
+
+fn backup(repo: i32, last: Option<&Run>, now: Timestamp) -> Option<Finding> {
+    let mend = format!(
+        "run `stagedoor backup run --repo {repo}` on the database's machine, and see why its timer didn't"
+    );
+    let Some(last) = last else {
+        let detail = format!("repository {repo} has no backup");
+        return Some(Finding::new("backups", Severity::Error, detail, &mend));
     };
-    let age = now.duration_since(last_at);
+    let age = now.duration_since(last.finished_at);
     if age <= BACKUP_AGE_MAX {
         return None;
     }
@@ -67,12 +83,45 @@ fn backup(last_at: Option<Timestamp>, now: Timestamp) -> Option<Finding> {
     } else {
         Severity::Warning
     };
-    let mend = "run `stagedoor backup run` on the database's machine, and see why its timer didn't";
     let detail = format!(
-        "the last backup is of {last_at}, {} hours ago",
+        "repository {repo}: the last backup is of {}, {} hours ago",
+        last.finished_at,
         age.as_hours()
     );
-    Some(Finding::new("backups", severity, detail, mend))
+    Some(Finding::new("backups", severity, detail, &mend))
+}
+
+/// A backup that failed leaves the one before it; a check and a drill that failed say that there may
+/// be nothing to restore.
+fn failure(run: &Run) -> Finding {
+    let (severity, command) = match run.kind {
+        Kind::Full | Kind::Diff | Kind::Incr => (Severity::Warning, "run"),
+        Kind::Check => (Severity::Error, "check"),
+        Kind::Drill => (Severity::Error, "drill"),
+    };
+    let what = if run.kind.is_backup() {
+        "backup"
+    } else {
+        command
+    };
+    let place = run.repo.map(|repo| format!("repository {repo}: "));
+    let option = run.repo.map(|repo| format!(" --repo {repo}"));
+    let of = run
+        .label
+        .as_ref()
+        .map(|label| format!(" of backup {label}"));
+    let detail = format!(
+        "{}the last {what}{} failed at {}: {}",
+        place.unwrap_or_default(),
+        of.unwrap_or_default(),
+        run.finished_at,
+        run.detail
+    );
+    let mend = format!(
+        "mend that, and run `stagedoor backup {command}{}` on the database's machine",
+        option.unwrap_or_default()
+    );
+    Finding::new("backups", severity, detail, &mend)
 }
 
 fn archive(state: &State) -> Option<Finding> {
@@ -84,25 +133,28 @@ fn archive(state: &State) -> Option<Finding> {
             mend,
         ));
     }
-    let age = SignedDuration::try_from(archiving.age).unwrap_or(SignedDuration::MAX);
+    let age = SignedDuration::try_from(state.archive_age()).unwrap_or(SignedDuration::MAX);
     if !archiving.is_failing && age <= WAL_AGE_MAX {
         return None;
     }
+    let failing = if archiving.is_failing {
+        ", and the next one fails"
+    } else {
+        ""
+    };
     let detail = format!(
-        "the last file of the log was archived {} s ago{}",
+        "the last file of the log was archived {} s ago{failing}; {} MB of it wait on the database's disk",
         age.as_secs(),
-        if archiving.is_failing {
-            ", and the next one fails"
-        } else {
-            ""
-        }
+        archiving.waiting_bytes >> 20
     );
     let mend = "read PostgreSQL's log and pgBackRest's on the primary, and run `stagedoor backup \
-                check` there";
+                check --log` there; when one repository is away for long, take it out of pgBackRest's \
+                configuration before the disk is full";
     Some(Finding::new("backups", Severity::Error, detail, mend))
 }
 
-fn drill(last_at: Option<Timestamp>, now: Timestamp) -> Option<Finding> {
+fn drill(state: &State, now: Timestamp) -> Option<Finding> {
+    let last_at = state.last_drill().map(|run| run.finished_at);
     let is_recent = |at: Timestamp| now.duration_since(at) <= DRILL_AGE_MAX;
     if last_at.is_some_and(is_recent) {
         return None;
@@ -124,34 +176,46 @@ fn warning(detail: &str, mend: &str) -> Finding {
 mod tests {
     use std::time::Duration;
 
-    use store::backup_runs::{Archiving, Kind, LastSuccess};
+    use store::backup_runs::Archiving;
 
     use super::*;
 
-    fn state(backup_h: i64, wal_s: u64, drill_h: i64) -> (State, Timestamp) {
-        let now: Timestamp = "2027-01-31T12:00:00Z".parse().unwrap();
-        let run = |kind, hours| {
-            let finished_at = now - SignedDuration::from_hours(hours);
-            LastSuccess {
-                kind,
-                repo: Some(1),
-                started_at: finished_at,
-                finished_at,
-            }
-        };
-        let state = State {
-            last: vec![run(Kind::Incr, backup_h), run(Kind::Drill, drill_h)],
+    fn run(kind: Kind, repo: i32, is_ok: bool, hours: i64) -> Run {
+        let finished_at = now() - SignedDuration::from_hours(hours);
+        Run {
+            kind,
+            repo: Some(repo),
+            label: None,
+            started_at: finished_at,
+            finished_at,
+            is_ok,
+            detail: if is_ok { "" } else { "a disk is full: free it" }.to_owned(),
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2027-01-31T12:00:00Z".parse().unwrap()
+    }
+
+    fn state(backup_h: i64, wal_s: u64, drill_h: i64) -> State {
+        State {
+            runs: vec![
+                run(Kind::Incr, 1, true, backup_h),
+                run(Kind::Drill, 1, true, drill_h),
+            ],
             archiving: Archiving {
                 is_on: true,
                 age: Duration::from_secs(wal_s),
+                closed_after: Duration::from_mins(1),
                 is_failing: false,
+                waiting_bytes: 1 << 24,
+                file_bytes: 1 << 24,
             },
-        };
-        (state, now)
+        }
     }
 
-    fn severities(state: &State, now: Timestamp) -> Vec<Severity> {
-        let findings = judge(state, now);
+    fn severities(state: &State) -> Vec<Severity> {
+        let findings = judge(state, now());
         findings.iter().map(|finding| finding.severity).collect()
     }
 
@@ -166,18 +230,65 @@ mod tests {
             (0, 0, 193, vec![Warning]),
             (27, 301, 193, vec![Warning, Error, Warning]),
         ] {
-            let (state, now) = state(backup_h, wal_s, drill_h);
-            assert_eq!(severities(&state, now), expected, "{state:?}");
+            let state = state(backup_h, wal_s, drill_h);
+            assert_eq!(severities(&state), expected, "{state:?}");
         }
     }
 
     #[test]
     fn what_was_never_done_is_told() {
-        let (mut state, now) = state(0, 0, 0);
+        let mut state = state(0, 0, 0);
         state.archiving.is_failing = true;
-        assert_eq!(severities(&state, now), [Severity::Error]);
+        assert_eq!(severities(&state), [Severity::Error]);
         state.archiving.is_on = false;
-        state.last.clear();
-        assert_eq!(severities(&state, now), [Severity::Warning; 3]);
+        state.runs.clear();
+        assert_eq!(severities(&state), [Severity::Warning; 3]);
+    }
+
+    #[test]
+    fn an_idle_system_keeps_all_of_its_log() {
+        let mut state = state(0, 100_000, 0);
+        assert_eq!(severities(&state), [Severity::Error]);
+        state.archiving.waiting_bytes = 500;
+        assert_eq!(severities(&state), [Severity::Info]);
+    }
+
+    #[test]
+    fn a_fresh_repository_hides_no_dead_one() {
+        use Severity::{Error, Warning};
+        for (second, expected, said) in [
+            (
+                vec![run(Kind::Full, 2, true, 80)],
+                vec![Error],
+                "repository 2: the last backup",
+            ),
+            (
+                vec![run(Kind::Full, 2, false, 1)],
+                vec![Error, Warning],
+                "repository 2 has no backup",
+            ),
+            (
+                vec![run(Kind::Full, 2, true, 2), run(Kind::Incr, 2, false, 1)],
+                vec![Warning],
+                "repository 2: the last backup failed at 2027-01-31T11:00:00Z: a disk is full",
+            ),
+            (
+                vec![run(Kind::Check, 1, false, 1)],
+                vec![Error],
+                "repository 1: the last check failed",
+            ),
+            (
+                vec![run(Kind::Drill, 1, false, 1)],
+                vec![Error],
+                "repository 1: the last drill failed",
+            ),
+        ] {
+            let mut state = state(0, 0, 2);
+            state.runs.extend(second);
+            let findings = judge(&state, now());
+            let lines: String = findings.iter().map(Finding::to_line).collect();
+            assert!(lines.contains(said), "{lines}");
+            assert_eq!(severities(&state), expected, "{lines}");
+        }
     }
 }

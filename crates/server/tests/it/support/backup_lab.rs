@@ -69,6 +69,11 @@ impl BackupLab {
             let password = format!("ALTER ROLE {role} PASSWORD '{PASSWORD}'");
             postgres.batch_execute(&password).await.expect("a password");
         }
+        self.create_stanza();
+    }
+
+    /// In every repository that has none yet.
+    pub(crate) fn create_stanza(&self) {
         let mut command = self.as_owner("pgbackrest");
         command.args([
             &format!("--config={}", self.config().display()),
@@ -80,11 +85,25 @@ impl BackupLab {
     }
 
     pub(crate) fn write_config(&self, passphrase: &str) {
+        self.write_config_with(passphrase, "repo1-retention-full=9");
+    }
+
+    /// The same configuration as at the start, but for what is said otherwise.
+    pub(crate) fn restore_config(&self) {
+        self.write_config(PASSPHRASE);
+    }
+
+    /// With lines of its own, which say what is kept.
+    pub(crate) fn configure(&self, lines: &str) {
+        self.write_config_with(PASSPHRASE, lines);
+    }
+
+    fn write_config_with(&self, passphrase: &str, lines: &str) {
         let at = |name: &str| self.folder.path().join(name).display().to_string();
         let text = format!(
             "[global]\nlog-path={}\nlock-path={}\nspool-path={}\nlog-level-file=off\nstart-fast=y\n\
              archive-timeout=30\nrepo1-path={}\nrepo1-cipher-type=aes-256-cbc\n\
-             repo1-cipher-pass={passphrase}\nrepo1-retention-full=9\n[{STANZA}]\npg1-path={}\n\
+             repo1-cipher-pass={passphrase}\n{lines}\n[{STANZA}]\npg1-path={}\n\
              pg1-port={}\npg1-user=pgbackrest\n",
             at("log"),
             at("lock"),
@@ -109,7 +128,7 @@ impl BackupLab {
         self.path("stagedoor")
     }
 
-    fn give(&self, path: &Path) {
+    pub(crate) fn give(&self, path: &Path) {
         // Not allowed to who isn't root, and then not needed.
         let _ = chown(path, Some(self.user.0), Some(self.user.1));
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).expect("its mode");
@@ -156,14 +175,35 @@ impl BackupLab {
         done.json()
     }
 
-    /// Waits until everything that was written so far is in the repository.
-    pub(crate) async fn archive(&self) {
+    /// What `doctor` finds of backups, as in production.
+    pub(crate) async fn doctor(&self) -> String {
+        let done = Program::new(&["doctor", "--json"])
+            .env("STAGEDOOR_ENV", "production")
+            .env("DATABASE_URL", &self.cluster.url())
+            .run()
+            .await;
+        let report = done.json();
+        let findings = report["findings"].as_array().expect("findings").iter();
+        let of_backups = findings.filter(|finding| finding["id"] == "backups");
+        let lines =
+            of_backups.map(|it| format!("{} {} {}\n", it["severity"], it["detail"], it["mend"]));
+        lines.collect()
+    }
+
+    /// Closes the file of the log under way; its name.
+    pub(crate) async fn close_log(&self) -> String {
         let postgres = self.cluster.superuser().await;
         let row = postgres
             .query_one("SELECT pg_walfile_name(pg_switch_wal())", &[])
             .await
             .expect("a switch");
-        let name: String = row.get(0);
+        row.get(0)
+    }
+
+    /// Waits until everything that was written so far is in the repository.
+    pub(crate) async fn archive(&self) {
+        let name = self.close_log().await;
+        let postgres = self.cluster.superuser().await;
         eventually("the log is archived", Duration::from_secs(30), async || {
             let last = "SELECT coalesce(last_archived_wal, '') >= $1 FROM pg_stat_archiver";
             postgres

@@ -11,6 +11,7 @@ pub(crate) mod own_cluster;
 pub(crate) mod program;
 pub(crate) mod reported;
 pub(crate) mod slow_proxy;
+pub(crate) mod small_disk;
 pub(crate) mod staff;
 pub(crate) mod tls;
 pub(crate) mod wait;

@@ -18,29 +18,41 @@ pub struct InsertParams<
 pub struct ListLast {
     pub kind: String,
     pub repo: Option<i32>,
+    pub label: Option<String>,
     pub started_at: jiff::civil::DateTime,
     pub finished_at: jiff::civil::DateTime,
+    pub is_ok: bool,
+    pub detail: String,
 }
 pub struct ListLastBorrowed<'a> {
     pub kind: &'a str,
     pub repo: Option<i32>,
+    pub label: Option<&'a str>,
     pub started_at: jiff::civil::DateTime,
     pub finished_at: jiff::civil::DateTime,
+    pub is_ok: bool,
+    pub detail: &'a str,
 }
 impl<'a> From<ListLastBorrowed<'a>> for ListLast {
     fn from(
         ListLastBorrowed {
             kind,
             repo,
+            label,
             started_at,
             finished_at,
+            is_ok,
+            detail,
         }: ListLastBorrowed<'a>,
     ) -> Self {
         Self {
             kind: kind.into(),
             repo,
+            label: label.map(|v| v.into()),
             started_at,
             finished_at,
+            is_ok,
+            detail: detail.into(),
         }
     }
 }
@@ -48,7 +60,10 @@ impl<'a> From<ListLastBorrowed<'a>> for ListLast {
 pub struct FindArchiving {
     pub is_on: bool,
     pub age_s: f64,
+    pub closed_after_s: f64,
     pub is_failing: bool,
+    pub waiting_bytes: i64,
+    pub file_bytes: i64,
 }
 use crate::client::GenericClient;
 use futures_util::{self, StreamExt, TryStreamExt};
@@ -248,7 +263,7 @@ impl<
 pub struct ListLastStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_last() -> ListLastStmt {
     ListLastStmt(
-        "/* backup_runs.list_last */ SELECT DISTINCT ON (kind, repo) kind, repo, started_at, finished_at FROM backup_runs WHERE is_ok ORDER BY kind, repo, finished_at DESC",
+        "/* backup_runs.list_last */ (SELECT DISTINCT ON (kind, repo) kind, repo, label, started_at, finished_at, is_ok, detail FROM backup_runs WHERE is_ok ORDER BY kind, repo, finished_at DESC) UNION ALL (SELECT DISTINCT ON (kind, repo) kind, repo, label, started_at, finished_at, is_ok, detail FROM backup_runs WHERE NOT is_ok ORDER BY kind, repo, finished_at DESC)",
         None,
     )
 }
@@ -274,8 +289,11 @@ impl ListLastStmt {
                     Ok(ListLastBorrowed {
                         kind: row.try_get(0)?,
                         repo: row.try_get(1)?,
-                        started_at: row.try_get(2)?,
-                        finished_at: row.try_get(3)?,
+                        label: row.try_get(2)?,
+                        started_at: row.try_get(3)?,
+                        finished_at: row.try_get(4)?,
+                        is_ok: row.try_get(5)?,
+                        detail: row.try_get(6)?,
                     })
                 },
             mapper: |it| ListLast::from(it),
@@ -285,7 +303,7 @@ impl ListLastStmt {
 pub struct FindArchivingStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find_archiving() -> FindArchivingStmt {
     FindArchivingStmt(
-        "/* backup_runs.find_archiving */ SELECT current_setting('archive_mode') <> 'off' AS is_on, extract(epoch FROM clock_timestamp() - coalesce(last_archived_time, stats_reset))::float8 AS age_s, coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL) AS is_failing FROM pg_stat_archiver",
+        "/* backup_runs.find_archiving */ SELECT current_setting('archive_mode') <> 'off' AS is_on, extract(epoch FROM clock_timestamp() - coalesce(last_archived_time, stats_reset))::float8 AS age_s, extract(epoch FROM current_setting('archive_timeout')::interval)::float8 AS closed_after_s, is_failing, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') - kept_until, 0)::bigint AS waiting_bytes, file_bytes FROM ( SELECT archiver.*, length.file_bytes, CASE WHEN name ~ '^[0-9A-F]{24}$' THEN ('x' || substr(name, 9, 8))::bit(32)::bigint * 4294967296 + (('x' || substr(name, 17, 8))::bit(32)::bigint + CASE WHEN is_failing THEN 0 ELSE 1 END) * length.file_bytes END AS kept_until FROM ( SELECT last_archived_time, stats_reset, failing.is_failing, CASE WHEN failing.is_failing THEN last_failed_wal ELSE last_archived_wal END AS name FROM pg_stat_archiver, LATERAL ( SELECT coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL) AS is_failing ) AS failing ) AS archiver, (SELECT pg_size_bytes(current_setting('wal_segment_size')) AS file_bytes) AS length ) AS figures",
         None,
     )
 }
@@ -310,7 +328,10 @@ impl FindArchivingStmt {
                 Ok(FindArchiving {
                     is_on: row.try_get(0)?,
                     age_s: row.try_get(1)?,
-                    is_failing: row.try_get(2)?,
+                    closed_after_s: row.try_get(2)?,
+                    is_failing: row.try_get(3)?,
+                    waiting_bytes: row.try_get(4)?,
+                    file_bytes: row.try_get(5)?,
                 })
             },
             mapper: |it| FindArchiving::from(it),
