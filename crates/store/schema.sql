@@ -848,6 +848,32 @@ CREATE TABLE public.sign_in_failures (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE public.tickets (
+    id bigint NOT NULL,
+    reservation_id character varying(50) NOT NULL,
+    concert_id integer NOT NULL,
+    number integer NOT NULL,
+    code character varying(12) NOT NULL,
+    used_at timestamp without time zone,
+    used_by integer,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    updated_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    deleted_at timestamp without time zone,
+    CONSTRAINT tickets_code_check CHECK (((code)::text ~ '^[0-9A-HJKMNP-TV-Z]{12}$'::text)),
+    CONSTRAINT tickets_number_check CHECK ((number > 0))
+);
+
+ALTER TABLE ONLY public.tickets FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tickets ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.tickets_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY public.admin_users ALTER COLUMN id SET DEFAULT nextval('public.admin_users_id_seq'::regclass);
 
 ALTER TABLE ONLY public.audit_logs ALTER COLUMN id SET DEFAULT nextval('public.audit_logs_id_seq'::regclass);
@@ -913,6 +939,15 @@ ALTER TABLE ONLY public.sandbox_orders
 
 ALTER TABLE ONLY public.sign_in_failures
     ADD CONSTRAINT sign_in_failures_pkey PRIMARY KEY (subject_digest);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_code_key UNIQUE (code);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_reservation_id_number_key UNIQUE (reservation_id, number);
 
 CREATE INDEX admin_sessions_admin_user_id_idx ON public.admin_sessions USING btree (admin_user_id, created_at);
 
@@ -1016,6 +1051,16 @@ CREATE TRIGGER reservations_audit_update AFTER UPDATE ON public.reservations REF
 
 CREATE TRIGGER reservations_keep_id BEFORE UPDATE ON public.reservations FOR EACH ROW WHEN (((old.id)::text <> (new.id)::text)) EXECUTE FUNCTION public.refuse_new_id();
 
+CREATE TRIGGER tickets_audit_delete AFTER DELETE ON public.tickets REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_delete('code');
+
+CREATE TRIGGER tickets_audit_insert AFTER INSERT ON public.tickets REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_insert('code');
+
+CREATE TRIGGER tickets_audit_truncate BEFORE TRUNCATE ON public.tickets FOR EACH STATEMENT EXECUTE FUNCTION public.audit_truncate();
+
+CREATE TRIGGER tickets_audit_update AFTER UPDATE ON public.tickets REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_update('code');
+
+CREATE TRIGGER tickets_keep_id BEFORE UPDATE ON public.tickets FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION public.refuse_new_id();
+
 ALTER TABLE ONLY public.admin_recovery_codes
     ADD CONSTRAINT admin_recovery_codes_admin_user_id_fkey FOREIGN KEY (admin_user_id) REFERENCES public.admin_users(id);
 
@@ -1036,6 +1081,15 @@ ALTER TABLE ONLY public.payments
 
 ALTER TABLE ONLY public.reservations
     ADD CONSTRAINT reservations_concert_id_fkey FOREIGN KEY (concert_id) REFERENCES public.concerts(id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_concert_id_fkey FOREIGN KEY (concert_id) REFERENCES public.concerts(id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_reservation_id_fkey FOREIGN KEY (reservation_id) REFERENCES public.reservations(id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.admin_users(id);
 
 ALTER TABLE public.admission_receipts ENABLE ROW LEVEL SECURITY;
 
@@ -1086,4 +1140,23 @@ END);
 CREATE POLICY reservations_owner ON public.reservations TO stagedoor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY reservations_report ON public.reservations FOR SELECT TO stagedoor_report USING (true);
+
+ALTER TABLE public.tickets ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tickets_app ON public.tickets TO stagedoor_app USING (
+CASE ( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif")
+    WHEN 'customer'::text THEN (EXISTS ( SELECT
+       FROM public.reservations r
+      WHERE (((r.id)::text = (tickets.reservation_id)::text) AND ((r.customer_email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif")))))
+    WHEN 'holder'::text THEN ((reservation_id)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif"))
+    WHEN 'staff'::text THEN true
+    WHEN 'system'::text THEN true
+    WHEN 'job'::text THEN true
+    WHEN 'cli'::text THEN true
+    ELSE false
+END);
+
+CREATE POLICY tickets_owner ON public.tickets TO stagedoor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY tickets_report ON public.tickets FOR SELECT TO stagedoor_report USING (true);
 

@@ -35,6 +35,7 @@ pub mod standing;
 mod strength;
 mod task;
 pub mod ticket_key;
+pub mod tickets;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -88,6 +89,7 @@ struct Inner {
     /// None where there are none: the primary then serves every read.
     replicas: Option<Replicas>,
     access_key: AccessKey,
+    ticket_key: TicketKey,
     /// None where the secret key doesn't outlive the process.
     seal_key: Option<SealKey>,
     sealed_head: audit::Head,
@@ -105,6 +107,7 @@ struct Inner {
 
 impl App {
     pub fn new(ctx: Ctx, settings: Settings, writer: Pool, access_key: AccessKey) -> Self {
+        let ticket_key = access_key.ticket_key();
         Self {
             inner: Arc::new(Inner {
                 ctx,
@@ -112,6 +115,7 @@ impl App {
                 writer,
                 replicas: None,
                 access_key,
+                ticket_key,
                 seal_key: None,
                 sealed_head: audit::Head::default(),
                 till: None,
@@ -204,6 +208,11 @@ impl App {
 
     pub fn access_key(&self) -> &AccessKey {
         &self.inner.access_key
+    }
+
+    /// The key that signs tickets.
+    pub fn ticket_key(&self) -> &TicketKey {
+        &self.inner.ticket_key
     }
 
     /// The key of the audit log's seals, where there is one that lasts.

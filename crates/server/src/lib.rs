@@ -13,6 +13,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod setup;
 pub mod shop;
+pub mod takeaway;
 pub mod telemetry;
 pub mod webhooks;
 

@@ -40,6 +40,7 @@ mod shared;
 pub mod sign_in_failures;
 pub mod stock;
 mod text;
+pub mod tickets;
 mod time;
 mod tls;
 pub mod transaction;

@@ -68,8 +68,12 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../migrations/0012_create_backup_runs.sql"),
     ),
     (
-        "V14__create_payments",
-        include_str!("../migrations/0014_create_payments.sql"),
+        "V13__create_payments",
+        include_str!("../migrations/0013_create_payments.sql"),
+    ),
+    (
+        "V14__create_tickets",
+        include_str!("../migrations/0014_create_tickets.sql"),
     ),
 ];
 

@@ -11,10 +11,12 @@ use app::extend::ExtendError;
 use app::payments::{BeginError, RefundError};
 use app::reservations::DeleteError;
 use app::reserve::ReserveError;
+use app::tickets::{CheckError, IssueError};
 use axum::response::{IntoResponse, Response};
 use domain::allotment::Refusal;
 use domain::reservation::{EXTENSIONS_MAX, TransitionError};
 use domain::role::Role;
+use domain::ticket::AdmissionRefusal;
 use http::StatusCode;
 use store::StoreError;
 
@@ -137,6 +139,8 @@ pub struct Problem {
     pub available: Option<i32>,
     /// With `purchase_limit`: the limit.
     pub limit: Option<i32>,
+    /// With `invalid_state` of a ticket: why nobody is let in.
+    pub reason: Option<&'static str>,
     pub retry_after: Option<Duration>,
     /// With `precondition_failed`: the concert as it is now.
     pub current: Option<Box<Current>>,
@@ -150,6 +154,7 @@ impl Problem {
             errors: Vec::new(),
             available: None,
             limit: None,
+            reason: None,
             retry_after: None,
             current: None,
         }
@@ -333,6 +338,44 @@ impl From<RefundError> for Problem {
             ),
             RefundError::Transition(error) => error.into(),
             RefundError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::NotFound => Self::not_found(),
+            IssueError::Transition(error) => error.into(),
+            IssueError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CheckError> for Problem {
+    fn from(error: CheckError) -> Self {
+        let refused = |reason, detail: String| Self {
+            reason: Some(reason),
+            ..Self::new(Code::InvalidState, detail)
+        };
+        match error {
+            CheckError::Forged => refused(
+                "forged",
+                "This is no ticket of ours. Let nobody in by it.".to_owned(),
+            ),
+            CheckError::Refused(AdmissionRefusal::Used { used_at }) => {
+                let at = used_at.map_or_else(String::new, |at| format!(" at {at}"));
+                refused("used", format!("Somebody came in by this ticket{at}."))
+            }
+            CheckError::Refused(AdmissionRefusal::Cancelled) => refused(
+                "cancelled",
+                "The reservation of this ticket was cancelled.".to_owned(),
+            ),
+            CheckError::Refused(AdmissionRefusal::OtherConcert { concert_id }) => refused(
+                "other_concert",
+                format!("This ticket is for the concert {concert_id}."),
+            ),
+            CheckError::Store(error) => error.into(),
         }
     }
 }

@@ -23,7 +23,7 @@ use super::page::Assets;
 use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request, seen};
-use crate::api::{admin, concerts, document, live, reservations};
+use crate::api::{admin, concerts, document, live, reservations, tickets};
 use crate::{sandbox, setup, shop, webhooks};
 
 /// Every request is answered within five seconds, the way back included.
@@ -92,6 +92,9 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(reservations::extend))
         .routes(routes!(reservations::pay))
         .routes(routes!(reservations::cancel))
+        .routes(routes!(tickets::list))
+        .routes(routes!(tickets::pdf))
+        .routes(routes!(tickets::calendar))
         .routes(routes!(admin::sessions::create))
         .routes(routes!(admin::sessions::delete))
         .routes(routes!(admin::password::change))
@@ -117,6 +120,8 @@ fn api() -> OpenApiRouter<Web> {
         ))
         .routes(routes!(admin::reservations::confirm))
         .routes(routes!(admin::reservations::cancel))
+        .routes(routes!(admin::reservations::refund))
+        .routes(routes!(admin::tickets::check))
         .routes(routes!(admin::audit_logs::list))
 }
 

@@ -21,6 +21,7 @@ pub mod reservations;
 pub mod seed;
 pub mod sign_in_failures;
 pub mod stock;
+pub mod tickets;
 
 pub const NAMES: &[&str] = &[
     "acting.declare",
@@ -179,4 +180,10 @@ pub const NAMES: &[&str] = &[
     "sign_in_failures.delete_old",
     "stock.announce",
     "stock.list_availability",
+    "tickets.list",
+    "tickets.insert",
+    "tickets.lock_by_id",
+    "tickets.find_id_by_code",
+    "tickets.find_reservation",
+    "tickets.update_used",
 ];

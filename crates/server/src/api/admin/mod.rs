@@ -7,5 +7,6 @@ pub mod model;
 pub mod password;
 pub mod reservations;
 pub mod sessions;
+pub mod tickets;
 pub mod totp;
 pub mod users;
