@@ -33,3 +33,4 @@ mod simulation;
 mod staff;
 mod staff_api;
 mod support;
+mod tickets;
