@@ -4,6 +4,8 @@
 //! because it was asked, and `domain::payment` says what each means.
 //! Absent on purpose: transactions, and any decision about tickets.
 
+pub mod stripe;
+
 use std::fmt;
 
 use domain::id::{PaymentId, ReservationId};
