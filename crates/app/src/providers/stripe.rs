@@ -148,7 +148,7 @@ impl Stripe {
 
     /// A function of the order alone, and of nothing in it that changes between two attempts: Stripe
     /// takes other fields under the same key for a mistake.
-    fn form<'a>(&self, order: &'a Order) -> Result<Vec<(&'static str, String)>, ProviderError> {
+    fn form(&self, order: &Order) -> Result<Vec<(&'static str, String)>, ProviderError> {
         let amount = amount::to_stripe(order.amount, order.currency);
         let amount = amount.map_err(|why: Unpayable| refused(&why.to_string()))?;
         let title: String = order.title.chars().take(TITLE_CHARACTERS_MAX).collect();

@@ -16,8 +16,8 @@ use crate::providers::{Delivery, Disbelief, Event, News, Subject};
 /// Longer than any name of Stripe's (66 characters), and what `payment_events` can hold.
 const NAME_CHARACTERS_MAX: usize = 255;
 
-/// How a charge of these kinds is paid back is settled when the refund is made; of any other it may
-/// take days, or wait for the buyer to say where the money is to go.
+/// Refunds of these are settled when they are made. Of any other kind it may take days, or wait for the
+/// buyer to say where the money is to go (<https://docs.stripe.com/payments/promptpay>, "Refunds").
 const REFUNDED_AT_ONCE: [&str; 2] = ["card", "link"];
 
 type Read = Result<Option<(Subject, News)>, Disbelief>;
@@ -47,7 +47,7 @@ pub(super) fn read(body: &[u8], is_live: bool) -> Result<Delivery, Disbelief> {
         "checkout.session.async_payment_succeeded" => paid(&object_of(object)?),
         "checkout.session.async_payment_failed" | "checkout.session.expired" => failed(object),
         "charge.refunded" => charge_refunded(&id, object),
-        "refund.failed" => refund_failed(&object_of(object)?),
+        "refund.failed" => Ok(refund_failed(&object_of(object)?)),
         "refund.created" | "refund.updated" | "charge.refund.updated" => refund(&id, object),
         "charge.dispute.created" => disputed(&id, object),
         _ => Ok(None),
@@ -126,7 +126,7 @@ fn refund(id: &str, object: Value) -> Read {
     let refund: Refund = object_of(object)?;
     let status = refund.status.unwrap_or(RefundStatus::Pending);
     if status.is_failed() {
-        return refund_failed(&refund);
+        return Ok(refund_failed(&refund));
     }
     if status != RefundStatus::Succeeded {
         return Ok(None);
@@ -143,10 +143,10 @@ fn refund(id: &str, object: Value) -> Read {
     Ok(Some((Subject::Payment(payment), fact)))
 }
 
-fn refund_failed(refund: &Refund) -> Read {
+fn refund_failed(refund: &Refund) -> Option<(Subject, News)> {
     let of = named(refund.metadata.as_ref(), refund.payment_intent.as_deref());
     let news = told(Fact::RefundFailed, refund.payment_intent.clone());
-    Ok(of.map(|of| (of, news)))
+    of.map(|of| (of, news))
 }
 
 fn disputed(id: &str, object: Value) -> Read {
