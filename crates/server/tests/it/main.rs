@@ -31,4 +31,5 @@ mod schema;
 mod simulation;
 mod staff;
 mod staff_api;
+mod stripe;
 mod support;
