@@ -13,8 +13,9 @@ use super::object::{
 };
 use crate::providers::{Delivery, Disbelief, Event, News, Subject};
 
-/// Longer than any name of Stripe's (66 characters), and what `payment_events` can hold.
-const NAME_CHARACTERS_MAX: usize = 255;
+/// Longer than any name of Stripe's (66 characters), and short enough that an event's name made of one
+/// fits into `payment_events`.
+const NAME_CHARACTERS_MAX: usize = 200;
 
 /// Refunds of these are settled when they are made. Of any other kind it may take days, or wait for the
 /// buyer to say where the money is to go (<https://docs.stripe.com/payments/promptpay>, "Refunds").
