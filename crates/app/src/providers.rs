@@ -5,6 +5,7 @@
 //! Absent on purpose: transactions, and any decision about tickets.
 
 pub mod sandbox;
+pub mod stripe;
 
 use std::fmt;
 

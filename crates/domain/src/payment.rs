@@ -193,7 +193,10 @@ pub fn decide(fact: Fact, standing: Standing<'_>) -> Consequence {
             cancel: state == PaymentState::Completed
                 && standing.reservation.status == ReservationStatus::Confirmed,
         },
-        Fact::RefundFailed if state == PaymentState::Refunding => Consequence::ReportRefund,
+        // Banks send some of it back days after the provider called it done.
+        Fact::RefundFailed if matches!(state, PaymentState::Refunding | PaymentState::Refunded) => {
+            Consequence::ReportRefund
+        }
         // It was known, or something that came before it came later.
         Fact::Paid { .. } | Fact::Failed | Fact::Refunded | Fact::RefundFailed => {
             Consequence::Nothing
@@ -343,6 +346,14 @@ mod tests {
     }
 
     #[test]
+    fn a_refund_that_a_bank_returns_is_reported() {
+        for state in [PaymentState::Refunding, PaymentState::Refunded] {
+            let told = told(Fact::RefundFailed, state, ReservationStatus::Cancelled, 0);
+            assert_eq!(told, Consequence::ReportRefund, "{state}");
+        }
+    }
+
+    #[test]
     fn what_was_told_before_changes_nothing() {
         use PaymentState::{Completed, Failed, Refunded, Refunding};
         for (fact, state) in [
@@ -353,7 +364,6 @@ mod tests {
             (Fact::Failed, Failed),
             (Fact::Failed, Refunding),
             (Fact::Refunded, Refunded),
-            (Fact::RefundFailed, Refunded),
             (Fact::RefundFailed, Completed),
         ] {
             let known = told(fact, state, ReservationStatus::Confirmed, 9);
@@ -386,7 +396,8 @@ mod tests {
             match fact {
                 Fact::Paid { .. } => self.came[which] = true,
                 Fact::Refunded => self.went_back[which] = true,
-                _ => {}
+                Fact::RefundFailed => self.went_back[which] = false,
+                Fact::Failed => {}
             }
             let consequence = decide(
                 fact,
@@ -399,7 +410,8 @@ mod tests {
             );
             let payment = &mut self.payments[which];
             match consequence {
-                Consequence::Nothing | Consequence::ReportRefund => {}
+                Consequence::Nothing => {}
+                Consequence::ReportRefund => payment.state = PaymentState::Refunding,
                 Consequence::Confirm { take } => {
                     self.available -= take;
                     payment.state = PaymentState::Completed;

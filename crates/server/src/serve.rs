@@ -9,6 +9,7 @@ use app::jobs::{self, Tasks};
 use app::payments::Till;
 use app::providers::Provider;
 use app::providers::sandbox::Sandbox;
+use app::providers::stripe::{SettingsError, Stripe, StripeSettings};
 use app::{AccessKey, App, Ctx, SealKey, Settings, standing};
 use domain::allotment::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -18,7 +19,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, RateLimit};
+use crate::config::{Config, PaymentProvider, RateLimit};
 use crate::http::feed::Feeds;
 use crate::http::listener::{self, Door};
 use crate::http::page::Site;
@@ -50,15 +51,24 @@ pub enum StartError {
     Tls(#[from] TlsError),
 }
 
+/// Why the use cases can't be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    #[error(transparent)]
+    Stripe(#[from] SettingsError),
+}
+
 /// The use cases, ready to run, from the configuration.
 ///
 /// `database_url` is given apart: commands run as the owner, the server as `stagedoor_app`.
-pub fn open_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+pub fn open_app(config: &Config, database_url: &str) -> Result<App, OpenError> {
     open(config, database_url, pool_settings(config))
 }
 
 /// The same with its read replicas, for a process that shows lists to many.
-pub fn open_reading_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+pub fn open_reading_app(config: &Config, database_url: &str) -> Result<App, OpenError> {
     let app = open_app(config, database_url)?;
     Ok(match open_replicas(config, &app)? {
         Some(replicas) => app.reading_from(replicas),
@@ -77,7 +87,7 @@ pub fn open_replicas(config: &Config, app: &App) -> Result<Option<Replicas>, Inv
 }
 
 /// The same for work on whole tables, whose statements may take their time.
-pub fn open_patient_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+pub fn open_patient_app(config: &Config, database_url: &str) -> Result<App, OpenError> {
     let patient = PoolSettings {
         silence_max: None,
         ..pool_settings(config)
@@ -85,7 +95,7 @@ pub fn open_patient_app(config: &Config, database_url: &str) -> Result<App, Inva
     open(config, database_url, patient)
 }
 
-fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, InvalidUrl> {
+fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, OpenError> {
     let ctx = Ctx::system();
     let observer = ctx.clone();
     let pool = Pool::open(
@@ -102,7 +112,7 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
     let previous = config.secret_key_previous.iter();
     let previous = previous.map(|secret| secret.reveal().as_bytes());
     let access_key = access_key.with_previous(previous.clone());
-    let till = till(config, &ctx, &pool);
+    let till = till(config, &ctx, &pool)?;
     let app = App::new(ctx, settings(config), pool, access_key).taking_money(till);
     // Rows under a seal of a key that is gone could never be proven.
     Ok(match secret {
@@ -115,8 +125,15 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
 }
 
 /// Who takes the buyers' money.
-fn till(config: &Config, ctx: &Ctx, pool: &Pool) -> Till {
+fn till(config: &Config, ctx: &Ctx, pool: &Pool) -> Result<Till, SettingsError> {
     let base_url = base_url(config);
+    if config.payment.provider == PaymentProvider::Stripe {
+        return Ok(Till {
+            provider: Arc::new(Stripe::new(&stripe_settings(config))?),
+            sandbox: None,
+            base_url,
+        });
+    }
     let secret = config.secret_key.as_ref();
     let sandbox = Arc::new(Sandbox {
         pool: pool.clone(),
@@ -127,10 +144,23 @@ fn till(config: &Config, ctx: &Ctx, pool: &Pool) -> Till {
             |secret| secret.reveal().as_bytes().to_vec(),
         ),
     });
-    Till {
+    Ok(Till {
         provider: Arc::clone(&sandbox) as Arc<dyn Provider>,
         sandbox: Some(sandbox),
         base_url,
+    })
+}
+
+fn stripe_settings(config: &Config) -> StripeSettings {
+    let payment = &config.payment;
+    let key = payment.stripe_secret_key.as_ref();
+    let secrets = payment.stripe_webhook_secrets.iter();
+    StripeSettings {
+        secret_key: key.map_or_else(String::new, |key| key.reveal().to_owned()),
+        webhook_secrets: secrets.map(|one| one.reveal().to_owned()).collect(),
+        api_base: payment.stripe_api_base.clone(),
+        hold_time: config.sales.hold_ttl,
+        patience: StripeSettings::PATIENCE,
     }
 }
 

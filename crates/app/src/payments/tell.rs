@@ -190,7 +190,8 @@ async fn decide_behind_locks(
             Fact::Failed if payment.payment.state == PaymentState::Pending => Consequence::Fail,
             Fact::Failed => Consequence::Nothing,
             Fact::Refunded => Consequence::SettleRefund { cancel: false },
-            Fact::RefundFailed => Consequence::ReportRefund,
+            Fact::RefundFailed if payment.payment.state.was_paid() => Consequence::ReportRefund,
+            Fact::RefundFailed => Consequence::Nothing,
         });
     };
     let (available, is_within_limit) = if reservation.status == ReservationStatus::Expired {
@@ -281,6 +282,10 @@ async fn act(
             let why =
                 "the provider could not send the money back; look there, and pay it back by hand";
             refund::report(transaction, payment, why, now).await?;
+            if let Some(given_up) = reservation.filter(|one| !one.status.holds_tickets()) {
+                let paid = PaymentStatus::Completed;
+                stored::update_reservation_payment(transaction, &given_up.id, paid, now).await?;
+            }
         }
     }
     Ok(done)

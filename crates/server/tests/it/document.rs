@@ -24,6 +24,12 @@ const WATCH: Call = ("get", "/concerts/{id}/live");
 const FIND: Call = ("get", "/reservations/{id}");
 const RESERVE: Call = ("post", "/reservations");
 const EXTEND: Call = ("post", "/reservations/{id}/extend");
+const PAY: Call = ("post", "/reservations/{id}/payments");
+const TICKETS: Call = ("get", "/reservations/{id}/tickets");
+const PRINT: Call = ("get", "/reservations/{id}/tickets.pdf");
+const CALENDAR: Call = ("get", "/reservations/{id}/calendar.ics");
+const REFUND: Call = ("post", "/admin/reservations/{id}/refund");
+const CHECK: Call = ("post", "/admin/tickets/check");
 const CANCEL: Call = ("post", "/reservations/{id}/cancel");
 const SIGN_OUT: Call = ("delete", "/admin/sessions/current");
 const DELETE_USER: Call = ("delete", "/admin/users/{id}");
@@ -52,7 +58,7 @@ const CONFIRM: Call = ("post", "/admin/reservations/{id}/confirm");
 const CANCEL_ANY: Call = ("post", "/admin/reservations/{id}/cancel");
 const DELETE_RESERVATION: Call = ("delete", "/admin/reservations/{id}");
 /// The calls of the API, as the router has them, in alphabetical order.
-const CALLS: [Call; 33] = [
+const CALLS: [Call; 39] = [
     DELETE,
     DELETE_RESERVATION,
     SIGN_OUT,
@@ -69,6 +75,9 @@ const CALLS: [Call; 33] = [
     SHOW,
     WATCH,
     FIND,
+    CALENDAR,
+    TICKETS,
+    PRINT,
     CHANGE,
     CHANGE_USER,
     CREATE,
@@ -78,7 +87,9 @@ const CALLS: [Call; 33] = [
     OWN_PASSWORD,
     CANCEL_ANY,
     CONFIRM,
+    REFUND,
     SIGN_IN,
+    CHECK,
     BEGIN_TOTP,
     CONFIRM_TOTP,
     CREATE_USER,
@@ -86,6 +97,7 @@ const CALLS: [Call; 33] = [
     RESERVE,
     CANCEL,
     EXTEND,
+    PAY,
 ];
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
@@ -147,9 +159,8 @@ async fn the_document_is_well_formed() {
                 !text(&response["description"]).is_empty(),
                 "{name}: no description"
             );
-            let media_type = match (status.as_str(), path.ends_with("/live")) {
-                ("200", true) => "text/event-stream",
-                ("200" | "201", false) => "application/json",
+            let media_type = match status.as_str() {
+                "200" | "201" => good_media_type(&path),
                 _ => "application/problem+json",
             };
             let content = members(&response["content"]);
@@ -203,6 +214,15 @@ async fn every_call_tells_what_the_layers_around_it_may_answer() {
             let kind = &parameter["schema"]["type"];
             assert!(!kind.is_array(), "{method} {path}: nobody can send null");
         }
+    }
+}
+
+fn good_media_type(path: &str) -> &'static str {
+    match path.rsplit(['/', '.']).next() {
+        Some("live") => "text/event-stream",
+        Some("pdf") => "application/pdf",
+        Some("ics") => "text/calendar",
+        _ => "application/json",
     }
 }
 
@@ -308,6 +328,15 @@ async fn real_answers_fit_the_document() {
         for reservation in [&held, &confirmed] {
             let found = app.with_token(Method::GET, reservation, "").send().await;
             check(FIND, found.unwrap(), 200).await;
+        }
+        for (reservation, status) in [(&held, 409), (&confirmed, 200)] {
+            let tickets = app.with_token(Method::GET, reservation, "/tickets").send();
+            check(TICKETS, tickets.await.unwrap(), status).await;
+        }
+        for (reservation, status) in [(&held, 201), (&confirmed, 409)] {
+            let pay = app.with_token(Method::POST, reservation, "/payments");
+            let pay = pay.json(&json!({ "method": "sandbox" })).send().await;
+            check(PAY, pay.unwrap(), status).await;
         }
         for (reservation, status) in [(&held, 200), (&confirmed, 409)] {
             let extended = app.with_token(Method::POST, reservation, "/extend").send();

@@ -32,5 +32,6 @@ mod schema;
 mod simulation;
 mod staff;
 mod staff_api;
+mod stripe;
 mod support;
 mod tickets;

@@ -72,7 +72,7 @@ impl GoodRow {
     }
 }
 
-const GOOD_ROWS: [GoodRow; 14] = [
+const GOOD_ROWS: [GoodRow; 18] = [
     GoodRow {
         name: "concerts",
         row: &[
@@ -185,6 +185,47 @@ const GOOD_ROWS: [GoodRow; 14] = [
         ],
     },
     GoodRow {
+        name: "payments",
+        row: &[
+            ("id", "'PAY1-00000000'"),
+            ("reservation_id", "(SELECT min(id) FROM reservations)"),
+            ("provider", "'sandbox'"),
+            ("amount", "1"),
+            ("currency", "'THB'"),
+            ("language", "'en'"),
+        ],
+    },
+    GoodRow {
+        name: "payment_events",
+        row: &[
+            ("provider", "'sandbox'"),
+            ("event_id", "'1'"),
+            ("news", "'paid'"),
+            ("consequence", "'confirmed'"),
+            ("received_at", "'2027-01-31'"),
+        ],
+    },
+    GoodRow {
+        name: "sandbox_orders",
+        row: &[
+            ("payment_id", "'PAY1-00000000'"),
+            ("amount", "1"),
+            ("currency", "'THB'"),
+            ("title", "'2 tickets'"),
+            ("return_url", "'/'"),
+            ("held_until", "'2027-01-31'"),
+        ],
+    },
+    GoodRow {
+        name: "tickets",
+        row: &[
+            ("reservation_id", "(SELECT min(id) FROM reservations)"),
+            ("concert_id", "(SELECT min(id) FROM concerts)"),
+            ("number", "1"),
+            ("code", "'0123456789AB'"),
+        ],
+    },
+    GoodRow {
         name: "sign_in_failures",
         row: &[
             ("subject_digest", "decode(repeat('00', 32), 'hex')"),
@@ -195,7 +236,12 @@ const GOOD_ROWS: [GoodRow; 14] = [
 ];
 
 /// Tables without an instant that the database chooses.
-const WITHOUT_CREATED_AT: [&str; 3] = ["heartbeats", "audit_seals", "sign_in_failures"];
+const WITHOUT_CREATED_AT: [&str; 4] = [
+    "heartbeats",
+    "audit_seals",
+    "payment_events",
+    "sign_in_failures",
+];
 
 /// Column, value, and the constraint that must refuse it.
 const REFUSED: &[(&str, &str, &str)] = &[
@@ -289,6 +335,16 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "sign_in_failures_subject_digest_check",
     ),
     ("failures", "-1", "sign_in_failures_failures_check"),
+    ("provider", "'cash'", "payments_provider_check"),
+    ("amount", "0", "payments_amount_check"),
+    ("currency", "'thb'", "payments_currency_check"),
+    ("status", "'paid'", "payments_status_check"),
+    ("refund_reason", "'whim'", "payments_refund_reason_check"),
+    ("event_id", "''", "payment_events_event_id_check"),
+    ("outcome", "'win'", "sandbox_orders_outcome_check"),
+    ("number", "0", "tickets_number_check"),
+    ("code", "'0123456789AI'", "tickets_code_check"),
+    ("code", "'0123'", "tickets_code_check"),
     ("kind", "'restore'", "backup_runs_kind_check"),
     ("repo", "0", "backup_runs_repo_check"),
     ("label", "''", "backup_runs_label_check"),

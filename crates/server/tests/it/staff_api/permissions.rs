@@ -42,6 +42,9 @@ const TABLE: &str = "
     get    /concerts/{id}                     200    200       200   200        200      200     200
     get    /concerts/{id}/live                200    200       200   200        200      200     200
     get    /reservations/{id}                 404    200       200   200        200      404     404
+    get    /reservations/{id}/calendar.ics        404    409       409   409        409      404     404
+    get    /reservations/{id}/tickets             404    409       409   409        409      404     404
+    get    /reservations/{id}/tickets.pdf         404    409       409   409        409      404     404
     patch  /admin/concerts/{id}               401    401       403   428        428      401     401
     patch  /admin/users/{id}                  401    401       403   403        404      401     401
     post   /admin/concerts                    401    401       403   422        422      401     401
@@ -51,7 +54,9 @@ const TABLE: &str = "
     post   /admin/password                    401    401       422   422        422      401     401
     post   /admin/reservations/{id}/cancel    401    401       200   200        200      401     401
     post   /admin/reservations/{id}/confirm   401    401       403   200        200      401     401
+    post   /admin/reservations/{id}/refund        401    401       403   409        409      401     401
     post   /admin/sessions                    422    422       422   422        422      422     422
+    post   /admin/tickets/check                   401    401       422   422        422      401     401
     post   /admin/totp                        401    401       422   422        422      401     401
     post   /admin/totp/confirm                401    401       422   422        422      401     401
     post   /admin/users                       401    401       403   403        422      401     401
@@ -59,6 +64,7 @@ const TABLE: &str = "
     post   /reservations                      422    422       422   422        422      422     422
     post   /reservations/{id}/cancel          404    200       404   404        404      404     404
     post   /reservations/{id}/extend          404    200       404   404        404      404     404
+    post   /reservations/{id}/payments            404    422       404   404        404      404     404
 ";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ pub(crate) mod chaos_proxy;
 mod cluster;
 pub(crate) mod customers;
 pub(crate) mod dice;
+pub(crate) mod fake_stripe;
 pub(crate) mod fault_proxy;
 pub(crate) mod own_cluster;
 pub(crate) mod program;
