@@ -71,6 +71,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V14__create_payments",
         include_str!("../migrations/0014_create_payments.sql"),
     ),
+    (
+        "V15__create_mails",
+        include_str!("../migrations/0015_create_mails.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.
