@@ -35,6 +35,7 @@ const TABLE: &str = "
     get    /admin/audit-logs                  401    401       403   200        200      401     401
     get    /admin/concerts                    401    401       200   200        200      401     401
     get    /admin/concerts/{id}               401    401       200   200        200      401     401
+    get    /admin/mails                       401    401       200   200        200      401     401
     get    /admin/reservations                401    401       200   200        200      401     401
     get    /admin/reservations/{id}           401    401       200   200        200      401     401
     get    /admin/users                       401    401       403   403        200      401     401
@@ -48,9 +49,11 @@ const TABLE: &str = "
     post   /admin/concerts/{id}/archive       401    401       403   200        200      401     401
     post   /admin/concerts/{id}/close         401    401       403   200        200      401     401
     post   /admin/concerts/{id}/open          401    401       403   200        200      401     401
+    post   /admin/mails/{id}/retry            401    401       404   404        404      401     401
     post   /admin/password                    401    401       422   422        422      401     401
     post   /admin/reservations/{id}/cancel    401    401       200   200        200      401     401
     post   /admin/reservations/{id}/confirm   401    401       403   200        200      401     401
+    post   /admin/reservations/{id}/resend    401    401       409   409        409      401     401
     post   /admin/sessions                    422    422       422   422        422      422     422
     post   /admin/totp                        401    401       422   422        422      401     401
     post   /admin/totp/confirm                401    401       422   422        422      401     401
@@ -59,6 +62,7 @@ const TABLE: &str = "
     post   /reservations                      422    422       422   422        422      422     422
     post   /reservations/{id}/cancel          404    200       404   404        404      404     404
     post   /reservations/{id}/extend          404    200       404   404        404      404     404
+    post   /reservations/{id}/payments            404    422       404   404        404      404     404
 ";
 
 #[tokio::test(flavor = "multi_thread")]
