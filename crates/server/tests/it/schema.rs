@@ -340,7 +340,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("failures", "-1", "sign_in_failures_failures_check"),
     ("provider", "'cash'", "payments_provider_check"),
     ("amount", "0", "payments_amount_check"),
-    ("currency", "'baht'", "payments_currency_check"),
     ("currency", "'thb'", "payments_currency_check"),
     ("status", "'paid'", "payments_status_check"),
     ("refund_reason", "'whim'", "payments_refund_reason_check"),
