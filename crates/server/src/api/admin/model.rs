@@ -72,7 +72,7 @@ pub struct MailBody {
     language: &'static str,
     #[schema(value_type = shape::EmailAddress)]
     recipient: String,
-    #[schema(value_type = Option<shape::ReservationId>, required)]
+    #[schema(pattern = "^RES[0-9]{1,38}-[0-9A-HJKMNP-TV-Z]{8}$", required)]
     reservation_id: Option<String>,
     #[schema(pattern = "^(pending|sent|kept|dead)$")]
     status: &'static str,
