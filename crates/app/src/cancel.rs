@@ -80,7 +80,11 @@ async fn lock_and_cancel(
     let tickets = reservation.quantity;
     concerts::return_tickets(transaction, reservation.concert_id, tickets, now).await?;
     payments::give_back_all(transaction, id, reason, now).await?;
-    mails::enqueue(app, transaction, MailKind::Cancelled, id).await?;
+    // Whoever lets a hold go knows it; and a hold may have anybody's address, whom nobody shall be
+    // able to have mailed by holding and letting go.
+    if reservation.status == ReservationStatus::Confirmed || reason == RefundReason::ByStaff {
+        mails::enqueue(app, transaction, MailKind::Cancelled, id).await?;
+    }
     Ok(Reservation {
         status,
         updated_at: now,

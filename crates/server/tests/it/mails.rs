@@ -418,6 +418,18 @@ async fn without_a_mail_server_mails_are_kept_to_be_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn letting_a_hold_go_writes_to_nobody() {
+    TestApp::run(async |app| {
+        let concert = app.plant(NewConcert::default()).await;
+        let hold = app.reserved(concert, 2, "som").await;
+        let cancel = app.with_token(Method::POST, &hold, "/cancel");
+        assert_eq!(cancel.send().await.unwrap().status(), 200);
+        assert_eq!(app.count("SELECT count(*) FROM mails").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_reads_other_peoples_mails_in_production() {
     let options = Options {
         shows_mails: false,
