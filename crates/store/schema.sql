@@ -748,6 +748,24 @@ ALTER TABLE public.jobs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.mails (
+    id character varying(50) NOT NULL,
+    kind character varying(32) NOT NULL,
+    language character varying(8) NOT NULL,
+    recipient character varying(255) NOT NULL,
+    reservation_id character varying(50),
+    message_id character varying(255) NOT NULL,
+    status character varying(16) DEFAULT 'pending'::character varying NOT NULL,
+    sent_at timestamp without time zone,
+    last_error character varying(500),
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    updated_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    CONSTRAINT mails_kind_check CHECK (((kind)::text = ANY ((ARRAY['confirmed'::character varying, 'cancelled'::character varying, 'refunded'::character varying, 'payment_failed'::character varying])::text[]))),
+    CONSTRAINT mails_status_check CHECK (((status)::text = ANY ((ARRAY['pending'::character varying, 'sent'::character varying, 'kept'::character varying, 'dead'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY public.mails FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.payment_events (
     provider character varying(16) NOT NULL,
     event_id character varying(255) NOT NULL,
@@ -922,6 +940,9 @@ ALTER TABLE ONLY public.heartbeats
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.mails
+    ADD CONSTRAINT mails_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.payment_events
     ADD CONSTRAINT payment_events_pkey PRIMARY KEY (provider, event_id);
 
@@ -991,6 +1012,10 @@ CREATE INDEX jobs_run_at_idx ON public.jobs USING btree (run_at, id) WHERE ((sta
 
 CREATE UNIQUE INDEX jobs_task_dedup_key_idx ON public.jobs USING btree (task, dedup_key) WHERE ((status)::text = 'pending'::text);
 
+CREATE INDEX mails_created_at_idx ON public.mails USING btree (created_at, id);
+
+CREATE INDEX mails_status_idx ON public.mails USING btree (status, created_at, id);
+
 CREATE INDEX payment_events_payment_id_idx ON public.payment_events USING btree (payment_id, received_at);
 
 CREATE INDEX payments_ask_at_idx ON public.payments USING btree (ask_at) WHERE (ask_at IS NOT NULL);
@@ -1030,6 +1055,10 @@ CREATE TRIGGER concerts_audit_truncate BEFORE TRUNCATE ON public.concerts FOR EA
 CREATE TRIGGER concerts_audit_update AFTER UPDATE ON public.concerts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_update();
 
 CREATE TRIGGER concerts_keep_id BEFORE UPDATE ON public.concerts FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION public.refuse_new_id();
+
+CREATE TRIGGER mails_audit_insert AFTER INSERT ON public.mails REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_insert('recipient');
+
+CREATE TRIGGER mails_keep_id BEFORE UPDATE ON public.mails FOR EACH ROW WHEN (((old.id)::text <> (new.id)::text)) EXECUTE FUNCTION public.refuse_new_id();
 
 CREATE TRIGGER payments_audit_delete AFTER DELETE ON public.payments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_delete('redirect_url');
 
@@ -1073,6 +1102,9 @@ ALTER TABLE ONLY public.admin_totp
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.admin_users(id);
 
+ALTER TABLE ONLY public.mails
+    ADD CONSTRAINT mails_reservation_id_fkey FOREIGN KEY (reservation_id) REFERENCES public.reservations(id);
+
 ALTER TABLE ONLY public.payment_events
     ADD CONSTRAINT payment_events_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
 
@@ -1096,6 +1128,25 @@ ALTER TABLE public.admission_receipts ENABLE ROW LEVEL SECURITY;
 CREATE POLICY admission_receipts_app ON public.admission_receipts TO stagedoor_app USING ((( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif") = ANY (ARRAY['system'::text, 'job'::text])));
 
 CREATE POLICY admission_receipts_owner ON public.admission_receipts TO stagedoor_owner USING (true) WITH CHECK (true);
+
+ALTER TABLE public.mails ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY mails_app ON public.mails TO stagedoor_app USING (
+CASE ( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif")
+    WHEN 'customer'::text THEN (EXISTS ( SELECT
+       FROM public.reservations r
+      WHERE (((r.id)::text = (mails.reservation_id)::text) AND ((r.customer_email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif")))))
+    WHEN 'holder'::text THEN ((reservation_id)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif"))
+    WHEN 'staff'::text THEN true
+    WHEN 'system'::text THEN true
+    WHEN 'job'::text THEN true
+    WHEN 'cli'::text THEN true
+    ELSE false
+END);
+
+CREATE POLICY mails_owner ON public.mails TO stagedoor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY mails_report ON public.mails FOR SELECT TO stagedoor_report USING (true);
 
 ALTER TABLE public.payment_events ENABLE ROW LEVEL SECURITY;
 

@@ -4,6 +4,7 @@
 //! Not here: sending the money, which is a job of `payments`.
 
 use domain::id::ReservationId;
+use domain::mail::MailKind;
 use domain::payment::RefundReason;
 use domain::reservation::{Reservation, ReservationStatus, TransitionError};
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use jiff::civil::Date;
 use store::{Acting, StoreError, Transaction, concerts, reservations as stored};
 
 use crate::access::Holder;
-use crate::{App, Settings, jobs, payments, reservations, task};
+use crate::{App, Settings, jobs, mails, payments, reservations, task};
 
 /// Why a reservation was not cancelled.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,11 @@ async fn lock_and_cancel(
     let tickets = reservation.quantity;
     concerts::return_tickets(transaction, reservation.concert_id, tickets, now).await?;
     payments::give_back_all(transaction, id, reason, now).await?;
+    // Whoever lets a hold go knows it; and a hold may have anybody's address, whom nobody shall be
+    // able to have mailed by holding and letting go.
+    if reservation.status == ReservationStatus::Confirmed || reason == RefundReason::ByStaff {
+        mails::enqueue(app, transaction, MailKind::Cancelled, id).await?;
+    }
     Ok(Reservation {
         status,
         updated_at: now,

@@ -4,11 +4,12 @@
 //! Its payment is written as one by hand. Which reservations can be confirmed is `domain`'s rule.
 
 use domain::id::ReservationId;
+use domain::mail::MailKind;
 use domain::reservation::TransitionError;
 use domain::reservation::{PaymentStatus, Quantity, Reservation, ReservationStatus};
 use store::{Acting, StoreError, Transaction, concerts, reservations as stored};
 
-use crate::{App, payments, reservations, task};
+use crate::{App, jobs, mails, payments, reservations, task};
 
 /// Why a reservation was not confirmed.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,7 @@ pub async fn confirm(
         let confirmed = lock_and_confirm(&app, &transaction, &id).await;
         let confirmed = task::end(transaction, confirmed).await?;
         app.live().changed(confirmed.concert_id);
+        jobs::wake(&app);
         metrics::counter!("stagedoor_reservations_total", "outcome" => "confirmed").increment(1);
         Ok(confirmed)
     })
@@ -60,6 +62,7 @@ async fn lock_and_confirm(
     }
     stored::confirm(transaction, id, now).await?;
     payments::insert_by_hand(app, transaction, &reservation).await?;
+    mails::enqueue(app, transaction, MailKind::Confirmed, id).await?;
     Ok(Reservation {
         status: ReservationStatus::Confirmed,
         payment_status: PaymentStatus::Completed,

@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod import;
 pub mod jobs;
 pub mod live;
+pub mod mails;
 pub mod own_password;
 mod passwords;
 pub mod payments;
@@ -48,6 +49,7 @@ use futures_util::future::BoxFuture;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use live::Live;
+use mails::Post;
 use passwords::Passwords;
 use payments::Till;
 use reserve::ReserveFn;
@@ -95,6 +97,8 @@ struct Inner {
     sealed_head: audit::Head,
     /// None where this process takes no money.
     till: Option<Till>,
+    /// None where this process sends no mails.
+    post: Option<Post>,
     passwords: Passwords,
     sign_in_lines: Lines,
     is_alone: bool,
@@ -119,6 +123,7 @@ impl App {
                 seal_key: None,
                 sealed_head: audit::Head::default(),
                 till: None,
+                post: None,
                 passwords: Passwords::new(),
                 sign_in_lines: Lines::default(),
                 is_alone: false,
@@ -164,6 +169,15 @@ impl App {
     pub fn taking_money(mut self, till: Till) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.till = Some(till);
+        }
+        self
+    }
+
+    /// The same with a way to write to people. To be said before anybody else has a clone.
+    #[must_use]
+    pub fn writing_to_people(mut self, post: Post) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.post = Some(post);
         }
         self
     }
@@ -223,6 +237,11 @@ impl App {
     /// How buyers' money is taken, where it is.
     pub fn till(&self) -> Option<&Till> {
         self.inner.till.as_ref()
+    }
+
+    /// How people are written to, where they are.
+    pub fn post(&self) -> Option<&Post> {
+        self.inner.post.as_ref()
     }
 
     pub(crate) fn sealed_head(&self) -> &audit::Head {

@@ -129,6 +129,11 @@ timed_id! {
     PaymentId, "PAY"
 }
 
+timed_id! {
+    /// A mail's, with `MAIL`: also the local part of its Message-ID.
+    MailId, "MAIL"
+}
+
 /// A ticket's number, as `tickets.id` (`BIGSERIAL`): 1 and up, below 2^40, which is what fits into
 /// the code that its holder shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,6 +8,7 @@ pub mod allotment;
 pub mod concert;
 pub mod id;
 pub mod language;
+pub mod mail;
 pub mod money;
 pub mod password;
 pub mod payment;

@@ -200,6 +200,29 @@ money-going-back = Your money is on its way back to you. Banks take up to ten da
 money-back = Your money went back to you. Banks take up to ten days to show it.
 money-refund-stuck = Your money must go back to you, and that needs somebody's help. The organiser sees it; you need do nothing.
 
+## Mails
+
+mail-greeting = Hello { $name },
+mail-concert = Concert
+mail-concert-gone = a concert that isn't on any more
+mail-footer = You get this mail because tickets were booked with your address. It was written by a program.
+mail-button = See your reservation
+mail-confirmed-subject = Your tickets: { $concert }
+mail-confirmed-sentence = Your booking is complete, and the tickets are yours. You find them on the page of your reservation; whoever has this link can open it, so keep it to yourself.
+mail-confirmed-button = To your tickets
+mail-cancelled-subject = Cancelled: { $concert }
+mail-cancelled-sentence = Your tickets were given back and can't be used any more. If you had paid, your money goes back the way it came, and we write again when it has left.
+mail-refunded-subject = Your money went back: { $concert }
+mail-refunded-heading = Your money went back to you
+mail-refunded-kept = Your tickets stay yours: this was money beyond their price.
+mail-failed-subject = Your payment didn't go through: { $concert }
+mail-failed-heading = The payment didn't go through
+mail-failed-sentence = Nothing was charged. Your tickets are still held for a short time, and you can try again.
+mail-failed-button = Try again
+dev-mail-title = Mails that would have left
+dev-mail-follow = Follow the mail's link
+dev-mail-none = No mail was written yet.
+
 ## The make-believe payment provider
 
 sandbox-title = Make-believe payment

@@ -57,6 +57,14 @@ impl Lang {
         }
     }
 
+    /// The language of the use cases, for what is shown in it.
+    pub const fn of(language: Language) -> Self {
+        match language {
+            Language::En => Self::En,
+            Language::Th => Self::Th,
+        }
+    }
+
     /// The language's name in itself, so that whoever needs it can read it.
     pub const fn native_name(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@ pub mod config;
 pub mod http;
 pub mod i18n;
 pub mod load;
+pub mod mail;
 pub mod metrics;
 pub mod sandbox;
 pub mod serve;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::jobs::{self, Tasks};
+use app::mails::{self, Carrier, Post};
 use app::payments::Till;
 use app::providers::Provider;
 use app::providers::sandbox::Sandbox;
@@ -27,6 +28,9 @@ use crate::http::rate::Budgets;
 use crate::http::router;
 use crate::http::tls::{Tls, TlsError};
 use crate::http::web::{Parts, Web};
+use crate::i18n::Lang;
+use crate::mail;
+use crate::mail::smtp::{self, Route, Smtp};
 use crate::metrics;
 
 /// Connections that wait to be accepted. When a sale opens everybody connects in the same moment, and
@@ -113,7 +117,9 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
     let previous = previous.map(|secret| secret.reveal().as_bytes());
     let access_key = access_key.with_previous(previous.clone());
     let till = till(config, &ctx, &pool)?;
-    let app = App::new(ctx, settings(config), pool, access_key).taking_money(till);
+    let app = App::new(ctx, settings(config), pool, access_key)
+        .taking_money(till)
+        .writing_to_people(post(config));
     // Rows under a seal of a key that is gone could never be proven.
     Ok(match secret {
         Some(secret) => {
@@ -161,6 +167,28 @@ fn stripe_settings(config: &Config) -> StripeSettings {
         api_base: payment.stripe_api_base.clone(),
         hold_time: config.sales.hold_ttl,
         patience: StripeSettings::PATIENCE,
+    }
+}
+
+/// How people are written to.
+fn post(config: &Config) -> Post {
+    let base_url = base_url(config);
+    let is_production = config.environment.is_production();
+    let carrier = config.mail.smtp_url.as_ref().map(|url| {
+        Arc::new(Smtp::new(Route {
+            url: url.reveal().to_owned(),
+            from: config.mail.from.clone(),
+            from_name: Lang::default().text("brand"),
+            hello: mails::host_of(&base_url).to_owned(),
+            must_encrypt: is_production && !smtp::is_this_machine(url.reveal()),
+            roots: Vec::new(),
+        })) as Arc<dyn Carrier>
+    });
+    Post {
+        words: Arc::new(mail::Writer),
+        carrier,
+        base_url,
+        is_open: !is_production,
     }
 }
 

@@ -23,6 +23,7 @@ mod generated;
 pub mod heartbeats;
 pub mod jobs;
 pub mod lag;
+pub mod mails;
 pub mod migrate;
 mod money;
 pub mod monitor;

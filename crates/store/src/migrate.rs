@@ -68,12 +68,16 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../migrations/0012_create_backup_runs.sql"),
     ),
     (
-        "V13__create_payments",
-        include_str!("../migrations/0013_create_payments.sql"),
+        "V14__create_payments",
+        include_str!("../migrations/0014_create_payments.sql"),
     ),
     (
-        "V14__create_tickets",
-        include_str!("../migrations/0014_create_tickets.sql"),
+        "V15__create_tickets",
+        include_str!("../migrations/0015_create_tickets.sql"),
+    ),
+    (
+        "V16__create_mails",
+        include_str!("../migrations/0016_create_mails.sql"),
     ),
 ];
 

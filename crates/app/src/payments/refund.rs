@@ -1,6 +1,7 @@
 //! Money that goes back: wished for here, sent by a job, and settled when the provider says so.
 
 use domain::id::{PaymentId, ReservationId};
+use domain::mail::MailKind;
 use domain::payment::{PaymentState, RefundReason};
 use domain::reservation::{PaymentStatus, Reservation, ReservationStatus, TransitionError};
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +11,7 @@ use store::{Acting, StoreError, Transaction, concerts, reservations as reservati
 
 use super::MANUAL;
 use super::work::REFUND;
-use crate::{App, jobs, reservations, task};
+use crate::{App, jobs, mails, reservations, task};
 
 /// Providers take some seconds for what they don't do at once.
 const ASKED_AFTER: SignedDuration = SignedDuration::from_mins(2);
@@ -60,6 +61,7 @@ async fn refund_in(
         reservation_rows::update_status(transaction, id, cancelled, now).await?;
         let tickets = reservation.quantity;
         concerts::return_tickets(transaction, reservation.concert_id, tickets, now).await?;
+        mails::enqueue(app, transaction, MailKind::Cancelled, id).await?;
     }
     let after = reservation_rows::lock(transaction, id).await?;
     after.ok_or(RefundError::NotFound)

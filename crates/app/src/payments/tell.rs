@@ -2,6 +2,7 @@
 
 use domain::concert::ConcertStatus;
 use domain::id::{ConcertId, PaymentId};
+use domain::mail::MailKind;
 use domain::payment::{Consequence, Fact, PaymentState, RefundReason, Standing, decide};
 use domain::reservation::{PaymentStatus, Quantity, Reservation, ReservationStatus};
 use domain::text::EmailAddress;
@@ -12,7 +13,7 @@ use store::{Acting, StoreError, Transaction, concerts, reservations as reservati
 
 use super::refund;
 use crate::providers::{Delivery, Disbelief, Event, News, Subject};
-use crate::{App, jobs, reservations, task};
+use crate::{App, jobs, mails, reservations, task};
 
 const ACTING: Acting = Acting::system("payments");
 
@@ -254,6 +255,7 @@ async fn act(
             stored::update_state(transaction, id, &change(PaymentState::Completed), now).await?;
             if let Some(reservation) = reservation {
                 confirm(transaction, &reservation, take, now).await?;
+                mails::enqueue(app, transaction, MailKind::Confirmed, &reservation.id).await?;
                 done.stock = Some((reservation.concert_id, false));
                 done.outcome = Some("confirmed");
             }
@@ -270,12 +272,14 @@ async fn act(
             if let Some(held) = reservation.filter(|one| one.status == ReservationStatus::Pending) {
                 let failed = PaymentStatus::Failed;
                 stored::update_reservation_payment(transaction, &held.id, failed, now).await?;
+                mails::enqueue(app, transaction, MailKind::PaymentFailed, &held.id).await?;
             }
         }
         Consequence::SettleRefund { cancel } => {
             stored::update_state(transaction, id, &change(PaymentState::Refunded), now).await?;
             if let Some(reservation) = reservation {
                 done = settle_refund(transaction, &reservation, cancel, now).await?;
+                mails::enqueue(app, transaction, MailKind::Refunded, &reservation.id).await?;
             }
         }
         Consequence::ReportRefund => {

@@ -23,6 +23,7 @@ use store::StoreError;
 use super::feed::WatchError;
 use super::fields::{ERRORS_MAX, FieldError, FieldReason};
 
+mod mails;
 mod staff;
 
 /// How long a client should wait when the database is away or busy.

@@ -24,7 +24,7 @@ use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request, seen};
 use crate::api::{admin, concerts, document, live, reservations, tickets};
-use crate::{sandbox, setup, shop, webhooks};
+use crate::{mail, sandbox, setup, shop, webhooks};
 
 /// Every request is answered within five seconds, the way back included.
 const ANSWER_WITHIN: Duration = Duration::from_millis(4900);
@@ -43,6 +43,7 @@ pub fn router(web: Web) -> Router {
             "/sandbox/pay/{id}",
             get(sandbox::show).post(sandbox::choose),
         )
+        .route("/dev/mail", get(mail::shown::list))
         .nest_service("/assets", assets().into_router::<()>())
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -122,6 +123,9 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(admin::reservations::cancel))
         .routes(routes!(admin::reservations::refund))
         .routes(routes!(admin::tickets::check))
+        .routes(routes!(admin::reservations::resend))
+        .routes(routes!(admin::mails::list))
+        .routes(routes!(admin::mails::retry))
         .routes(routes!(admin::audit_logs::list))
 }
 

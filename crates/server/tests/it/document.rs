@@ -57,8 +57,11 @@ const FIND_ANY: Call = ("get", "/admin/reservations/{id}");
 const CONFIRM: Call = ("post", "/admin/reservations/{id}/confirm");
 const CANCEL_ANY: Call = ("post", "/admin/reservations/{id}/cancel");
 const DELETE_RESERVATION: Call = ("delete", "/admin/reservations/{id}");
+const RESEND: Call = ("post", "/admin/reservations/{id}/resend");
+const LIST_MAILS: Call = ("get", "/admin/mails");
+const RETRY_MAIL: Call = ("post", "/admin/mails/{id}/retry");
 /// The calls of the API, as the router has them, in alphabetical order.
-const CALLS: [Call; 39] = [
+const CALLS: [Call; 42] = [
     DELETE,
     DELETE_RESERVATION,
     SIGN_OUT,
@@ -68,6 +71,7 @@ const CALLS: [Call; 39] = [
     LIST_AUDIT,
     LIST_ALL,
     SHOW_ANY,
+    LIST_MAILS,
     LIST_RESERVATIONS,
     FIND_ANY,
     LIST_USERS,
@@ -84,10 +88,12 @@ const CALLS: [Call; 39] = [
     ARCHIVE,
     CLOSE,
     OPEN,
+    RETRY_MAIL,
     OWN_PASSWORD,
     CANCEL_ANY,
     CONFIRM,
     REFUND,
+    RESEND,
     SIGN_IN,
     CHECK,
     BEGIN_TOTP,
@@ -447,12 +453,22 @@ async fn answers_to_staff_fit_the_document() {
         let id = text(&held["id"]);
         check(LIST_RESERVATIONS, ask(LIST_RESERVATIONS, ""), 200).await;
         check(FIND_ANY, ask(FIND_ANY, id), 200).await;
-        for (call, status) in [(CONFIRM, 200), (CONFIRM, 409), (CANCEL_ANY, 200)] {
+        check(RESEND, ask(RESEND, id), 409).await;
+        for (call, status) in [
+            (CONFIRM, 200),
+            (CONFIRM, 409),
+            (RESEND, 200),
+            (CANCEL_ANY, 200),
+        ] {
             check(call, ask(call, id), status).await;
         }
+        let mails = check(LIST_MAILS, ask(LIST_MAILS, ""), 200).await;
+        let mail = text(&mails["items"][0]["id"]);
+        check(RETRY_MAIL, ask(RETRY_MAIL, mail), 409).await;
+        check(RETRY_MAIL, ask(RETRY_MAIL, id), 404).await;
         let deleted = ask(DELETE_RESERVATION, id).send().await.unwrap();
         assert_eq!(deleted.status(), 204);
-        for call in [DELETE_RESERVATION, FIND_ANY, CONFIRM, CANCEL_ANY] {
+        for call in [DELETE_RESERVATION, FIND_ANY, CONFIRM, CANCEL_ANY, RESEND] {
             check(call, ask(call, id), 404).await;
         }
         let own = json!({ "current_password": "wrong", "new_password": "a new horse" });

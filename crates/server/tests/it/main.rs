@@ -20,6 +20,7 @@ mod jobs;
 mod kills;
 mod lending;
 mod live;
+mod mails;
 mod metrics;
 mod outage;
 mod overload;

@@ -72,7 +72,7 @@ impl GoodRow {
     }
 }
 
-const GOOD_ROWS: [GoodRow; 18] = [
+const GOOD_ROWS: [GoodRow; 19] = [
     GoodRow {
         name: "concerts",
         row: &[
@@ -130,6 +130,16 @@ const GOOD_ROWS: [GoodRow; 18] = [
             ("payload", "'{}'"),
             ("run_at", "'2027-01-31'"),
             ("attempts_max", "1"),
+        ],
+    },
+    GoodRow {
+        name: "mails",
+        row: &[
+            ("id", "'MAIL1-00000000'"),
+            ("kind", "'confirmed'"),
+            ("language", "'en'"),
+            ("recipient", "'n@example.com'"),
+            ("message_id", "'<MAIL1-00000000@localhost>'"),
         ],
     },
     GoodRow {
@@ -302,6 +312,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("attempts_max", "0", "jobs_attempts_max_check"),
     ("status", "'done'", "jobs_finished_at_check"),
     ("finished_at", "'2027-01-31'", "jobs_finished_at_check"),
+    ("kind", "'advert'", "mails_kind_check"),
+    ("status", "'lost'", "mails_status_check"),
     ("row_ids", "'{1,2}'", "audit_seals_digests_check"),
     ("mac", "'\\x00'", "audit_seals_mac_check"),
     ("key_id", "'\\x00'", "audit_seals_key_id_check"),

@@ -12,6 +12,7 @@ pub mod backup_runs;
 pub mod concerts;
 pub mod heartbeats;
 pub mod jobs;
+pub mod mails;
 pub mod monitor;
 pub mod payments;
 pub mod proof;
@@ -119,6 +120,15 @@ pub const NAMES: &[&str] = &[
     "jobs.count_dead",
     "jobs.delete_finished",
     "jobs.try_lock",
+    "mails.insert",
+    "mails.find",
+    "mails.lock",
+    "mails.list",
+    "mails.list_written",
+    "mails.update_ended",
+    "mails.update_error",
+    "mails.update_pending",
+    "mails.delete_old",
     "monitor.primary_clock",
     "monitor.list_broken_inventory",
     "monitor.find_login",

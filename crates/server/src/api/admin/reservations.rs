@@ -1,10 +1,9 @@
 //! `/admin/reservations`: what staff see and do for whoever has tickets.
-//!
-//! Sending tickets again is not here yet.
 
 use app::App;
 use app::cancel::cancel_by_staff;
 use app::confirm::confirm as confirm_by_hand;
+use app::mails;
 use app::payments;
 use app::reservations::{self, ListRequest, PAGE_MAX, Position};
 use axum::Json;
@@ -15,6 +14,7 @@ use domain::text::EmailAddress;
 use http::StatusCode;
 use jiff::tz::TimeZone;
 
+use super::model::MailBody;
 use crate::api::model::{ReservationBody, ReservationPageBody};
 use crate::api::{cursor, query, shape};
 use crate::http::fields::FieldReason;
@@ -22,7 +22,8 @@ use crate::http::path::Segment;
 use crate::http::problem::Problem;
 use crate::http::problem_render::ProblemBody;
 use crate::http::staff::{
-    CancelReservation, ConfirmReservation, DeleteReservation, ReadReservations, Refund, Staff,
+    CancelReservation, ConfirmReservation, DeleteReservation, ReadReservations, Refund,
+    ResendTickets, Staff,
 };
 
 /// As every list's.
@@ -179,6 +180,33 @@ pub async fn refund(
 ) -> Result<Json<ReservationBody>, Problem> {
     let refunded = payments::refund(&app, id, by.acting).await?;
     Ok(shown(&app, refunded))
+}
+
+/// Write to a reservation's buyer again
+///
+/// A new mail about how the reservation stands now: its tickets, that it is cancelled, that its money
+/// went back, or that its payment failed.
+#[utoipa::path(
+    post, path = "/admin/reservations/{id}/resend", tag = "staff", operation_id = "resendMail",
+    params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = MailBody, description = "The new mail, which waits to be sent"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: staff alone"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: a hold, or one that ran out, of which no mail tells"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn resend(
+    State(app): State<App>,
+    by: Staff<ResendTickets>,
+    Segment(id): Segment<ReservationId>,
+) -> Result<Json<MailBody>, Problem> {
+    let written = mails::resend(&app, id, by.acting).await?;
+    Ok(Json(MailBody::new(written)))
 }
 
 /// Delete a reservation

@@ -26,44 +26,47 @@ const CALLERS: [&str; 7] = [
 /// 404 hides a reservation; 401 comes before 403, and both before everything else.
 const TABLE: &str = "
                                            nobody holder moderator admin superadmin disabled expired
-    delete /admin/concerts/{id}               401    401       403   204        204      401     401
-    delete /admin/reservations/{id}           401    401       403   409        409      401     401
-    delete /admin/sessions/current            401    401       204   204        204      401     401
-    delete /admin/totp                        401    401       415   415        415      401     401
-    delete /admin/users/{id}                  401    401       403   403        404      401     401
-    delete /admin/users/{id}/sessions         401    401       403   403        404      401     401
-    get    /admin/audit-logs                  401    401       403   200        200      401     401
-    get    /admin/concerts                    401    401       200   200        200      401     401
-    get    /admin/concerts/{id}               401    401       200   200        200      401     401
-    get    /admin/reservations                401    401       200   200        200      401     401
-    get    /admin/reservations/{id}           401    401       200   200        200      401     401
-    get    /admin/users                       401    401       403   403        200      401     401
-    get    /concerts                          200    200       200   200        200      200     200
-    get    /concerts/{id}                     200    200       200   200        200      200     200
-    get    /concerts/{id}/live                200    200       200   200        200      200     200
-    get    /reservations/{id}                 404    200       200   200        200      404     404
+    delete /admin/concerts/{id}                   401    401       403   204        204      401     401
+    delete /admin/reservations/{id}               401    401       403   409        409      401     401
+    delete /admin/sessions/current                401    401       204   204        204      401     401
+    delete /admin/totp                            401    401       415   415        415      401     401
+    delete /admin/users/{id}                      401    401       403   403        404      401     401
+    delete /admin/users/{id}/sessions             401    401       403   403        404      401     401
+    get    /admin/audit-logs                      401    401       403   200        200      401     401
+    get    /admin/concerts                        401    401       200   200        200      401     401
+    get    /admin/concerts/{id}                   401    401       200   200        200      401     401
+    get    /admin/mails                           401    401       200   200        200      401     401
+    get    /admin/reservations                    401    401       200   200        200      401     401
+    get    /admin/reservations/{id}               401    401       200   200        200      401     401
+    get    /admin/users                           401    401       403   403        200      401     401
+    get    /concerts                              200    200       200   200        200      200     200
+    get    /concerts/{id}                         200    200       200   200        200      200     200
+    get    /concerts/{id}/live                    200    200       200   200        200      200     200
+    get    /reservations/{id}                     404    200       200   200        200      404     404
     get    /reservations/{id}/calendar.ics        404    409       409   409        409      404     404
     get    /reservations/{id}/tickets             404    409       409   409        409      404     404
     get    /reservations/{id}/tickets.pdf         404    409       409   409        409      404     404
-    patch  /admin/concerts/{id}               401    401       403   428        428      401     401
-    patch  /admin/users/{id}                  401    401       403   403        404      401     401
-    post   /admin/concerts                    401    401       403   422        422      401     401
-    post   /admin/concerts/{id}/archive       401    401       403   200        200      401     401
-    post   /admin/concerts/{id}/close         401    401       403   200        200      401     401
-    post   /admin/concerts/{id}/open          401    401       403   200        200      401     401
-    post   /admin/password                    401    401       422   422        422      401     401
-    post   /admin/reservations/{id}/cancel    401    401       200   200        200      401     401
-    post   /admin/reservations/{id}/confirm   401    401       403   200        200      401     401
+    patch  /admin/concerts/{id}                   401    401       403   428        428      401     401
+    patch  /admin/users/{id}                      401    401       403   403        404      401     401
+    post   /admin/concerts                        401    401       403   422        422      401     401
+    post   /admin/concerts/{id}/archive           401    401       403   200        200      401     401
+    post   /admin/concerts/{id}/close             401    401       403   200        200      401     401
+    post   /admin/concerts/{id}/open              401    401       403   200        200      401     401
+    post   /admin/mails/{id}/retry                401    401       404   404        404      401     401
+    post   /admin/password                        401    401       422   422        422      401     401
+    post   /admin/reservations/{id}/cancel        401    401       200   200        200      401     401
+    post   /admin/reservations/{id}/confirm       401    401       403   200        200      401     401
     post   /admin/reservations/{id}/refund        401    401       403   409        409      401     401
-    post   /admin/sessions                    422    422       422   422        422      422     422
+    post   /admin/reservations/{id}/resend        401    401       409   409        409      401     401
+    post   /admin/sessions                        422    422       422   422        422      422     422
     post   /admin/tickets/check                   401    401       422   422        422      401     401
-    post   /admin/totp                        401    401       422   422        422      401     401
-    post   /admin/totp/confirm                401    401       422   422        422      401     401
-    post   /admin/users                       401    401       403   403        422      401     401
-    post   /admin/users/{id}/disable          401    401       403   403        404      401     401
-    post   /reservations                      422    422       422   422        422      422     422
-    post   /reservations/{id}/cancel          404    200       404   404        404      404     404
-    post   /reservations/{id}/extend          404    200       404   404        404      404     404
+    post   /admin/totp                            401    401       422   422        422      401     401
+    post   /admin/totp/confirm                    401    401       422   422        422      401     401
+    post   /admin/users                           401    401       403   403        422      401     401
+    post   /admin/users/{id}/disable              401    401       403   403        404      401     401
+    post   /reservations                          422    422       422   422        422      422     422
+    post   /reservations/{id}/cancel              404    200       404   404        404      404     404
+    post   /reservations/{id}/extend              404    200       404   404        404      404     404
     post   /reservations/{id}/payments            404    422       404   404        404      404     404
 ";
 

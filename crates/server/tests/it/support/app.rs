@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::app::ctx::{ManualClock, Random, SeededRandom};
+use ::app::mails::{Carrier, Post};
 use ::app::payments::Till;
 use ::app::providers::sandbox::Sandbox;
 use ::app::{AccessKey, App, Ctx, Settings};
@@ -53,6 +54,10 @@ pub(crate) struct Options {
     pub(crate) budgets: fn() -> Budgets,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) base_url: &'static str,
+    /// Who takes mails; without, they are kept.
+    pub(crate) carrier: Option<Arc<dyn Carrier>>,
+    /// Whether whoever asks may read mails.
+    pub(crate) shows_mails: bool,
 }
 
 impl Default for Options {
@@ -70,6 +75,8 @@ impl Default for Options {
             budgets: Budgets::default,
             trusted_proxies: Vec::new(),
             base_url: "http://tickets.example",
+            carrier: None,
+            shows_mails: true,
         }
     }
 }
@@ -365,7 +372,15 @@ pub(crate) fn open_app_with(
         sandbox: Some(sandbox),
         base_url: options.base_url.to_owned(),
     };
-    let app = App::new(ctx, settings(options), pool, key).taking_money(till);
+    let post = Post {
+        words: Arc::new(stagedoor::mail::Writer),
+        carrier: options.carrier.clone(),
+        base_url: options.base_url.to_owned(),
+        is_open: options.shows_mails,
+    };
+    let app = App::new(ctx, settings(options), pool, key)
+        .taking_money(till)
+        .writing_to_people(post);
     let app = if options.is_alone { app.alone() } else { app };
     if options.replica_urls.is_empty() {
         return app;

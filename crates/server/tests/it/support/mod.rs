@@ -13,6 +13,7 @@ pub(crate) mod program;
 pub(crate) mod reported;
 pub(crate) mod slow_proxy;
 pub(crate) mod small_disk;
+pub(crate) mod smtp_server;
 pub(crate) mod staff;
 pub(crate) mod tls;
 pub(crate) mod wait;
