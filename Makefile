@@ -123,7 +123,10 @@ test-backup-smoke: ## the same in a minute, as in `make test`
 	ops/backup/test_lab.py
 	ops/backup/trial.py --smoke --name backupsmoke --binary $(abspath $(TARGET))/debug/stagedoor
 
+# Root may not restore; PostgreSQL's user may seldom build.
+AS_POSTGRES = $(if $(filter 0,$(shell id -u)),runuser -u postgres --)
+
 drill: ## a restore drill in a lab, or of this machine with CONFIG=/etc/pgbackrest/pgbackrest.conf
-	scripts/install-packages.sh backup
+	$(if $(CONFIG),,scripts/install-packages.sh backup)
 	cargo build --locked --package stagedoor --profile $(PROFILE)
-	$(if $(CONFIG),STAGEDOOR_BACKUP_CONFIG=$(CONFIG) $(BINARY) backup drill $(ARGS),ops/backup/drill.py --binary $(BINARY))
+	$(if $(CONFIG),$(AS_POSTGRES) env STAGEDOOR_BACKUP_CONFIG=$(CONFIG) $(BINARY) backup drill $(ARGS),ops/backup/drill.py --binary $(BINARY))

@@ -2,7 +2,7 @@
 # Makes sure that the programs a group needs are there: install-packages.sh run|cluster|backup|test …
 #   run      PostgreSQL's server programs, a C compiler (for the TLS library), Rust
 #   cluster  run, and what the lab of ops/cluster needs: etcd, HAProxy, Python with venv, ip, openssl
-#   backup   run, and what the lab of ops/backup needs: pgBackRest, Node.js, Python, openssl, curl
+#   backup   run, and what the lab of ops/backup needs: pgBackRest, Node.js, Python, openssl, curl, gpg
 #   test     cluster and backup, and Chromium, Thai fonts, nft for the packet filter's tests, promtool
 #            for those of alerts, and what reads tickets: zbarimg, qpdf, poppler's programs, rsvg-convert
 # What is there is left alone, without any network call.
@@ -47,6 +47,7 @@ have_haproxy() { have haproxy || [[ -x /usr/sbin/haproxy ]]; }
 have_ip() { have ip || [[ -x /usr/sbin/ip ]]; }
 have_openssl() { have openssl; }
 have_curl() { have curl; }
+have_gpg() { have gpg; }
 have_python() { python3 -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null; }
 have_venv() {
     python3 -c 'import ensurepip, sys, venv; assert sys.version_info >= (3, 11)' 2>/dev/null
@@ -115,6 +116,7 @@ need_backup() {
     need have_python "Python 3.11 or newer" python3
     need have_openssl "openssl" openssl
     need have_curl "curl" curl
+    need have_gpg "gpg" gnupg
 }
 need_test() {
     need_cluster

@@ -663,7 +663,7 @@ CREATE TABLE public.backup_runs (
     detail character varying(500) DEFAULT ''::character varying NOT NULL,
     created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
     CONSTRAINT backup_runs_finished_at_check CHECK ((finished_at >= started_at)),
-    CONSTRAINT backup_runs_kind_check CHECK (((kind)::text = ANY ((ARRAY['full'::character varying, 'diff'::character varying, 'incr'::character varying, 'check'::character varying, 'drill'::character varying])::text[]))),
+    CONSTRAINT backup_runs_kind_check CHECK (((kind)::text = ANY ((ARRAY['full'::character varying, 'diff'::character varying, 'incr'::character varying, 'check'::character varying, 'log'::character varying, 'drill'::character varying, 'known'::character varying])::text[]))),
     CONSTRAINT backup_runs_label_check CHECK (((label)::text <> ''::text)),
     CONSTRAINT backup_runs_repo_check CHECK ((repo > 0))
 );

@@ -17,6 +17,7 @@ from rig.place import Place, Ports  # noqa: E402
 
 from lab import LabError  # noqa: E402
 from lab.buyer import Sale  # noqa: E402
+from lab.layout import OPS  # noqa: E402
 
 LIST = """# A
 ## Other
@@ -68,8 +69,17 @@ class Guide(unittest.TestCase):
 
     def test_the_document_has_its_list_and_restores_in_it(self):
         scripts = [step.script for step in guide.read()]
-        self.assertIn("tar --create", scripts[0])
+        self.assertRegex(scripts[0], "(?s)umask 077.*tar .*--create.*gpg --symmetric")
         self.assertEqual(sum("--repo=2 restore" in script for script in scripts), 1)
+
+    def test_every_timer_is_enabled_at_first_and_again_when_all_was_gone(self):
+        text = guide.DOCUMENT.read_text()
+        timers = sorted(path.name for path in (OPS / "systemd").glob("stagedoor-*.timer"))
+        self.assertEqual(len(timers), 4)
+        for chapter in ("10. Backups", guide.GONE):
+            enabled = [line for line in guide.section(text, chapter) if "systemctl enable" in line]
+            for timer in timers:
+                self.assertIn(timer, " ".join(enabled), chapter)
 
 
 class Paths(unittest.TestCase):
@@ -84,6 +94,14 @@ class Paths(unittest.TestCase):
             ("/usr/lib/postgresql/15/bin /etcetera", "/usr/lib/postgresql/15/bin /etcetera"),
         ):
             self.assertEqual(self.place.mapped(text), mapped)
+
+    def test_a_path_that_no_lab_has_is_a_stranger(self):
+        self.assertEqual(self.place.strangers(
+            "rm -rf /srv/a '/etc' \"/root\" >/dev/null; ls / /etc/../x; tar --directory / etc/x\n"
+            "curl http://127.0.0.1:8080/readyz?for=writes; psql x@/y?host=/var/run/postgresql"),
+            ["/srv/a", "/root", "/", "/lab/x/machine/etc/../x"])
+        for step in guide.read():
+            self.assertEqual(self.place.strangers(step.script), [], step.title)
 
     def test_what_is_mapped_stays_as_it_is(self):
         text = self.place.mapped("/var/lib/postgresql /etc/stagedoor --directory / a")

@@ -54,15 +54,18 @@ class Apart(unittest.TestCase):
     MEMBERS = [{"name": f"db{n}", "ID": str(n), "clientURLs": [f"https://db{n}:2379"]}
                for n in (1, 2, 3)]
 
-    def moved(self, own: str, leader: str, well: set[str]) -> tuple[str | None, list]:
+    def moved(self, own: str, leader: str, well: set[str], refused: tuple[str, ...] = (),
+              members: list[dict] | None = None) -> tuple[str | None, list]:
         node, calls = etcd_apart.Node.__new__(etcd_apart.Node), []
         node.name = own
 
         def call(address, path, body=None):
             calls.append((address, path, body))
+            if body and body["targetID"] in refused:
+                raise OSError(f"{body['targetID']} isn't given it")
             return {"leader": leader}
 
-        node._any = lambda path: {"members": self.MEMBERS}
+        node._any = lambda path: {"members": members or self.MEMBERS}
         node.call = call
         node._is_well = lambda member: member["name"] in well
         return node.move_leader(), [call for call in calls if call[2]]
@@ -74,6 +77,16 @@ class Apart(unittest.TestCase):
     def test_it_stays_where_nobody_else_is_well_and_where_it_is_elsewhere(self):
         self.assertEqual(self.moved("db1", "1", {"db1"}), (None, []))
         self.assertEqual(self.moved("db1", "2", {"db1", "db2", "db3"}), (None, []))
+
+    def test_the_next_one_is_asked_when_one_does_not_take_it(self):
+        moved, calls = self.moved("db1", "1", {"db2", "db3"}, refused=("2",))
+        self.assertEqual((moved, [call[2]["targetID"] for call in calls]), ("db3", ["2", "3"]))
+        with self.assertRaisesRegex(OSError, "3 isn't given it"):
+            self.moved("db1", "1", {"db2", "db3"}, refused=("2", "3"))
+
+    def test_a_learner_is_passed_over(self):
+        members = [dict(one, isLearner=one["ID"] == "2") for one in self.MEMBERS]
+        self.assertEqual(self.moved("db1", "1", {"db2", "db3"}, members=members)[0], "db3")
 
     def test_a_member_under_another_name_is_told(self):
         with self.assertRaisesRegex(OSError, "no member named db9"):

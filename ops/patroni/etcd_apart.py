@@ -19,6 +19,8 @@ import time
 from urllib.parse import urlsplit
 
 ANSWER_SECONDS = 2.0
+# Whatever a Patroni or an etcd that is starting, ending or joining may answer.
+FAULTS = (OSError, http.client.HTTPException, ValueError, KeyError, IndexError)
 
 
 class Node:
@@ -50,10 +52,18 @@ class Node:
         place = urlsplit(own["clientURLs"][0]).netloc
         if self.call(place, "/v3/maintenance/status").get("leader") != own["ID"]:
             return None
+        problem = None
         for other in members:
-            if other is not own and self._is_well(other):
+            # A learner can't lead.
+            if other is own or other.get("isLearner") or not self._is_well(other):
+                continue
+            try:
                 self.call(place, "/v3/maintenance/transfer-leadership", {"targetID": other["ID"]})
                 return other["name"]
+            except FAULTS as error:
+                problem = error
+        if problem:
+            raise problem
         return None
 
     def _any(self, path: str) -> dict:
@@ -61,7 +71,7 @@ class Node:
         for address in self.etcd:
             try:
                 return self.call(address.strip(), path)
-            except (OSError, http.client.HTTPException, ValueError) as error:
+            except FAULTS as error:
                 problem = error
         raise problem
 
@@ -70,7 +80,7 @@ class Node:
             place = urlsplit(member["clientURLs"][0]).netloc
             status, answer = _ask(place, "/health", self.to_etcd)
             return status == 200 and answer.get("health") == "true"
-        except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError):
+        except FAULTS:
             return False
 
 
@@ -95,16 +105,18 @@ def main() -> None:
     args = parser.parse_args()
     import yaml  # Patroni's own; the tests of what is above go without
     with open(args.settings, encoding="utf-8") as file:
-        node = Node(yaml.safe_load(file))
+        settings = yaml.safe_load(file)
     said = ""
     while True:
         try:
+            # Made anew, for certificates are renewed while this runs.
+            node = Node(settings)
             if node.is_primary() and (name := node.move_leader()):
                 print(f"moved etcd's leadership to {name}", file=sys.stderr, flush=True)
             problem = ""
-        except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        except FAULTS as error:
             # Patroni or etcd is starting, or gone: others see to that.
-            problem = str(error)
+            problem = str(error) or type(error).__name__
         if problem and problem != said:
             print(f"can't look: {problem}", file=sys.stderr, flush=True)
         said = problem

@@ -3,6 +3,7 @@
 -- again. Without a password it logs in by pg_hba.conf's `peer`, from PostgreSQL's user of the system:
 --   local postgres pgbackrest peer map=pgbackrest     in pg_hba.conf, before its other lines
 --   pgbackrest     postgres   pgbackrest              in pg_ident.conf
+-- which with Patroni patroni.yml has already,
 -- and `pg1-user=pgbackrest` in pgbackrest.conf.
 
 DO $$

@@ -3,7 +3,8 @@
 //! Each repository is judged on its own: a fresh one hides none that is dead.
 //! Absent on purpose: making and restoring them, which happens on the database's machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +17,18 @@ use crate::App;
 /// what it had is older than what is kept.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// A row that is further ahead of us was dated by a clock that is wrong.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(1);
+
+const SUCCESS: &str = "stagedoor_backup_last_success_timestamp_seconds";
+const FAILURE: &str = "stagedoor_backup_last_failure_timestamp_seconds";
+
+/// A metric, the repository and what was done with it.
+type Series = (&'static str, Option<i32>, &'static str);
+
+/// What was measured last: a series that is gone would else keep its value.
+static SHOWN: Mutex<BTreeSet<Series>> = Mutex::new(BTreeSet::new());
+
 /// The last success and the last failure of everything, and how the log is kept.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -24,7 +37,8 @@ pub struct State {
 }
 
 impl State {
-    /// Every repository that something was done with, or tried.
+    /// Every repository that something was done with, or tried, and that pgBackRest's configuration has,
+    /// as far as whoever made a backup wrote that down.
     pub fn repositories(&self) -> BTreeSet<i32> {
         let newest = |repo: Option<i32>| {
             let runs = self.runs.iter();
@@ -33,7 +47,12 @@ impl State {
         };
         let last = newest(None);
         let all: BTreeSet<i32> = self.runs.iter().filter_map(|run| run.repo).collect();
-        let is_in_use = |repo: &i32| last.duration_since(newest(Some(*repo))) < FORGOTTEN_AFTER;
+        let known = self.runs.iter().filter(|run| run.kind == Kind::Known);
+        let known_at = known.map(|run| run.finished_at).max().unwrap_or_default();
+        let is_in_use = |repo: &i32| {
+            let newest = newest(Some(*repo));
+            newest >= known_at && last.duration_since(newest) < FORGOTTEN_AFTER
+        };
         all.into_iter().filter(is_in_use).collect()
     }
 
@@ -42,6 +61,12 @@ impl State {
         let of_repo = |run: &&Run| run.kind.is_backup() && run.repo == Some(repo);
         let successes = self.successes().filter(of_repo);
         successes.max_by_key(|run| run.finished_at)
+    }
+
+    /// The last time that a whole repository was read and was good.
+    pub fn last_check(&self, repo: i32) -> Option<&Run> {
+        let mut successes = self.successes();
+        successes.find(|run| run.kind == Kind::Check && run.repo == Some(repo))
     }
 
     /// The last drill that restored everything.
@@ -73,11 +98,12 @@ impl State {
 
     /// How old the oldest log may be that isn't kept. PostgreSQL closes a file that isn't full in time,
     /// if anything was written to it; so while no closed one waits, the silence of an idle system isn't
-    /// age.
+    /// age. Where no file tells how far the log is kept, one may wait.
     pub fn archive_age(&self) -> Duration {
         let archiving = &self.archiving;
         let is_closed_in_time = !archiving.closed_after.is_zero();
         if archiving.is_failing
+            || !archiving.is_position_known
             || !is_closed_in_time
             || archiving.waiting_bytes >= archiving.file_bytes
         {
@@ -97,7 +123,7 @@ pub async fn record(app: &App, run: &Run) -> Result<(), StoreError> {
 pub async fn state(app: &App) -> Result<State, StoreError> {
     let connection = app.writer().get().await?;
     Ok(State {
-        runs: backup_runs::list_last(&connection).await?,
+        runs: backup_runs::list_last(&connection, app.ctx().now() + AHEAD_MAX).await?,
         archiving: backup_runs::find_archiving(&connection).await?,
     })
 }
@@ -128,46 +154,49 @@ pub(crate) fn measure(state: &State) {
     metrics::gauge!("stagedoor_restore_drill_seconds").set(took.unwrap_or_default().as_secs_f64());
 }
 
-/// 0 is "never" of a success, and "none that wasn't made good" of a failure.
 fn measure_runs(state: &State) {
+    let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let figures = figures(state, &shown);
+    for ((metric, repo, kind), figure) in &figures {
+        let labels = [("repo", number(*repo)), ("type", (*kind).to_owned())];
+        metrics::gauge!(*metric, &labels).set(*figure);
+    }
+    shown.extend(figures.into_keys());
+}
+
+/// 0 is "never" of a success, and "none that wasn't made good" of a failure; no number is what was
+/// shown of a repository that isn't in use any more.
+fn figures(state: &State, shown: &BTreeSet<Series>) -> BTreeMap<Series, f64> {
     let known = state.repositories();
     // The first repository is the one that a beginner has not set up yet.
     let first = known.first().copied().unwrap_or(1);
-    let mut successes = vec![(Some(first), Kind::Drill)];
-    let mut failures = vec![(Some(first), Kind::Drill)];
-    for repo in known
-        .iter()
-        .copied()
-        .chain(known.is_empty().then_some(first))
-    {
-        successes.push((Some(repo), Kind::Full));
-        failures.push((Some(repo), Kind::Full));
-    }
-    for run in &state.runs {
-        if run.repo.is_none_or(|repo| known.contains(&repo)) {
-            let of = if run.is_ok {
-                &mut successes
-            } else {
-                &mut failures
-            };
-            of.push((run.repo, run.kind));
+    let mut figures: BTreeMap<Series, f64> = shown.iter().map(|of| (*of, f64::NAN)).collect();
+    let mut begin = |repo: i32, kind: Kind| {
+        for metric in [SUCCESS, FAILURE] {
+            figures.insert((metric, Some(repo), kind.as_str()), 0.0);
         }
-    }
-    let at = |run: Option<&Run>| run.map_or(0.0, |run| seconds(run.finished_at));
-    for (repo, kind) in successes {
-        let run = state
-            .successes()
-            .find(|run| (run.repo, run.kind) == (repo, kind));
-        let labels = [("repo", number(repo)), ("type", kind.as_str().to_owned())];
-        metrics::gauge!("stagedoor_backup_last_success_timestamp_seconds", &labels).set(at(run));
+    };
+    begin(first, Kind::Full);
+    begin(first, Kind::Drill);
+    for repo in &known {
+        begin(*repo, Kind::Full);
     }
     let standing = state.failures();
-    for (repo, kind) in failures {
-        let mut standing = standing.iter().copied();
-        let run = standing.find(|run| (run.repo, run.kind) == (repo, kind));
-        let labels = [("repo", number(repo)), ("type", kind.as_str().to_owned())];
-        metrics::gauge!("stagedoor_backup_last_failure_timestamp_seconds", &labels).set(at(run));
+    for run in &state.runs {
+        let is_shown = run.repo.is_none_or(|repo| known.contains(&repo));
+        if !is_shown || run.kind == Kind::Known {
+            continue;
+        }
+        let stands = standing.contains(&run);
+        let at = if run.is_ok || stands {
+            seconds(run.finished_at)
+        } else {
+            0.0
+        };
+        let metric = if run.is_ok { SUCCESS } else { FAILURE };
+        figures.insert((metric, run.repo, run.kind.as_str()), at);
     }
+    figures
 }
 
 /// Empty of what failed before it reached a repository.
@@ -202,6 +231,7 @@ mod tests {
             age: Duration::from_hours(1),
             closed_after: Duration::from_mins(1),
             is_failing: false,
+            is_position_known: true,
             waiting_bytes: 4000,
             file_bytes: 1 << 24,
         };
@@ -222,13 +252,56 @@ mod tests {
     }
 
     #[test]
+    fn a_repository_that_the_configuration_has_no_more_is_retired_by_the_next_backup() {
+        let mut runs = vec![
+            run(Kind::Full, Some(2), false, 2),
+            run(Kind::Incr, Some(1), true, 2),
+            run(Kind::Known, Some(1), true, 1),
+            run(Kind::Known, Some(2), true, 1),
+        ];
+        let known = |runs: &[Run]| state(runs.to_vec()).repositories();
+        assert_eq!(known(&runs), BTreeSet::from([1, 2]));
+        runs[2] = run(Kind::Known, Some(1), true, 3);
+        assert_eq!(known(&runs), BTreeSet::from([1]));
+        assert!(state(runs.clone()).failures().is_empty());
+        runs[3] = run(Kind::Known, Some(2), true, 3);
+        assert_eq!(known(&runs), BTreeSet::from([1, 2]), "it is back");
+    }
+
+    #[test]
+    fn what_was_shown_of_a_retired_repository_is_no_number() {
+        let both = vec![
+            run(Kind::Full, Some(1), true, 1),
+            run(Kind::Check, Some(2), false, 1),
+        ];
+        let none = BTreeSet::new();
+        let before = figures(&state(both.clone()), &none);
+        assert!(before[&(FAILURE, Some(2), "check")] > 1.0);
+        let shown: BTreeSet<Series> = before.into_keys().collect();
+        let later = [both, vec![run(Kind::Known, Some(1), true, 3)]].concat();
+        let after = figures(&state(later.clone()), &shown);
+        for metric in [SUCCESS, FAILURE] {
+            assert!(after[&(metric, Some(2), "full")].is_nan(), "{after:?}");
+            assert!(!after[&(metric, Some(1), "full")].is_nan(), "{after:?}");
+        }
+        assert!(after[&(FAILURE, Some(2), "check")].is_nan());
+        let of_known = |series: &&Series| series.2 == "known";
+        let fresh = figures(&state(later), &none);
+        assert_eq!(fresh.keys().filter(of_known).count(), 0);
+        assert!(fresh.keys().all(|series| series.1 != Some(2)));
+    }
+
+    #[test]
     fn a_failure_stands_until_the_same_goes_well_where_it_failed() {
-        use Kind::{Check, Drill, Full, Incr};
+        use Kind::{Check, Drill, Full, Incr, Log};
         for (failed, later, stands) in [
             ((Full, Some(1)), (Incr, Some(1)), false),
             ((Full, Some(1)), (Full, Some(2)), true),
             ((Full, None), (Full, Some(2)), false),
             ((Check, Some(1)), (Full, Some(1)), true),
+            ((Check, Some(1)), (Log, Some(1)), true),
+            ((Log, Some(1)), (Check, Some(1)), false),
+            ((Log, Some(1)), (Log, Some(1)), false),
             ((Drill, Some(2)), (Drill, Some(2)), false),
         ] {
             let runs = vec![
@@ -260,6 +333,7 @@ mod tests {
         };
         assert_eq!(age(|_| {}), Duration::from_mins(1));
         assert_eq!(age(|it| it.is_failing = true), hour);
+        assert_eq!(age(|it| it.is_position_known = false), hour);
         assert_eq!(age(|it| it.waiting_bytes = 1 << 24), hour);
         assert_eq!(
             age(|it| it.closed_after = Duration::ZERO),

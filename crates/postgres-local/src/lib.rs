@@ -41,3 +41,4 @@ mod watchdog;
 pub use cluster::{Cluster, ClusterSpec, Lifetime};
 pub use error::ClusterError;
 pub use find::{FindError, OLDEST_MAJOR, Programs};
+pub use text::percent_encode;

@@ -14,7 +14,7 @@ pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
 }
 
 /// Encodes all but RFC 3986's unreserved characters, as libpq's URIs need it in every part.
-pub(crate) fn percent_encode(text: &str) -> String {
+pub fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

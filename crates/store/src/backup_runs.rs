@@ -27,12 +27,25 @@ pub enum Kind {
     Incr,
     /// Reading a repository through.
     Check,
+    /// Looking for gaps in the archived log.
+    Log,
     /// Restoring the newest backup to a scratch folder.
     Drill,
+    /// Nothing: pgBackRest's configuration has this repository. Each time all that it has are written
+    /// down with one instant, so that one whose rows are all older is there no more.
+    Known,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Full, Self::Diff, Self::Incr, Self::Check, Self::Drill];
+    pub const ALL: [Self; 7] = [
+        Self::Full,
+        Self::Diff,
+        Self::Incr,
+        Self::Check,
+        Self::Log,
+        Self::Drill,
+        Self::Known,
+    ];
 
     /// The name in the database, in metrics, and pgBackRest's own of a backup.
     pub const fn as_str(self) -> &'static str {
@@ -41,7 +54,9 @@ impl Kind {
             Self::Diff => "diff",
             Self::Incr => "incr",
             Self::Check => "check",
+            Self::Log => "log",
             Self::Drill => "drill",
+            Self::Known => "known",
         }
     }
 
@@ -54,9 +69,12 @@ impl Kind {
         matches!(self, Self::Full | Self::Diff | Self::Incr)
     }
 
-    /// Whether one of these going well makes good that the other failed: one backup is as good as another.
+    /// Whether one of these going well makes good that the other failed: one backup is as good as another,
+    /// and a check looks at the log too.
     pub fn makes_good(self, failed: Self) -> bool {
-        self == failed || (self.is_backup() && failed.is_backup())
+        self == failed
+            || (self.is_backup() && failed.is_backup())
+            || (self, failed) == (Self::Check, Self::Log)
     }
 }
 
@@ -78,6 +96,7 @@ pub struct Run {
 /// How the primary's log is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Archiving {
+    /// With a command or a library that does it.
     pub is_on: bool,
     /// Since the last file was kept; since PostgreSQL's figures began, where none was yet.
     pub age: Duration,
@@ -85,7 +104,9 @@ pub struct Archiving {
     pub closed_after: Duration,
     /// The last attempt failed.
     pub is_failing: bool,
-    /// Written since what was kept, the file under way included.
+    /// The last file that was kept, or the one that fails, tells how far the log is kept.
+    pub is_position_known: bool,
+    /// Written since what was kept, the file under way included; 0 where that isn't known.
     pub waiting_bytes: u64,
     /// Of one file of the log.
     pub file_bytes: u64,
@@ -108,9 +129,13 @@ pub async fn insert(connection: &Connection, run: &Run) -> Result<(), StoreError
     expect_rows("backup_runs.insert", changed, 1)
 }
 
-/// The last success and the last failure of each kind in each repository.
-pub async fn list_last(connection: &Connection) -> Result<Vec<Run>, StoreError> {
-    let rows = statements::list_last().bind(connection).all().await?;
+/// The last success and the last failure of each kind in each repository, up to `until`.
+pub async fn list_last(connection: &Connection, until: Timestamp) -> Result<Vec<Run>, StoreError> {
+    let until = to_column(until);
+    let rows = statements::list_last()
+        .bind(connection, &until)
+        .all()
+        .await?;
     let known = rows.into_iter().filter_map(|row| {
         Some(Run {
             // A newer program's kind is none of ours.
@@ -135,6 +160,7 @@ pub async fn find_archiving(connection: &Connection) -> Result<Archiving, StoreE
         age: seconds(row.age_s),
         closed_after: seconds(row.closed_after_s),
         is_failing: row.is_failing,
+        is_position_known: row.is_position_known,
         waiting_bytes: u64::try_from(row.waiting_bytes).unwrap_or_default(),
         file_bytes: u64::try_from(row.file_bytes).unwrap_or_default(),
     })

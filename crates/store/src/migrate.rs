@@ -68,6 +68,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../migrations/0012_create_backup_runs.sql"),
     ),
     (
+        "V13__tell_looks_at_the_log_apart",
+        include_str!("../migrations/0013_tell_looks_at_the_log_apart.sql"),
+    ),
+    (
         "V14__create_payments",
         include_str!("../migrations/0014_create_payments.sql"),
     ),

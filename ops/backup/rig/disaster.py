@@ -90,7 +90,7 @@ class Watch:
 
 def keep_safe(machine: Machine) -> None:
     """What an operator must have put elsewhere, by the document's command."""
-    machine.shell(guide.read()[0].script)
+    machine.carry_out(guide.read()[0].script)
 
 
 def run(machine: Machine, steps: Steps, repo: int, *, open_seconds: float, at_once: bool,
@@ -142,7 +142,7 @@ def follow(machine: Machine, outcome: Outcome) -> None:
         script = step.script.replace("--repo=2", f"--repo={outcome.repo}")
         started = time.monotonic()
         try:
-            machine.shell(script)
+            machine.carry_out(script)
         except LabError as error:
             raise LabError(f"step {step.number} of {guide.DOCUMENT.name}, {guide.GONE}, "
                            f"doesn't do what it says:\n{error}") from None

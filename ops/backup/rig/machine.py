@@ -6,6 +6,7 @@ Its commands run by a shell in which the documents' paths and programs are the l
 import json
 import pwd
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -75,16 +76,22 @@ class Machine:
                            f"{texts[1].strip()[-2500:]}{texts[0].strip()[-1500:]}")
         return subprocess.CompletedProcess(script, done.returncode, *texts)
 
+    def carry_out(self, script: str) -> None:
+        """A document's commands, which must touch nothing but the lab."""
+        if strangers := self.place.strangers(script):
+            raise LabError(f"nobody says where a lab has {', '.join(strangers)}")
+        self.shell(script)
+
     def json(self, command: str) -> dict:
         """The report of a command, which must go well."""
         return json.loads(self.shell(f"{command} --json").stdout)
 
     def sql(self, text: str, *, user: str = "postgres", database: str = DATABASE,
-            port: int = 5432) -> list[list[str]]:
+            socket: str = "/var/run/postgresql") -> list[list[str]]:
         done = self.shell(
             f"{self.postgres}/psql --no-psqlrc --quiet --tuples-only --no-align "
-            f"--field-separator=$'\\t' --set=ON_ERROR_STOP=1 --host=/var/run/postgresql "
-            f"--port={port} --username={user} --dbname={database}", said=text)
+            f"--field-separator=$'\\t' --set=ON_ERROR_STOP=1 --host={socket} "
+            f"--username={user} --dbname={database}", said=text)
         return [line.split("\t") for line in done.stdout.splitlines() if line]
 
     # ---- Installation ----
@@ -92,6 +99,8 @@ class Machine:
     def install(self, binary: Path, clouds: Clouds) -> None:
         """What "One machine" and "Backups" of docs/operations.md say, up to the first concert."""
         self.make_bare()
+        # Of the archive in the safe place; two people know it.
+        self.account.write(self.place.folder / "passphrase", secrets.token_hex(16))
         self._install_program(binary)
         self._initialise()
         settings.write_postgres(self)
@@ -129,10 +138,13 @@ class Machine:
         self.shell(
             "sudo install -D -m 755 /mnt/safe/stagedoor /usr/local/lib/stagedoor/0.1.0/stagedoor\n"
             "sudo ln -sfn /usr/local/lib/stagedoor/0.1.0/stagedoor /usr/local/bin/stagedoor")
-        operator = (OPS / "systemd" / "stagedoor-operator").read_text()
-        self.write("/usr/local/sbin/stagedoor-operator", operator, 0o755)
-        for unit in ("stagedoor.service", "stagedoor-backup.service", "stagedoor-drill.service"):
-            self.write(f"/etc/systemd/system/{unit}", (OPS / "systemd" / unit).read_text())
+        for name in ("stagedoor-operator", "stagedoor-backup"):
+            self.write(f"/usr/local/sbin/{name}", (OPS / "systemd" / name).read_text(), 0o755)
+        units = (OPS / "systemd").glob("stagedoor*.*")
+        for unit in (path for path in units if path.suffix in (".service", ".timer")):
+            self.write(f"/etc/systemd/system/{unit.name}", unit.read_text())
+        seals = "stagedoor-drill.service.d/seals.conf"
+        self.write(f"/etc/systemd/system/{seals}", (OPS / "systemd" / seals).read_text())
 
     def _initialise(self) -> None:
         self.shell(f"sudo -u postgres mkdir -p /var/lib/pgbackrest /var/spool/pgbackrest\n"

@@ -20,7 +20,6 @@ SECOND = timedelta(seconds=1)
 GRACE_SECONDS = 0.5
 # One archive_timeout, and the push to clouds.
 ARCHIVED_SECONDS = 150
-COPY_PORT = 5433
 DIGESTS = "SELECT id, md5(r::text) FROM reservations r"
 
 
@@ -52,12 +51,12 @@ class Copy:
 class Running:
     """The database that `verdict` asks."""
 
-    def __init__(self, machine: Machine, port: int = 5432):
+    def __init__(self, machine: Machine, socket: str = "/var/run/postgresql"):
         self.machine = machine
-        self.port = port
+        self.socket = socket
 
     def sql(self, text: str) -> list[list[str]]:
-        return self.machine.sql(text, port=self.port)
+        return self.machine.sql(text, socket=self.socket)
 
 
 class Clock:
@@ -130,37 +129,25 @@ def restore_and_judge(machine: Machine, repo: int, accident: Accident, crowd: Cr
     target = accident.target.strftime("%Y-%m-%d %H:%M:%S.%f+00")
     started = time.monotonic()
     report = machine.json(
-        f"sudo -u postgres stagedoor backup restore --to '{target}' --into {folder} --repo {repo}")
+        f"sudo stagedoor-backup restore --to '{target}' --into {folder} --repo {repo}")
     seconds = time.monotonic() - started
     told = clock.told_until(crowd.sales, accident.target)
     copy = Copy(repo, REPOSITORIES[repo], seconds, report["copied_seconds"],
                 report["recovered_seconds"], expected=sum(1 for sale in told if sale.id),
                 invariants_ok=report["ok"] is True)
     copy.faults += [json.dumps(one) for one in report["findings"] if one["severity"] == "error"]
-    start_copy(machine, report["start"])
+    machine.shell(report["start"])
     try:
-        judge(machine, copy, told, accident, crowd)
+        judge(machine, copy, folder, told, accident, crowd)
     finally:
         machine.shell(f"{machine.postgres}/pg_ctl stop -s -D {folder} -m immediate")
         machine.shell(f"rm -rf {folder}")
     return copy
 
 
-def start_copy(machine: Machine, command: str) -> None:
-    """By the command that `restore` has printed, with settings that give it this lab's socket."""
-    machine.write("/var/lib/copy.conf",
-                  "listen_addresses = ''\nunix_socket_directories = '/var/run/postgresql'\n"
-                  "hba_file = '/var/lib/copy.hba'\nident_file = '/var/lib/copy.ident'\n"
-                  "shared_buffers = 64MB\n")
-    machine.write("/var/lib/copy.hba", "local all all trust\n")
-    machine.write("/var/lib/copy.ident", "")
-    command = command.replace("=FILE", "=/var/lib/copy.conf")
-    machine.shell(f"{command} -s -w -t 120 -l /var/log/copy.log")
-
-
-def judge(machine: Machine, copy: Copy, told: list[Sale], accident: Accident,
+def judge(machine: Machine, copy: Copy, folder: str, told: list[Sale], accident: Accident,
           crowd: Crowd) -> None:
-    running = Running(machine, COPY_PORT)
+    running = Running(machine, folder)
     found = verdict.judge(running, told, crowd.run)
     copy.missing, copy.doubled = found.lost, found.doubled
     copy.faults += found.faults
@@ -174,8 +161,8 @@ def judge(machine: Machine, copy: Copy, told: list[Sale], accident: Accident,
         f"SELECT id FROM reservations WHERE created_at > timestamptz '{accident.target}' "
         "AT TIME ZONE 'UTC';")]
     verified = machine.shell(
-        "DATABASE_URL='postgresql://stagedoor_app@/stagedoor?host=/var/run/postgresql"
-        f"&port={COPY_PORT}' STAGEDOOR_CONFIG=/etc/stagedoor/stagedoor.toml "
+        f"DATABASE_URL='postgresql://stagedoor_app@/stagedoor?host={folder}' "
+        "STAGEDOOR_CONFIG=/etc/stagedoor/stagedoor.toml "
         "STAGEDOOR_SECRET_KEY_FILE=/etc/stagedoor/secrets/secret_key stagedoor audit verify",
         may_fail=True)
     copy.audit_ok = verified.returncode == 0
@@ -188,13 +175,14 @@ def go_back(machine: Machine, accident: Accident) -> None:
     target = accident.target.strftime("%Y-%m-%d %H:%M:%S.%f+00")
     machine.shell(
         "sudo systemctl stop stagedoor\nsudo systemctl stop postgresql\n"
-        f"sudo -u postgres stagedoor backup restore --to '{target}' "
-        "--into /var/lib/postgresql/15/main --replace --repo 1\n"
+        f"sudo stagedoor-backup restore --to '{target}' "
+        "--into /var/lib/postgresql/15/main --replace --as-primary --repo 1\n"
         "sudo systemctl start postgresql\n"
-        # The copy archives nothing until it is told to.
-        "sudo -u postgres psql -qc 'ALTER SYSTEM RESET archive_mode'\n"
-        "sudo systemctl restart postgresql\nsudo systemctl start stagedoor")
+        "until [ \"$(sudo -u postgres psql -d stagedoor -Atc 'SELECT pg_is_in_recovery()')\" = f ]\n"
+        "do sleep 0.1; done\nsudo systemctl start stagedoor")
     machine.wait_ready()
+    wait_archived(machine, at_once=True)
+    as_backup(machine, "check --log --repo 1")
 
 
 def run(machine: Machine, steps: Steps, *, sales_seconds: float, at_once: bool) -> list[Copy]:
@@ -243,8 +231,7 @@ def back_up(machine: Machine, steps: Steps, repos: Iterable[int]) -> None:
 
 def as_backup(machine: Machine, arguments: str) -> str:
     """With the login that writes down how it ended."""
-    return machine.shell("sudo -u postgres sh -c 'set -a; . /etc/stagedoor/backup.env; "
-                         f"exec stagedoor backup {arguments}'").stdout
+    return machine.shell(f"sudo stagedoor-backup {arguments}").stdout
 
 
 def unit(machine: Machine, name: str) -> str:

@@ -20,6 +20,10 @@ _PLACES = (
 )
 _PATH = re.compile(
     r"(?<![\w./-])(" + "|".join(re.escape(path) for path, _ in _PLACES) + r")(?![\w-])")
+# Begins at /, and is no part of a URL or of another path.
+_ABSOLUTE = re.compile(r"(?<![\w./:@~*-])/[\w./*-]*")
+# Are read alone, and the same everywhere.
+_COMMON = ("/dev/null", "/usr/lib/postgresql")
 # Below the ports that the kernel gives to clients.
 _PORTS = range(26_100, 29_000)
 
@@ -99,6 +103,13 @@ class Place:
         text = re.sub(r"(--directory) /(?=\s|$)", lambda found: f"{found[1]} {self.machine}", text)
         text = text.replace("127.0.0.1:8080", f"127.0.0.1:{self.ports.shop}")
         return text.replace("127.0.0.1:9464", f"127.0.0.1:{self.ports.metrics}")
+
+    def strangers(self, text: str) -> list[str]:
+        """Paths of the documents that are left when all known ones are the lab's."""
+        known = (str(self.folder), *_COMMON)
+        found = _ABSOLUTE.findall(self.mapped(text))
+        return [path for path in found
+                if ".." in path or not any(path == one or path.startswith(f"{one}/") for one in known)]
 
 
 def tool_files() -> list[Path]:

@@ -84,6 +84,7 @@ def values(clouds: Clouds) -> dict[str, str]:
         "repo3-azure-container": emulators.CONTAINER,
         "repo3-azure-key": clouds.azure_key,
         "repo3-cipher-pass": secrets.token_urlsafe(36),
+        "archive-push-queue-max": "1GiB",
         "pg1-path": "/var/lib/postgresql/15/main",
     }
 

@@ -14,6 +14,7 @@ use super::{CliError, ReportArgs, print, print_json};
 use crate::config::Config;
 use args::{BackupCommand, CheckArgs, RunArgs};
 use child::or_stopped;
+use damage::Segment;
 use info::{Backup, Info};
 use pgbackrest::{Failure, PgBackRest};
 
@@ -26,7 +27,9 @@ mod info;
 mod keeping;
 mod pgbackrest;
 mod record;
+mod replay;
 mod restore;
+mod start;
 
 pub(super) async fn run(config: Config, command: BackupCommand) -> Result<(), CliError> {
     refuse_root()?;
@@ -34,8 +37,8 @@ pub(super) async fn run(config: Config, command: BackupCommand) -> Result<(), Cl
         BackupCommand::Run(args) => make(&config, &args).await,
         BackupCommand::List(args) => list(&config, args).await,
         BackupCommand::Check(args) => check(&config, &args).await,
-        BackupCommand::Restore(args) => restore::restore(&config, args).await,
-        BackupCommand::Drill(args) => restore::drill(&config, args).await,
+        BackupCommand::Restore(args) => Box::pin(restore::restore(&config, args)).await,
+        BackupCommand::Drill(args) => Box::pin(restore::drill(&config, args)).await,
     }
 }
 
@@ -53,10 +56,13 @@ fn refuse_root() -> Result<(), CliError> {
 async fn make(config: &Config, args: &RunArgs) -> Result<(), CliError> {
     let program = PgBackRest::of(config);
     let mut made = Made::begin(args.kind.kind());
-    if let Err(failure) = or_stopped(make_each(&program, args, &mut made)).await {
-        made.fail(failure);
+    match or_stopped(make_each(&program, args, &mut made)).await {
+        Err(failure) if failure.is_misuse() => return Err(failure.into()),
+        Err(failure) => made.fail(failure, None),
+        Ok(()) => {}
     }
-    record::write(config, &made.runs).await;
+    let runs = [made.known.as_slice(), made.runs.as_slice()].concat();
+    record::write(config, &runs).await;
     report_runs(&made.runs, args.report)?;
     if made.failures.is_empty() {
         Ok(())
@@ -69,6 +75,8 @@ async fn make(config: &Config, args: &RunArgs) -> Result<(), CliError> {
 #[derive(Debug)]
 struct Made {
     kind: Kind,
+    /// One for every repository that there is.
+    known: Vec<Run>,
     runs: Vec<Run>,
     failures: Vec<String>,
     /// The one under way, `None` before the first, and since when.
@@ -80,6 +88,7 @@ impl Made {
     fn begin(kind: Kind) -> Self {
         Self {
             kind,
+            known: Vec::new(),
             runs: Vec::new(),
             failures: Vec::new(),
             repo: None,
@@ -92,21 +101,42 @@ impl Made {
         self.started_at = Ctx::system().now();
     }
 
-    fn succeed(&mut self, backup: &Backup) {
-        // Without one before it, a small one becomes a full one.
-        let kind = Kind::parse(&backup.kind).unwrap_or(self.kind);
-        let run = self.run(kind, true, String::new());
+    /// All with one instant, before anything is done with them.
+    fn know(&mut self, info: &Info) {
+        let of = |repo: i32| Run {
+            repo: Some(repo),
+            finished_at: self.started_at,
+            ..self.run(Kind::Known, true, String::new())
+        };
+        let repositories = info.repositories.iter();
+        let known: Vec<Run> = repositories.map(|it| of(it.key)).collect();
+        self.known = known;
+    }
+
+    /// It is there, which doesn't say that it is good.
+    fn end(&mut self, backup: &Backup) {
+        if let Some(failure) = backup.damage() {
+            return self.fail(failure, Some(backup));
+        }
+        let run = self.run(self.kind_of(Some(backup)), true, String::new());
         let label = Some(backup.label.clone());
         self.runs.push(Run { label, ..run });
     }
 
-    fn fail(&mut self, failure: Failure) {
-        let run = self.run(self.kind, false, failure.with_advice());
-        self.runs.push(run);
+    fn fail(&mut self, failure: Failure, backup: Option<&Backup>) {
+        let run = self.run(self.kind_of(backup), false, failure.with_advice());
+        let label = backup.map(|backup| backup.label.clone());
+        self.runs.push(Run { label, ..run });
         let place = self.repo.map(|repo| format!("repository {repo}: "));
         let error = CliError::from(failure);
         self.failures
             .push(format!("{}{error}", place.unwrap_or_default()));
+    }
+
+    /// Without one before it, a small one becomes a full one.
+    fn kind_of(&self, backup: Option<&Backup>) -> Kind {
+        let kind = backup.and_then(|backup| Kind::parse(&backup.kind));
+        kind.unwrap_or(self.kind)
     }
 
     fn run(&self, kind: Kind, is_ok: bool, detail: String) -> Run {
@@ -124,20 +154,16 @@ impl Made {
 
 /// One after the other, and each whatever became of the ones before.
 async fn make_each(program: &PgBackRest, args: &RunArgs, made: &mut Made) -> Result<(), Failure> {
-    for repo in repositories(program, args.repo.repo).await? {
-        made.go_on(repo);
-        match make_in(program, made.kind, repo).await {
-            Ok(backup) => made.succeed(&backup),
-            Err(failure) => made.fail(failure),
+    let info = Info::ask(program).await?;
+    made.know(&info);
+    for repository in info.chosen(program, args.repo.repo)? {
+        made.go_on(repository.key);
+        match make_in(program, made.kind, repository.key).await {
+            Ok(backup) => made.end(&backup),
+            Err(failure) => made.fail(failure, None),
         }
     }
     Ok(())
-}
-
-async fn repositories(program: &PgBackRest, repo: Option<i32>) -> Result<Vec<i32>, Failure> {
-    let info = Info::ask(program).await?;
-    let chosen = info.chosen(program, repo)?;
-    Ok(chosen.iter().map(|repository| repository.key).collect())
 }
 
 /// Makes a backup, and finds it.
@@ -273,11 +299,10 @@ async fn check(config: &Config, args: &CheckArgs) -> Result<(), CliError> {
     let mut warnings = Vec::new();
     let checked = match or_stopped(check_each(&program, args, &mut warnings)).await {
         Ok(checked) => checked,
-        Err(failure) => vec![judge(None, started_at, vec![failure.with_advice()])],
+        Err(failure) if failure.is_misuse() => return Err(failure.into()),
+        Err(failure) => vec![judge(args, None, started_at, vec![failure.with_advice()])],
     };
-    let runs = checked.iter().map(|it| it.run.clone());
-    // That the log alone is well makes nothing good that a whole check has found.
-    let runs: Vec<Run> = runs.filter(|run| !run.is_ok || !args.log).collect();
+    let runs: Vec<Run> = checked.iter().map(|it| it.run.clone()).collect();
     record::write(config, &runs).await;
     report_checked(&checked, &warnings, args)?;
     if checked.iter().all(|it| it.run.is_ok) {
@@ -295,10 +320,13 @@ async fn check_each(
     let info = Info::ask(program).await?;
     *warnings = keeping::warnings(program, &info);
     let chosen = info.chosen(program, args.repo.repo)?;
-    let has_trouble = chosen.iter().any(|it| !it.is_ok());
+    let has_trouble = info.repositories.iter().any(|it| !it.is_ok());
     let started_at = Ctx::system().now();
-    // Of all repositories at once: one that can't be read is told below, more exactly.
+    // Of all repositories at once, whichever are chosen. Where one can't be read it fails for that; the
+    // one is told below, more exactly, and each of the others is asked for the newest file by its name.
     let archive = program.call("check", []).await.err();
+    let newest = archive.as_ref().filter(|_| has_trouble);
+    let newest = newest.and_then(|_| damage::newest_closed(program));
     let archive = archive.filter(|_| !has_trouble);
     // What the check has sent is in there now.
     let info = Info::ask(program).await?;
@@ -308,33 +336,50 @@ async fn check_each(
         damage.extend(archive.as_ref().map(Failure::with_advice));
         match Info::trouble(program, repository) {
             Some(trouble) => damage.push(trouble.with_advice()),
-            None => match find_damage(program, &info, repository.key, args.log).await {
+            None => match find_damage(program, &info, repository.key, newest, args.log).await {
                 Ok(found) => damage.extend(found),
                 Err(failure) => damage.push(failure.with_advice()),
             },
         }
-        checked.push(judge(Some(repository.key), started_at, damage));
+        checked.push(judge(args, Some(repository.key), started_at, damage));
     }
     Ok(checked)
 }
 
+/// `newest` is a file of the log that must be there.
 async fn find_damage(
     program: &PgBackRest,
     info: &Info,
     repo: i32,
+    newest: Option<Segment>,
     of_log_alone: bool,
 ) -> Result<Vec<String>, Failure> {
     let mut damage = Vec::new();
     if !of_log_alone {
         damage.extend(damage::find_files(program, repo).await?);
+        let backups = info.backups.iter().filter(|it| it.repo() == repo);
+        damage.extend(
+            backups
+                .filter_map(Backup::damage)
+                .map(|it| it.with_advice()),
+        );
+    }
+    if let Some(newest) = newest {
+        damage.extend(damage::find_missing(program, info, repo, newest).await?);
     }
     damage.extend(damage::find_gaps(program, info, repo).await?);
     Ok(damage)
 }
 
-fn judge(repo: Option<i32>, started_at: Timestamp, damage: Vec<String>) -> Checked {
+fn judge(
+    args: &CheckArgs,
+    repo: Option<i32>,
+    started_at: Timestamp,
+    damage: Vec<String>,
+) -> Checked {
     let run = Run {
-        kind: Kind::Check,
+        // What the log's state is makes nothing good or bad that a whole check has found.
+        kind: if args.log { Kind::Log } else { Kind::Check },
         repo,
         label: None,
         started_at,

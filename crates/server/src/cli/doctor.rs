@@ -198,6 +198,26 @@ pub(super) async fn database(app: &App) -> Vec<Finding> {
     findings
 }
 
+/// The same of a restored copy, whose schema may be older: it is from before a migration, and whoever goes
+/// on with it migrates it.
+pub(super) async fn copy(app: &App) -> Vec<Finding> {
+    let mut findings = database(app).await;
+    let state = health::schema_state(app).await;
+    // Version 0 is no database of ours.
+    if matches!(state, Ok(SchemaState::Behind { version: 1.., .. })) {
+        findings.iter_mut().for_each(excuse_older_schema);
+    }
+    findings
+}
+
+/// What an older schema lacks can't be read.
+fn excuse_older_schema(finding: &mut Finding) {
+    if finding.id == "schema" || !finding.is_checked {
+        finding.severity = Severity::Info;
+        "run `stagedoor migrate` on the copy if it is to be used".clone_into(&mut finding.mend);
+    }
+}
+
 async fn schema(app: &App) -> Finding {
     match health::schema_state(app).await {
         Ok(state @ SchemaState::Current { .. }) => {
@@ -262,7 +282,10 @@ async fn jobs(app: &App) -> Finding {
 
 fn unreadable(id: &'static str, error: &store::StoreError) -> Finding {
     let mend = "grant what is missing with `stagedoor migrate`";
-    Finding::new(id, Severity::Error, error.to_string(), mend)
+    Finding {
+        is_checked: false,
+        ..Finding::new(id, Severity::Error, error.to_string(), mend)
+    }
 }
 
 #[cfg(test)]
@@ -279,5 +302,21 @@ mod tests {
         assert!(verdict_of(good()).contains("not everything could be checked"));
         assert!(verdict_of(of(Severity::Warning)).contains("warnings"));
         assert!(verdict_of(of(Severity::Error)).contains("something to mend"));
+    }
+
+    #[test]
+    fn an_older_schema_excuses_what_it_lacks_and_nothing_else() {
+        let severity_of = |mut finding: Finding| {
+            excuse_older_schema(&mut finding);
+            finding.severity
+        };
+        let wrong = |id| Finding::new(id, Severity::Error, "wrong", "mend it");
+        let unread = Finding {
+            is_checked: false,
+            ..wrong("audit_entries")
+        };
+        assert_eq!(severity_of(wrong("schema")), Severity::Info);
+        assert_eq!(severity_of(unread), Severity::Info);
+        assert_eq!(severity_of(wrong("inventory")), Severity::Error);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
@@ -14,7 +15,9 @@ use crate::support::wait::eventually;
 
 mod faults;
 mod keeping;
+mod primary;
 mod stopping;
+mod watching;
 
 /// Sales after the backup, which only the log has.
 const SALES: usize = 20;
@@ -57,7 +60,7 @@ async fn what_was_acknowledged_before_a_mistake_is_in_the_copy_of_a_second_befor
         .await;
     assert_eq!(restored["ok"], true, "{restored}");
     assert_eq!(restored["label"], run["label"]);
-    let copy = Copy::start(&lab, &into).await;
+    let copy = Copy::start(&lab, &restored).await;
     let rows = copy
         .client
         .query("SELECT id FROM reservations", &[])
@@ -90,11 +93,29 @@ async fn a_time_that_cannot_be_restored_is_told_why() {
     refused(&early, 1, "no backup is that old").await;
     refused("2026-11-22 13:00:00", 2, "time zone").await;
     refused(&moment(&lab, 3600).await, 2, "future").await;
+    refused("2026-11-22", 2, "or `latest`").await;
     assert!(!into.exists(), "nothing was made for what is refused");
     // The backup's end is known to the second.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let late = moment(&lab, 0).await;
-    refused(&late, 1, "archive ends before").await;
+    // Nothing is written after it, and all log is archived.
+    refused(&late, 1, "`--to latest` restores exactly that time").await;
+    assert!(!into.exists(), "what was half restored is gone");
+    fs::create_dir(&into).unwrap();
+    lab.give(&into);
+    refused(&late, 1, "the archived log ").await;
+    let is_empty = fs::read_dir(&into).unwrap().next().is_none();
+    assert!(is_empty, "and a folder that was there is as it was");
+
+    let concert = plant(&lab).await;
+    lab.archive().await;
+    let arguments = ["restore", "--to", "latest", "--into", text(&into), "--json"];
+    let restored = lab.report(&arguments).await;
+    assert_eq!(restored["to"], "latest", "{restored}");
+    let copy = Copy::start(&lab, &restored).await;
+    let last = "SELECT max(id) FROM concerts";
+    let last: i32 = copy.client.query_one(last, &[]).await.unwrap().get(0);
+    assert_eq!(last, concert);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,15 +151,88 @@ async fn a_restore_overwrites_nothing_that_it_was_not_told_to() {
     let over = |folder| [&everything[..], &[folder]].concat();
     is_refused(&lab, &over(text(&other)), 1, "isn't a data folder").await;
     let running = text(lab.cluster.0.data_folder());
-    is_refused(&lab, &over(running), 1, "is in use by process").await;
+    is_refused(&lab, &over(running), 1, "stop that PostgreSQL first").await;
     assert_eq!(fs::read_to_string(other.join("letters")).unwrap(), "kept");
     assert!(lab.cluster.0.postmaster().unwrap().is_some());
+
+    // PostgreSQL may be about to start: nobody but its operator removes this file.
+    let stale = into.join("postmaster.pid");
+    fs::write(&stale, "2147483646\n").unwrap();
+    is_refused(&lab, &over(text(&into)), 1, "removed by hand").await;
+    fs::remove_file(stale).unwrap();
+    let (log, elsewhere) = (into.join("pg_wal"), lab.path("log-elsewhere"));
+    fs::rename(&log, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &log).unwrap();
+    is_refused(&lab, &over(text(&into)), 1, "by a link").await;
+    fs::remove_file(&log).unwrap();
+    fs::rename(&elsewhere, &log).unwrap();
 
     let done = lab
         .run(&[&["restore"][..], &over(text(&into))].concat())
         .await;
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.stdout.contains("pg_ctl"), "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_archive_has_and_another_clusters_data_are_not_replaced() {
+    let Some(lab) = BackupLab::start("replaced").await else {
+        return;
+    };
+    // From before a migration, which makes the copies no worse.
+    let older = "DELETE FROM refinery_schema_history
+                 WHERE version = (SELECT max(version) FROM refinery_schema_history)";
+    let postgres = lab.cluster.superuser().await;
+    postgres.batch_execute(older).await.unwrap();
+    lab.report(&["run", "--json"]).await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let time = moment(&lab, 0).await;
+    plant(&lab).await;
+    lab.archive().await;
+    let another = lab.path("another");
+    let mut initdb = lab.as_owner(lab.cluster.0.programs().path("initdb"));
+    let made = initdb
+        .args(["--no-sync", "-D", text(&another)])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let own = lab.path("own");
+    let mut restore = lab.as_owner("pgbackrest");
+    restore.arg(format!("--config={}", lab.config().display()));
+    restore.arg(format!("--pg1-path={}", own.display()));
+    fs::create_dir(&own).unwrap();
+    lab.give(&own);
+    let made = restore
+        .args(["--stanza=stagedoor", "restore"])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+
+    let over = |folder| ["--to", time.as_str(), "--into", folder, "--replace"];
+    let at_any_price = [&over(text(&another))[..], &["--discard-newer-timeline"]].concat();
+    is_refused(&lab, &at_any_price, 1, "another cluster").await;
+    // As a primary that has failed leaves it, on the timeline that the archive knows.
+    let (label, away) = (own.join("backup_label"), lab.path("label"));
+    fs::rename(&label, &away).unwrap();
+    is_refused(&lab, &over(text(&own)), 1, "was not stopped cleanly").await;
+    let waiting = own.join("pg_wal/archive_status/0000000100000000000000AA.ready");
+    fs::write(&waiting, "").unwrap();
+    is_refused(
+        &lab,
+        &over(text(&own)),
+        1,
+        "1 files of the log that were not",
+    )
+    .await;
+    fs::remove_file(waiting).unwrap();
+    fs::rename(&away, &label).unwrap();
+    let replaced = [&["restore"][..], &over(text(&own)), &["--json"]].concat();
+    let report = lab.report(&replaced).await;
+    assert_eq!(report["ok"], true, "{report}");
+    let mut findings = report["findings"].as_array().unwrap().iter();
+    let schema = findings.find(|it| it["id"] == "schema").unwrap();
+    assert_eq!(schema["severity"], "info", "{schema}");
+    assert!(schema["mend"].to_string().contains("migrate"), "{schema}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,7 +295,8 @@ async fn damage_and_wrong_passphrases_are_told_and_written_down() {
     );
     assert!(!done.stderr.contains("another-passphrase"), "{done:?}");
     let postgres = lab.cluster.superuser().await;
-    let runs = "SELECT string_agg(kind || ' ' || is_ok, ', ' ORDER BY id) FROM backup_runs";
+    let runs = "SELECT string_agg(kind || ' ' || is_ok, ', ' ORDER BY id) FROM backup_runs
+                WHERE kind <> 'known'";
     let runs: String = postgres.query_one(runs, &[]).await.unwrap().get(0);
     assert_eq!(
         runs,
@@ -226,10 +321,17 @@ async fn root_is_told_to_be_somebody_else_and_a_missing_login_is_a_warning() {
         "the first one is whole: {done:?}"
     );
     let of_none = lab.run(&["run", "--repo", "7"]).await;
-    assert!(
-        of_none.stderr.contains("no repository of this number"),
-        "{of_none:?}"
-    );
+    let none = "no repository of this number";
+    assert!(of_none.stderr.contains(none), "{of_none:?}");
+    let runs = "SELECT count(*) FROM backup_runs";
+    for command in ["run", "check", "drill"] {
+        let done = lab.run(&[command, "--repo", "7"]).await;
+        assert_eq!(done.code, 2, "{command}: {done:?}");
+        assert!(done.stderr.contains(none), "{command}: {done:?}");
+    }
+    let postgres = lab.cluster.superuser().await;
+    let written: i64 = postgres.query_one(runs, &[]).await.unwrap().get(0);
+    assert_eq!(written, 0, "a mistyped number is no failure");
     if rustix::process::geteuid().is_root() {
         let done = Program::new(&["backup", "list"]).run().await;
         assert_eq!(done.code, 2, "{done:?}");
@@ -345,7 +447,7 @@ fn is_segment(path: &Path) -> bool {
     name.as_bytes().get(24) == Some(&b'-') && text(path).contains("/archive/")
 }
 
-/// The copy, started as its owner would, on a socket alone.
+/// The copy, started by the command that `restore` prints.
 struct Copy<'a> {
     client: Client,
     lab: &'a BackupLab,
@@ -353,37 +455,33 @@ struct Copy<'a> {
 }
 
 impl<'a> Copy<'a> {
-    async fn start(lab: &'a BackupLab, data: &Path) -> Self {
-        fs::write(lab.path("copy.conf"), "").unwrap();
-        fs::write(lab.path("copy.hba"), "local all all trust\n").unwrap();
-        let folder = lab.path("");
-        let folder = text(&folder).trim_end_matches('/');
-        let options = format!(
-            "-c config_file={folder}/copy.conf -c hba_file={folder}/copy.hba -c listen_addresses='' \
-             -c unix_socket_directories={folder} -p 5433"
-        );
-        let mut start = lab.as_owner(lab.cluster.0.programs().path("pg_ctl"));
-        let log = lab.path("copy.log");
-        start.args([
-            "start",
-            "-w",
-            "-D",
-            text(data),
-            "-l",
-            text(&log),
-            "-o",
-            &options,
-        ]);
-        let started = start.stdout(std::process::Stdio::null()).status().unwrap();
-        assert!(started.success(), "{}", fs::read_to_string(&log).unwrap());
+    async fn start(lab: &'a BackupLab, restored: &serde_json::Value) -> Self {
+        let shell = |line: &str| {
+            let mut command = lab.as_owner("sh");
+            command.args(["-c", line]).stdout(Stdio::null());
+            assert!(command.status().unwrap().success(), "{line}");
+        };
+        let data = restored["folder"].as_str().unwrap();
+        shell(restored["start"].as_str().unwrap());
+        let connect = restored["connect"].as_str().unwrap();
+        shell(&format!("{connect} -c 'TABLE concerts'"));
         let superuser = lab.cluster.0.superuser();
-        let url = format!("host={folder} port=5433 user={superuser} dbname=stagedoor");
+        let url = format!("host={data} port=5432 user={superuser} dbname=stagedoor");
         let (client, socket) = tokio_postgres::connect(&url, NoTls).await.unwrap();
         tokio::spawn(socket);
+        for (name, value) in [
+            ("listen_addresses", ""),
+            ("archive_mode", "off"),
+            ("shared_preload_libraries", ""),
+        ] {
+            let row = client.query_one(&format!("SHOW {name}"), &[]).await;
+            let shown: String = row.unwrap().get(0);
+            assert_eq!(shown, value, "{name}");
+        }
         Self {
             client,
             lab,
-            data: data.to_owned(),
+            data: data.into(),
         }
     }
 }

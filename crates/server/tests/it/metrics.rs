@@ -126,6 +126,42 @@ async fn every_series_is_there_from_the_start_on_its_own_address() {
     assert_eq!(elsewhere.status(), 404, "and they don't show the shop");
 }
 
+/// An alert on a series that nobody shows would never fire.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_series_of_the_alert_rules_is_shown() {
+    let shop = Shop::open().await;
+    let insert = "
+        INSERT INTO backup_runs (kind, repo, started_at, finished_at, is_ok, detail)
+        SELECT kind, 1, statement_timestamp(), statement_timestamp(), is_ok, 'x'
+        FROM unnest(ARRAY['full', 'check', 'drill']) AS kind, unnest(ARRAY[true, false]) AS is_ok";
+    shop.postgres.batch_execute(insert).await.unwrap();
+    let name = regex::Regex::new("stagedoor_[a-z_]+").unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ops/prometheus");
+    let mut named = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_str().unwrap().ends_with(".rules.yml") {
+            let rules = std::fs::read_to_string(&path).unwrap();
+            named.extend(
+                name.find_iter(&rules)
+                    .map(|found| found.as_str().to_owned()),
+            );
+        }
+    }
+    assert!(named.len() >= 4, "{named:?}");
+    let checked = "stagedoor_backup_last_success_timestamp_seconds{repo=\"1\",type=\"check\"}";
+    eventually("the runs are seen", LIMIT, async || {
+        shop.metrics().await.contains_key(checked)
+    })
+    .await;
+    let metrics = shop.metrics().await;
+    for series in named {
+        let start = format!("{series}{{");
+        let is_shown = metrics.keys().any(|shown| shown.starts_with(&start));
+        assert!(is_shown, "{series} in {metrics:#?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn figures_move_as_requests_come() {
     let shop = Shop::open().await;

@@ -37,16 +37,23 @@ pub enum BackupCommand {
     )]
     Check(CheckArgs),
 
-    /// Restore the database as it was at a time, beside the running system
+    /// Restore the database as it was at a time, beside the running system or as the primary
     #[command(
-        long_about = "Restore the database as it was at a time to a folder of its own, beside the \
-            running system: with the log that was archived until then, but without archiving its \
-            own. It is started on a socket that nobody else reaches, looked at as `stagedoor doctor` \
-            would, stopped again, and left there.\n\n\
+        long_about = "Restore the database as it was at a time, or as new as the archived log is, to a \
+            folder of its own, beside the running system: with the log that was archived until then, \
+            but without archiving its own. It is started on a socket that nobody else reaches, looked \
+            at as `stagedoor doctor` would, stopped again, and left there with the commands that start \
+            it and connect to it.\n\n\
+            With --as-primary the folder is for PostgreSQL to go on with: its log isn't replayed \
+            before you start it, so that everything from then on is archived.\n\n\
             Refuses a folder that isn't empty; --replace makes it overwrite a data folder of \
-            PostgreSQL, but never one that is in use, and one on a newer timeline than the archive \
-            knows only with --discard-newer-timeline.",
-        after_long_help = "Example:\n  sudo -u postgres stagedoor backup restore --to \"2026-11-22 13:00:00+00\" --into /var/lib/postgresql/copy"
+             PostgreSQL, but never one that may be in use or is another cluster's, and one that has \
+             what no archive has (a newer timeline, or log that was not archived) only with \
+             --discard-newer-timeline. What a restore that fails has put into a new or empty folder is \
+             removed.",
+        after_long_help = "Example:\n  \
+            sudo -u postgres stagedoor backup restore --to \"2026-11-22 13:00:00+00\" --into /var/lib/postgresql/copy\n  \
+            sudo -u postgres stagedoor backup restore --to latest --as-primary --replace --into /var/lib/postgresql/15/main"
     )]
     Restore(RestoreArgs),
 
@@ -54,7 +61,8 @@ pub enum BackupCommand {
     #[command(
         long_about = "Restore the newest backup and all log since to a scratch folder, look at the \
             result as `stagedoor doctor` would, and remove it. The running system isn't touched.\n\n\
-            The scratch folder needs as much space as the database has.",
+            The scratch folder needs as much space as the database has, and for the log a tenth more \
+            and 1 GiB (as much again as the database where that is less).",
         after_long_help = "Example:\n  sudo -u postgres stagedoor backup drill --scratch /var/lib/postgresql"
     )]
     Drill(DrillArgs),
@@ -110,11 +118,28 @@ pub struct CheckArgs {
     pub report: ReportArgs,
 }
 
+/// How far the log is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    At(Timestamp),
+    /// As far as it was archived.
+    Latest,
+}
+
+impl Moment {
+    pub const fn at(self) -> Option<Timestamp> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::Latest => None,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
-    /// The instant, with its time zone, such as "2026-11-22 13:00:00+00"
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    pub to: Timestamp,
+    /// An instant with its time zone, such as "2026-11-22 13:00:00+00", or `latest`: all that was archived
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub to: Moment,
 
     /// The folder for the copy
     #[arg(long, value_name = "DIR")]
@@ -123,11 +148,15 @@ pub struct RestoreArgs {
     #[command(flatten)]
     pub repo: RepoArgs,
 
+    /// For PostgreSQL to go on with as before, archiving; DIR is its own folder, pg1-path
+    #[arg(long)]
+    pub as_primary: bool,
+
     /// Overwrite the data folder of a PostgreSQL that is stopped
     #[arg(long)]
     pub replace: bool,
 
-    /// With --replace: also where the folder has what no archive has
+    /// With --replace: also where the folder has what no archive has, on a newer timeline or on the same
     #[arg(long, requires = "replace")]
     pub discard_newer_timeline: bool,
 
@@ -149,10 +178,14 @@ pub struct DrillArgs {
 }
 
 /// Half the world would read a time without a zone otherwise than it was meant.
-fn instant(text: &str) -> Result<Timestamp, String> {
-    text.trim().parse().map_err(|_| {
+fn moment(text: &str) -> Result<Moment, String> {
+    let text = text.trim();
+    if text == "latest" {
+        return Ok(Moment::Latest);
+    }
+    text.parse().map(Moment::At).map_err(|_| {
         "write date, time and time zone, such as \"2026-11-22 13:00:00+00\" or \
-         2026-11-22T20:00:00+07:00"
+         2026-11-22T20:00:00+07:00, or `latest`"
             .to_owned()
     })
 }
@@ -170,10 +203,11 @@ mod tests {
             "2026-11-22 19:00:00+07:00",
             "2026-11-22T19:00:00.000+07",
         ] {
-            assert_eq!(instant(text), Ok(noon), "{text}");
+            assert_eq!(moment(text), Ok(Moment::At(noon)), "{text}");
         }
         for text in ["2026-11-22 12:00:00", "2026-11-22", "yesterday", ""] {
-            assert!(instant(text).is_err(), "{text}");
+            assert!(moment(text).is_err(), "{text}");
         }
+        assert_eq!(moment("latest"), Ok(Moment::Latest));
     }
 }

@@ -16,6 +16,10 @@ use crate::cli::serve as serve_command;
 const LOOKS: u32 = 100;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// The names of the log's files are the most that one writes: 70 bytes for each, of a month with one a
+/// second at most.
+const WRITTEN_MAX: u64 = 256 << 20;
+
 /// Dropped before its end, it is told to stop, waited for, and killed when it doesn't.
 #[derive(Debug)]
 struct Running(Child);
@@ -39,8 +43,11 @@ pub(super) async fn output(mut command: Command) -> io::Result<Output> {
 
 async fn read(from: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    if let Some(mut from) = from {
-        from.read_to_end(&mut bytes).await?;
+    if let Some(from) = from {
+        from.take(WRITTEN_MAX + 1).read_to_end(&mut bytes).await?;
+    }
+    if bytes.len() as u64 > WRITTEN_MAX {
+        return Err(io::Error::other("it writes more than can be read"));
     }
     Ok(bytes)
 }

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use postgres_local::{Programs, percent_encode};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::folder::{Control, Scratch, major, programs};
 use super::pgbackrest::{because, forget_secrets};
+use super::replay::Log;
 use crate::cli::CliError;
 
 /// Replaying a day of a busy log takes hours; whoever waits longer has a broken archive.
@@ -25,10 +28,11 @@ const KILLED_LOOKS: u32 = 100;
 const KILLED_LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Lines of its log that are shown when it fails.
 const LOG_LINES: usize = 6;
+const TOO_EARLY: &str = "recovery ended before configured recovery target";
 
 /// What overrules the settings that came with the backup: no connections but ours, nothing written
 /// outside its folder, no waiting for standbys, and little memory beside the running system.
-const SETTINGS: [(&str, &str); 18] = [
+pub(super) const SETTINGS: [(&str, &str); 22] = [
     ("listen_addresses", ""),
     ("port", "5432"),
     ("unix_socket_permissions", "0700"),
@@ -45,13 +49,18 @@ const SETTINGS: [(&str, &str); 18] = [
     ("external_pid_file", ""),
     ("logging_collector", "off"),
     ("log_destination", "stderr"),
+    // Its log is read below.
+    ("log_min_messages", "warning"),
+    ("log_timezone", "UTC"),
+    ("timezone", "UTC"),
+    ("lc_messages", "C"),
     ("shared_buffers", "128MB"),
     ("huge_pages", "off"),
     ("cluster_name", "stagedoor copy"),
 ];
 
 /// Recovery needs as much room as the primary had.
-const AS_ON_THE_PRIMARY: [(&str, &str); 5] = [
+pub(super) const AS_ON_THE_PRIMARY: [(&str, &str); 5] = [
     ("max_connections", "max_connections setting"),
     ("max_worker_processes", "max_worker_processes setting"),
     ("max_wal_senders", "max_wal_senders setting"),
@@ -64,12 +73,17 @@ const AS_ON_THE_PRIMARY: [(&str, &str); 5] = [
 pub(super) struct Copy {
     server: Child,
     data: PathBuf,
+    programs: Programs,
     /// Socket, settings and log; removed after the server is gone.
     private: Scratch,
 }
 
 impl Copy {
-    pub(super) async fn start(data: &Path) -> Result<Self, CliError> {
+    /// `get` makes the command that gets its log from its private folder.
+    pub(super) async fn start(
+        data: &Path,
+        get: impl FnOnce(&Path) -> String,
+    ) -> Result<Self, CliError> {
         // The system's folder, for a socket's path has room for some hundred bytes.
         let private = Scratch::make(&std::env::temp_dir(), "copy")?;
         let programs = programs(major(data)?)?;
@@ -98,6 +112,9 @@ impl Copy {
             };
             command.arg("-c").arg(format!("{name}={}", path.display()));
         }
+        command
+            .arg("-c")
+            .arg(format!("restore_command={}", get(private.path())));
         for (name, value) in SETTINGS {
             command.arg("-c").arg(format!("{name}={value}"));
         }
@@ -116,12 +133,33 @@ impl Copy {
         Ok(Self {
             server,
             data: data.to_owned(),
+            programs,
             private,
         })
     }
 
-    /// Waits until all log up to the target is replayed and the copy takes writes.
-    pub(super) async fn recover(&mut self) -> Result<(), CliError> {
+    /// Waits until all log up to `at`, or to its end, is replayed and the copy takes writes.
+    pub(super) async fn recover(
+        &mut self,
+        log: &Log,
+        at: Option<Timestamp>,
+    ) -> Result<(), CliError> {
+        let control = Control::read(&self.programs, &self.data).await?;
+        if let Err(error) = self.wait_for_recovery().await {
+            let said = self.log();
+            let missed = (said.contains(TOO_EARLY)).then(|| log.is_missed(&said, &control));
+            return Err(missed.flatten().map_or(error, CliError::Failed));
+        }
+        match at {
+            None => match log.is_cut_short(&self.data, &control) {
+                Some(what) => Err(CliError::Failed(format!("{what}{}", self.last_lines()))),
+                None => Ok(()),
+            },
+            Some(_) => Ok(()),
+        }
+    }
+
+    async fn wait_for_recovery(&mut self) -> Result<(), CliError> {
         let since = Instant::now();
         loop {
             let ended = self.server.try_wait();
@@ -144,8 +182,7 @@ impl Copy {
 
     /// The connection string of a role, which no password is asked for.
     pub(super) fn url(&self, role: &str, database: &str) -> String {
-        let folder = self.private.path().display();
-        format!("postgresql://{role}@/{database}?host={folder}&port=5432")
+        url(role, database, self.private.path())
     }
 
     /// Stops it cleanly, so that it can be started as it is.
@@ -162,7 +199,7 @@ impl Copy {
 
     /// By what it has written itself, so that nobody relies on a copy that lacks the end of its log.
     async fn is_recovered(&self) -> Result<(), CliError> {
-        let control = Control::read(&programs(major(&self.data)?)?, &self.data).await?;
+        let control = Control::read(&self.programs, &self.data).await?;
         match control.value("Database cluster state") {
             Some("shut down") => Ok(()),
             state => Err(CliError::Failed(format!(
@@ -183,9 +220,8 @@ impl Copy {
 
     fn explain_end(&self) -> CliError {
         let log = self.log();
-        let what = if log.contains("recovery ended before configured recovery target") {
-            "the archive ends before this time: wait until the log of it is archived (PostgreSQL's \
-             archive_timeout), or restore to an earlier time"
+        let what = if log.contains(TOO_EARLY) {
+            return CliError::Failed(ends_before_target(&log));
         } else if log.contains("No space left on device") {
             "the disk of the copy is full: restore to another one"
         } else if log.contains("could not find") || log.contains("could not locate") {
@@ -226,6 +262,12 @@ impl Drop for Copy {
     }
 }
 
+fn url(role: &str, database: &str, socket: &Path) -> String {
+    let [role, database] = [role, database].map(percent_encode);
+    let folder = percent_encode(&socket.to_string_lossy());
+    format!("postgresql://{role}@/{database}?host={folder}&port=5432")
+}
+
 fn write(path: &Path, text: &str) -> std::io::Result<File> {
     use std::io::Write as _;
     let mut options = File::options();
@@ -238,10 +280,58 @@ fn write(path: &Path, text: &str) -> std::io::Result<File> {
     Ok(file)
 }
 
+/// `PostgreSQL` stops at the first commit after the time that was asked for, and can't tell an archive
+/// that lacks it from a database in which there was none.
+fn ends_before_target(log: &str) -> String {
+    let mark = "last completed transaction was at log time ";
+    let last = log.lines().rev().find_map(|line| line.split_once(mark));
+    let last = last.map_or("has no commit since this backup".to_owned(), |(_, at)| {
+        format!("ends with the commit of {}", at.trim())
+    });
+    format!(
+        "the archived log {last}, and none after the time that was asked for. Archive what is open \
+         now, with `stagedoor backup check --log` on the running system, and restore again: if the same \
+         is said, nothing was committed in between, and `--to latest` restores exactly that time. Where \
+         that system is gone, `--to latest` restores all that there is"
+    )
+}
+
 /// The eighth line of `postmaster.pid` is `ready` once recovery is over, and `standby` before.
 fn is_ready(data: &Path) -> bool {
     let text = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     text.lines()
         .nth(7)
         .is_some_and(|line| line.trim() == "ready")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_without_a_later_commit_is_told_with_its_last_one() {
+        let log = "LOG:  redo done at 0/5000100\nLOG:  last completed transaction was at log time \
+                   2026-11-22 12:59:01.5+00\nFATAL:  recovery ended before configured recovery target \
+                   was reached";
+        let said = ends_before_target(log);
+        assert!(
+            said.contains("the commit of 2026-11-22 12:59:01.5+00,"),
+            "{said}"
+        );
+        assert!(ends_before_target("").contains("no commit since this backup"));
+    }
+}
+
+#[cfg(test)]
+mod url_tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_any_name_is_one_part_of_the_url() {
+        let url = url("stagedoor_app", "a/b", Path::new("/tmp/100% sure?&x"));
+        let parsed: tokio_postgres::Config = url.parse().unwrap();
+        assert_eq!(parsed.get_dbname(), Some("a/b"));
+        let host = tokio_postgres::config::Host::Unix("/tmp/100% sure?&x".into());
+        assert_eq!(parsed.get_hosts(), [host]);
+    }
 }

@@ -1,9 +1,13 @@
 //! What the repositories hold, as `pgbackrest info` tells.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::pgbackrest::{Failure, PgBackRest};
+
+/// A nearer repository is taken before one whose newest backup is no more than that younger: backups are
+/// made every day, of one repository after the other, and the log between is in both.
+const AS_GOOD_WITHIN: SignedDuration = SignedDuration::from_hours(26);
 
 /// All that is read of its report on one stanza.
 #[derive(Debug, Default, Deserialize)]
@@ -14,6 +18,26 @@ pub(super) struct Info {
     pub(super) backups: Vec<Backup>,
     #[serde(rename = "archive", default)]
     pub(super) archives: Vec<Archive>,
+    #[serde(rename = "db", default)]
+    clusters: Vec<Known>,
+}
+
+/// A cluster that a repository knows.
+#[derive(Debug, Deserialize)]
+struct Known {
+    #[serde(flatten)]
+    database: Database,
+    #[serde(rename = "system-id")]
+    system_id: u64,
+}
+
+/// The cluster of a backup, as far as it was archived.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cluster {
+    /// `initdb` draws it.
+    pub(super) system_id: u64,
+    /// The newest whose log a repository has.
+    pub(super) newest_timeline: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,8 +68,10 @@ pub(super) struct Backup {
     pub(super) archive: Segments,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+/// A cluster in one repository; an upgrade of PostgreSQL begins another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 struct Database {
+    id: u32,
     #[serde(rename = "repo-key")]
     repo: i32,
 }
@@ -107,6 +133,18 @@ impl Backup {
 
     pub(super) fn started_at(&self) -> Timestamp {
         Timestamp::from_second(self.timestamp.start).unwrap_or_default()
+    }
+
+    /// What was wrong in the database when it was made: pgBackRest warns, and calls it a backup.
+    pub(super) fn damage(&self) -> Option<Failure> {
+        let is_damaged = self.error == Some(true);
+        is_damaged.then(|| Failure {
+            what: format!("backup {} has pages whose checksum is wrong", self.label),
+            mend: "the database's own disk is damaged: pgBackRest's log names the file; move to a \
+                   standby, or restore from a backup before this one, and keep what there is of those"
+                .to_owned(),
+            said: Vec::new(),
+        })
     }
 
     pub(super) const fn bytes(&self) -> u64 {
@@ -171,24 +209,64 @@ impl Info {
         Some(failure)
     }
 
-    /// The newest backup that was whole before `at`, where one is given, in one of these repositories.
+    /// The backups whose log is in this archive.
+    pub(super) fn backups_on(&self, archive: &Archive) -> impl Iterator<Item = &Backup> {
+        let database = archive.database;
+        self.backups
+            .iter()
+            .filter(move |it| it.database == database)
+    }
+
+    /// The backups of a repository whose log is in no archive.
+    pub(super) fn backups_without_log(&self, repo: i32) -> impl Iterator<Item = &Backup> {
+        let has_log = |backup: &Backup| {
+            self.archives
+                .iter()
+                .any(|it| it.database == backup.database)
+        };
+        let of_repo = self.backups.iter().filter(move |it| it.repo() == repo);
+        of_repo.filter(move |backup| !has_log(backup))
+    }
+
+    /// The newest backup that was whole before `at`, where one is given, in the first of these
+    /// repositories whose newest is about as new as any: the first is the nearest, and the last one
+    /// makes its backups last.
     pub(super) fn newest(&self, repos: &[i32], at: Option<Timestamp>) -> Option<&Backup> {
         let fits = |backup: &&Backup| {
             repos.contains(&backup.repo()) && at.is_none_or(|at| backup.finished_at() < at)
         };
-        // Of two at the same time the first repository's, which is the nearer one.
-        let fitting = self.backups.iter().filter(fits);
-        fitting.max_by_key(|backup| (backup.finished_at(), -backup.repo()))
+        let fitting = || self.backups.iter().filter(fits);
+        let newest = fitting().map(Backup::finished_at).max()?;
+        let is_as_good = |it: &&Backup| newest.duration_since(it.finished_at()) <= AS_GOOD_WITHIN;
+        let as_good = fitting().filter(is_as_good);
+        as_good.max_by_key(|backup| (-backup.repo(), backup.finished_at()))
     }
 
-    /// The newest timeline whose log a repository has.
-    pub(super) fn newest_timeline(&self) -> u32 {
-        let names = self
-            .archives
-            .iter()
-            .filter_map(|archive| archive.max.as_ref());
-        let timelines = names.filter_map(|name| u32::from_str_radix(name.get(..8)?, 16).ok());
-        timelines.max().unwrap_or(0)
+    /// The last file of the log that a backup's repository has of its cluster.
+    pub(super) fn last_log(&self, backup: &Backup) -> Option<&str> {
+        let mut archives = self.archives.iter();
+        let of_backup = archives.find(|archive| archive.database == backup.database);
+        of_backup?.max.as_deref()
+    }
+
+    /// Whose backup it is; `None` where the repository doesn't say.
+    pub(super) fn cluster(&self, backup: &Backup) -> Option<Cluster> {
+        let of_backup = |it: &&Known| it.database == backup.database;
+        let system_id = self.clusters.iter().find(of_backup)?.system_id;
+        // Each repository numbers them for itself.
+        let is_same = |it: &Known| it.system_id == system_id;
+        let same = self.clusters.iter().filter(|it| is_same(it));
+        let same: Vec<Database> = same.map(|it| it.database).collect();
+        let archives = self.archives.iter();
+        let archives = archives.filter(|archive| same.contains(&archive.database));
+        let timelines = archives.filter_map(|archive| {
+            let name = archive.max.as_ref()?.get(..8)?;
+            u32::from_str_radix(name, 16).ok()
+        });
+        Some(Cluster {
+            system_id,
+            newest_timeline: timelines.max().unwrap_or(0),
+        })
     }
 }
 
@@ -219,6 +297,52 @@ mod tests {
         let later = end + jiff::SignedDuration::from_secs(1);
         assert!(info.newest(&[1], Some(later)).is_some());
         assert!(info.newest(&[2], Some(later)).is_none());
-        assert_eq!(info.newest_timeline(), 2);
+    }
+
+    #[test]
+    fn the_log_of_a_former_cluster_says_nothing_of_the_timeline() {
+        let mut info: Info = serde_json::from_str(REPORT).unwrap();
+        let former = r#"{"database":{"id":7,"repo-key":1},"id":"13-7",
+            "max":"00000009000000000000000A"}"#;
+        info.archives.push(serde_json::from_str(former).unwrap());
+        let former = r#"{"id":7,"repo-key":1,"system-id":1,"version":"13"}"#;
+        info.clusters.push(serde_json::from_str(former).unwrap());
+        // A repository of its own numbers.
+        let second = r#"{"database":{"id":3,"repo-key":2},"id":"15-3",
+            "max":"00000003000000000000000A"}"#;
+        info.archives.push(serde_json::from_str(second).unwrap());
+        let second = r#"{"id":3,"repo-key":2,"system-id":7713276941046265150,"version":"15"}"#;
+        info.clusters.push(serde_json::from_str(second).unwrap());
+        let cluster = info.cluster(&info.backups[0]).unwrap();
+        assert_eq!(cluster.newest_timeline, 3);
+        assert_eq!(cluster.system_id, 7_713_276_941_046_265_150);
+    }
+
+    #[test]
+    fn the_nearest_repository_that_is_about_as_new_is_taken() {
+        let mut info: Info = serde_json::from_str(REPORT).unwrap();
+        let near = info.backups[0].clone();
+        let later = |repo: i32, hours: i64| {
+            let mut backup = near.clone();
+            backup.database.repo = repo;
+            backup.timestamp.stop += hours * 3600;
+            backup
+        };
+        info.backups
+            .extend([later(1, 24), later(2, 1), later(2, 25)]);
+        let taken = |info: &Info, at: Option<Timestamp>| {
+            let backup = info.newest(&[1, 2], at).unwrap();
+            let after = backup.timestamp.stop - near.timestamp.stop;
+            (backup.repo(), after / 3600)
+        };
+        assert_eq!(taken(&info, None), (1, 24));
+        let early = near.finished_at() + SignedDuration::from_hours(2);
+        assert_eq!(taken(&info, Some(early)), (1, 0));
+        info.backups.push(later(2, 51));
+        assert_eq!(
+            taken(&info, None),
+            (2, 51),
+            "the near one has none of that day"
+        );
     }
 }

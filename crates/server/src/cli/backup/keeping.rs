@@ -1,8 +1,10 @@
-//! What pgBackRest's configuration keeps, where that is less than it should be.
+//! What pgBackRest's configuration says: what it keeps, where that is less than it should be, and whose
+//! backups they are.
 //!
 //! Absent on purpose: other ways to configure it (its environment, `conf.d`), which nothing here needs.
 
 use std::fs;
+use std::path::PathBuf;
 
 use super::info::Info;
 use super::pgbackrest::PgBackRest;
@@ -32,6 +34,14 @@ pub(super) fn warnings(program: &PgBackRest, info: &Info) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// PostgreSQL's own data folder, where this configuration says it.
+pub(super) fn primary_folder(program: &PgBackRest) -> Option<PathBuf> {
+    let text = fs::read_to_string(program.config()).unwrap_or_default();
+    let mut lines = text.lines().filter_map(|line| line.split_once('='));
+    let found = lines.find(|(name, _)| name.trim() == "pg1-path");
+    found.map(|(_, path)| PathBuf::from(path.trim()))
 }
 
 fn keeps_long(text: &str, repo: i32) -> bool {

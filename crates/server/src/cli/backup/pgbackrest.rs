@@ -4,6 +4,7 @@
 //! and hosts, never keys or passphrases.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::Path;
 
 use tokio::process::Command;
@@ -42,6 +43,11 @@ impl Failure {
         }
     }
 
+    /// Whoever called us asked for what isn't there, which says nothing of the backups.
+    pub(super) fn is_misuse(&self) -> bool {
+        self.what == UNKNOWN_REPOSITORY
+    }
+
     /// In one line with what to do, for the record.
     pub(super) fn with_advice(&self) -> String {
         let said = self.said.first().map(|said| format!(" ({said})"));
@@ -51,6 +57,9 @@ impl Failure {
 
 impl From<Failure> for CliError {
     fn from(failure: Failure) -> Self {
+        if failure.is_misuse() {
+            return Self::Usage(format!("{}: {}", failure.what, failure.mend));
+        }
         let said = because(failure.said.iter().map(String::as_str));
         Self::Failed(format!("{}: {}{said}", failure.what, failure.mend))
     }
@@ -70,6 +79,12 @@ impl PgBackRest {
 
     pub(super) fn stanza(&self) -> &str {
         &self.stanza
+    }
+
+    /// What its configuration says of an option, for this stanza or for all.
+    pub(super) fn option(&self, name: &str) -> Option<String> {
+        let text = fs::read_to_string(self.config()).ok()?;
+        option(&text, &self.stanza, name)
     }
 
     /// Runs one of its commands to its end; what it wrote to stdout.
@@ -92,7 +107,7 @@ impl PgBackRest {
         forget_secrets(&mut call);
         call.arg(joined("--config=", self.config.as_ref()))
             .arg(format!("--stanza={}", self.stanza))
-            // Errors, and nothing else, on stderr; its own log is as configured.
+            // Warnings and errors, and nothing else, on stderr; its own log is as configured.
             .args(["--log-level-console=off", "--log-level-stderr=warn"])
             .args(options)
             .arg(command)
@@ -105,6 +120,7 @@ impl PgBackRest {
             said: vec![error.to_string()],
         })?;
         if output.status.success() {
+            warn(command, &String::from_utf8_lossy(&output.stderr));
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let said = String::from_utf8_lossy(&output.stderr);
@@ -159,7 +175,7 @@ impl PgBackRest {
                     .to_owned(),
             ),
             Some(32) if has("'repo' option") => (
-                "pgBackRest has no repository of this number",
+                UNKNOWN_REPOSITORY,
                 format!("take one that {file} has"),
             ),
             Some(50) => (
@@ -185,11 +201,44 @@ impl PgBackRest {
                     "start PostgreSQL, and correct pg1-path, pg1-port and pg1-socket-path in {file}"
                 ),
             ),
+            Some(56) if has("unable to find primary") => (
+                "this node isn't the primary",
+                "run it on the primary's machine, and move the timers there".to_owned(),
+            ),
             _ => (
                 "pgBackRest failed",
                 format!("see its log, whose folder {file} names"),
             ),
         }
+    }
+}
+
+fn option(text: &str, stanza: &str, name: &str) -> Option<String> {
+    let mut section = "";
+    let mut of_all = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(head) = line.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+            section = head;
+        }
+        let (option, value) = line.split_once('=').unwrap_or_default();
+        if option.trim() != name {
+            continue;
+        }
+        let value = value.trim().to_owned();
+        if section == stanza {
+            return Some(value);
+        }
+        if section == "global" {
+            of_all = Some(value);
+        }
+    }
+    of_all
+}
+
+/// What it warns of where it did what it was asked for.
+fn warn(command: &str, text: &str) {
+    for line in readable(text) {
+        eprintln!("pgbackrest {command}: {line}");
     }
 }
 
@@ -201,6 +250,8 @@ pub(super) fn because<'a>(causes: impl Iterator<Item = &'a str>) -> String {
         text
     })
 }
+
+const UNKNOWN_REPOSITORY: &str = "pgBackRest has no repository of this number";
 
 /// What it says of a file that it decrypted with another passphrase.
 const NOT_DECRYPTED: &str = "key/value found outside of section";
@@ -278,6 +329,17 @@ mod tests {
             (26, "ERROR: [026]: checksum", "damaged"),
             (32, "key '7' is not valid for 'repo' option", "this number"),
             (27, "ERROR: [027]: no database found", "doesn't reach"),
+            (
+                56,
+                "ERROR: [056]: unable to find primary cluster - cannot proceed",
+                "isn't the primary",
+            ),
+            (
+                56,
+                "WARN: unable to check pg1: [DbConnectError] unable to connect to 'port=5432'\n\
+                 ERROR: [056]: unable to find primary cluster - cannot proceed",
+                "doesn't reach",
+            ),
             (25, "ERROR: [025]: assertion", "failed"),
         ] {
             assert!(meaning(code, text).contains(what), "{code} {text}");
@@ -292,5 +354,16 @@ mod tests {
             readable(text),
             ["ERROR: [029]: unable to load", "HINT: xy"].map(str::to_owned)
         );
+    }
+
+    #[test]
+    fn an_option_is_read_of_its_own_stanza() {
+        let text = "[global]\nprocess-max=2\nx=1\n[other]\npg1-path=/a\n[main]\n#pg1-path=/b\n\
+                    pg1-path = /c\nx=2\n";
+        let read = |name| option(text, "main", name);
+        assert_eq!(read("pg1-path").as_deref(), Some("/c"));
+        assert_eq!(read("x").as_deref(), Some("2"));
+        assert_eq!(read("process-max").as_deref(), Some("2"));
+        assert_eq!(read("pg2-path"), None);
     }
 }

@@ -13,10 +13,12 @@ use crate::config::Config;
 const BACKUP_AGE_MAX: SignedDuration = SignedDuration::from_hours(26);
 /// Two that failed in a row: somebody must look.
 const BACKUP_AGE_ERROR: SignedDuration = SignedDuration::from_hours(74);
+/// One every night: two that weren't made, or weren't good, and nobody looked.
+const CHECK_AGE_MAX: SignedDuration = SignedDuration::from_hours(74);
 /// A file a minute, and some patience.
 const WAL_AGE_MAX: SignedDuration = SignedDuration::from_mins(5);
-/// One every night; a week of failures has a cause.
-const DRILL_AGE_MAX: SignedDuration = SignedDuration::from_hours(8 * 24);
+/// One every night: three that nobody saw end well. The alert has the same.
+const DRILL_AGE_MAX: SignedDuration = SignedDuration::from_hours(74);
 
 pub(super) async fn findings(config: &Config, app: &App) -> Vec<Finding> {
     match backups::state(app).await {
@@ -57,6 +59,8 @@ fn judge(state: &State, now: Timestamp) -> Vec<Finding> {
     }
     let ages = known.iter();
     findings.extend(ages.filter_map(|repo| backup(*repo, state.last_backup(*repo), now)));
+    let ages = known.iter().filter_map(|repo| check(*repo, state, now));
+    findings.extend(ages);
     findings.extend(state.failures().into_iter().map(failure));
     findings.extend(archive(state));
     findings.extend(drill(state, now));
@@ -91,18 +95,33 @@ fn backup(repo: i32, last: Option<&Run>, now: Timestamp) -> Option<Finding> {
     Some(Finding::new("backups", severity, detail, &mend))
 }
 
+/// Of a repository that has something to be read.
+fn check(repo: i32, state: &State, now: Timestamp) -> Option<Finding> {
+    state.last_backup(repo)?;
+    let last_at = state.last_check(repo).map(|run| run.finished_at);
+    let is_recent = |at: Timestamp| now.duration_since(at) <= CHECK_AGE_MAX;
+    if last_at.is_some_and(is_recent) {
+        return None;
+    }
+    let detail = last_at.map_or_else(
+        || format!("repository {repo} was never read through"),
+        |at| format!("repository {repo}: the last check that found it good is of {at}"),
+    );
+    let mend = format!(
+        "run `stagedoor backup check --repo {repo}` on the database's machine, and every night from a timer"
+    );
+    Some(warning(&detail, &mend))
+}
+
 /// A backup that failed leaves the one before it; a check and a drill that failed say that there may
 /// be nothing to restore.
 fn failure(run: &Run) -> Finding {
-    let (severity, command) = match run.kind {
-        Kind::Full | Kind::Diff | Kind::Incr => (Severity::Warning, "run"),
-        Kind::Check => (Severity::Error, "check"),
-        Kind::Drill => (Severity::Error, "drill"),
-    };
-    let what = if run.kind.is_backup() {
-        "backup"
-    } else {
-        command
+    let (severity, what, command) = match run.kind {
+        // That a repository is known never fails.
+        Kind::Full | Kind::Diff | Kind::Incr | Kind::Known => (Severity::Warning, "backup", "run"),
+        Kind::Check => (Severity::Error, "check", "check"),
+        Kind::Log => (Severity::Error, "check of the log", "check --log"),
+        Kind::Drill => (Severity::Error, "drill", "drill"),
     };
     let place = run.repo.map(|repo| format!("repository {repo}: "));
     let option = run.repo.map(|repo| format!(" --repo {repo}"));
@@ -201,6 +220,7 @@ mod tests {
         State {
             runs: vec![
                 run(Kind::Incr, 1, true, backup_h),
+                run(Kind::Check, 1, true, 74),
                 run(Kind::Drill, 1, true, drill_h),
             ],
             archiving: Archiving {
@@ -208,6 +228,7 @@ mod tests {
                 age: Duration::from_secs(wal_s),
                 closed_after: Duration::from_mins(1),
                 is_failing: false,
+                is_position_known: true,
                 waiting_bytes: 1 << 24,
                 file_bytes: 1 << 24,
             },
@@ -223,12 +244,12 @@ mod tests {
     fn age_makes_a_warning_and_more_of_it_an_error() {
         use Severity::{Error, Info, Warning};
         for (backup_h, wal_s, drill_h, expected) in [
-            (26, 300, 192, vec![Info]),
+            (26, 300, 74, vec![Info]),
             (27, 0, 0, vec![Warning]),
             (75, 0, 0, vec![Error]),
             (0, 301, 0, vec![Error]),
-            (0, 0, 193, vec![Warning]),
-            (27, 301, 193, vec![Warning, Error, Warning]),
+            (0, 0, 75, vec![Warning]),
+            (27, 301, 75, vec![Warning, Error, Warning]),
         ] {
             let state = state(backup_h, wal_s, drill_h);
             assert_eq!(severities(&state), expected, "{state:?}");
@@ -258,7 +279,7 @@ mod tests {
         use Severity::{Error, Warning};
         for (second, expected, said) in [
             (
-                vec![run(Kind::Full, 2, true, 80)],
+                vec![run(Kind::Full, 2, true, 80), run(Kind::Check, 2, true, 2)],
                 vec![Error],
                 "repository 2: the last backup",
             ),
@@ -268,7 +289,11 @@ mod tests {
                 "repository 2 has no backup",
             ),
             (
-                vec![run(Kind::Full, 2, true, 2), run(Kind::Incr, 2, false, 1)],
+                vec![
+                    run(Kind::Full, 2, true, 2),
+                    run(Kind::Incr, 2, false, 1),
+                    run(Kind::Check, 2, true, 2),
+                ],
                 vec![Warning],
                 "repository 2: the last backup failed at 2027-01-31T11:00:00Z: a disk is full",
             ),
@@ -276,6 +301,21 @@ mod tests {
                 vec![run(Kind::Check, 1, false, 1)],
                 vec![Error],
                 "repository 1: the last check failed",
+            ),
+            (
+                vec![run(Kind::Log, 1, false, 1)],
+                vec![Error],
+                "repository 1: the last check of the log failed",
+            ),
+            (
+                vec![run(Kind::Full, 2, true, 2), run(Kind::Check, 2, true, 75)],
+                vec![Warning],
+                "repository 2: the last check that found it good is of 2027-01-28T09:00:00Z",
+            ),
+            (
+                vec![run(Kind::Full, 2, true, 2), run(Kind::Log, 2, true, 1)],
+                vec![Warning],
+                "repository 2 was never read through",
             ),
             (
                 vec![run(Kind::Drill, 1, false, 1)],

@@ -1,9 +1,11 @@
 //! What breaks while tickets are sold: it is told by exit code, `doctor` and metrics, and sales go on.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use reqwest::Client;
+use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 
 use super::{files, is_segment, plant, serve, spoil};
@@ -60,6 +62,36 @@ fn failed(kind: &str, repo: i32) -> String {
     format!("stagedoor_backup_last_failure_timestamp_seconds{{repo=\"{repo}\",type=\"{kind}\"}}")
 }
 
+/// What every push and every asynchronous get of the running system waits for.
+async fn hold_lock_of_archive(lab: &BackupLab) -> fs::File {
+    let path = lab.path("lock/stagedoor-archive-1.lock");
+    let mut held = None;
+    eventually("the lock of the archive", LIMIT, async || {
+        let mut options = fs::File::options();
+        let Ok(file) = options.write(true).create(true).truncate(false).open(&path) else {
+            return false;
+        };
+        // Who lets it go removes the file, and whoever is quick has one that nobody sees.
+        let is_held = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        let is_there =
+            fs::metadata(&path).is_ok_and(|it| it.ino() == file.metadata().unwrap().ino());
+        if is_held && is_there {
+            lab.give(&path);
+            held = Some(file);
+        }
+        held.is_some()
+    })
+    .await;
+    held.unwrap()
+}
+
+fn last_archived(lab: &BackupLab) -> String {
+    let all = files(&lab.path("repo1"));
+    let segments = all.iter().filter(|path| is_segment(path));
+    let names = segments.map(|path| path.file_name().unwrap().to_str().unwrap()[..24].to_owned());
+    names.max().unwrap()
+}
+
 async fn is_told(lab: &BackupLab, words: &[&str]) {
     let findings = lab.doctor().await;
     for word in words {
@@ -112,12 +144,32 @@ async fn damage_and_a_withheld_log_are_told_while_tickets_are_sold() {
         &[
             "\"error\"",
             "has a gap between",
-            "stagedoor backup check --repo 1",
+            "stagedoor backup check --log --repo 1",
         ],
     )
     .await;
     shop.sell("beside-a-gap").await;
+    shop.until(&failed("log", 1), |at| at > 1.0e9).await;
+    // PostgreSQL takes the gap for the end of the log.
+    let name = |path: &std::path::Path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name[..24].to_owned()
+    };
+    let done = lab.run(&["drill"]).await;
+    assert_eq!(done.code, 1, "{done:?}");
+    let (before, last) = (name(log[log.len() - 3]), last_archived(&lab));
+    assert!(done.stderr.contains(&before), "{before}: {done:?}");
+    assert!(done.stderr.contains(&last), "{last}: {done:?}");
+    assert!(done.stderr.contains("backup check --repo 1"), "{done:?}");
+    let into = lab.path("copy");
+    let to = super::moment(&lab, 0).await;
+    let restore = ["--to", to.as_str(), "--into", into.to_str().unwrap()];
+    super::is_refused(&lab, &restore, 1, &last).await;
     fs::rename(&away, segment).unwrap();
+    // The next look makes good what one has found, and a whole check what a whole one has.
+    lab.report(&["check", "--log", "--json"]).await;
+    shop.until(&failed("log", 1), |at| at == 0.0).await;
+    assert!(shop.figure(&failed("check", 1)).await.unwrap() > 1.0e9);
     lab.report(&["check", "--json"]).await;
     shop.until(&failed("check", 1), |at| at == 0.0).await;
     let findings = lab.doctor().await;
@@ -265,10 +317,28 @@ async fn a_dead_repository_shows_beside_a_fresh_one_and_keeps_no_log_from_it() {
     )
     .await;
     shop.sell("beside-a-dead-one").await;
+    lab.close_log().await;
+    let done = lab.run(&["check", "--json"]).await;
+    let judged = done.json()["repositories"].clone();
+    assert_eq!(judged[0]["ok"], true, "{judged}");
+    assert_eq!(judged[1]["ok"], false, "{judged}");
+    lab.report(&["check", "--repo", "1", "--log", "--json"])
+        .await;
+    // As a push that waits for the dead repository holds it, all the time.
+    let lock = hold_lock_of_archive(&lab).await;
+    let drilled = lab.report(&["drill", "--repo", "1", "--json"]).await;
+    assert_eq!(drilled["ok"], true, "{drilled}");
+    drop(lock);
     fs::remove_file(&second).unwrap();
     fs::rename(&away, &second).unwrap();
     lab.archive().await;
     lab.report(&["check", "--json"]).await;
+    // Taken out, it is missed by nobody.
+    lab.configure("archive-async=y\nrepo1-retention-full=9");
+    lab.report(&["run", "--json"]).await;
+    shop.until(&failed("full", 2), f64::is_nan).await;
+    let findings = lab.doctor().await;
+    assert!(!findings.contains("repository 2"), "{findings}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -302,7 +372,11 @@ async fn log_that_is_given_up_looks_healthy_to_postgresql_and_not_to_a_check() {
     let done = lab.run(&["check", "--log"]).await;
     assert_eq!(done.code, 1, "{done:?}");
     assert!(done.stdout.contains("has a gap between"), "{done:?}");
-    is_told(&lab, &["\"error\" \"repository 1: the last check failed"]).await;
+    is_told(
+        &lab,
+        &["\"error\" \"repository 1: the last check of the log failed"],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

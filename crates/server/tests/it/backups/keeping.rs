@@ -101,6 +101,7 @@ fn filled(lab: &BackupLab, is_azure: bool) -> String {
     let own = |name: &str| lab.path(name).display().to_string();
     text.join("\n")
         .replace("azure-key=CHANGE-ME", "azure-key=Y2hhbmdlZA==")
+        .replace("queue-max=CHANGE-ME", "queue-max=1GiB")
         .replace("CHANGE-ME", "changed")
         .replace("/var/lib/pgbackrest", &own("shipped"))
         .replace("/var/spool/pgbackrest", &own("spool"))

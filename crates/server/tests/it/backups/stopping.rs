@@ -7,13 +7,18 @@ use crate::support::backup_lab::BackupLab;
 use crate::support::small_disk::SmallDisk;
 use crate::support::wait::{LIMIT, eventually};
 
-/// Processes of pgBackRest's with the lab's configuration.
+/// Processes of pgBackRest's that make a backup with the lab's configuration.
 fn running(lab: &BackupLab) -> usize {
     let config = lab.config().display().to_string();
     let of_lab = |entry: fs::DirEntry| {
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        line.starts_with("pgbackrest ") && line.contains(&config) && line.contains("backup")
+        let line = String::from_utf8_lossy(&line);
+        let words: Vec<&str> = line.split('\0').collect();
+        // The path of the configuration may say anything; `backup:local` is a helper.
+        let is_backup = |word: &&str| word.split(':').next() == Some("backup");
+        words[0] == "pgbackrest"
+            && words.iter().any(|word| word.contains(&config))
+            && words.iter().any(is_backup)
     };
     let processes = fs::read_dir("/proc").unwrap().flatten();
     processes
@@ -86,9 +91,25 @@ async fn a_drill_that_is_stopped_or_has_no_room_is_a_failed_one() {
     let findings = lab.doctor().await;
     assert!(findings.contains("the last drill of backup"), "{findings}");
 
+    let into = scratch.join("copy");
+    let into = into.to_str().unwrap();
+    let mut started = lab
+        .program(&["restore", "--to", "latest", "--into", into])
+        .start("")
+        .await;
+    eventually("a half restored folder", LIMIT, async || !is_empty()).await;
+    started.signal("TERM");
+    let status = started.end(Duration::from_secs(30)).await;
+    assert_eq!(status.code(), Some(1), "{}", started.said());
+    assert!(is_empty(), "it can be repeated: {}", started.said());
+
     let Some(_disk) = SmallDisk::mount(&scratch, 8) else {
         return;
     };
+    // Something big that the restore would not overwrite, as the live data folder is.
+    let beside = scratch.join("beside");
+    let big = fs::File::create(&beside).unwrap();
+    big.set_len(1 << 40).unwrap();
     let done = lab.run(&options).await;
     assert_eq!(done.code, 1, "{done:?}");
     assert!(
@@ -96,10 +117,10 @@ async fn a_drill_that_is_stopped_or_has_no_room_is_a_failed_one() {
             .contains("too little room: the restored files need"),
         "{done:?}"
     );
-    let into = scratch.join("copy");
     let to = super::moment(&lab, 0).await;
-    let restore = ["--to", to.as_str(), "--into", into.to_str().unwrap()];
+    let restore = ["--to", to.as_str(), "--into", into];
     super::is_refused(&lab, &restore, 1, "too little room").await;
+    fs::remove_file(beside).unwrap();
     assert!(is_empty(), "nothing was copied");
     let (_, _, of, detail) = last_run(&lab).await;
     assert_eq!(of.as_deref(), Some(label));

@@ -62,6 +62,7 @@ pub struct FindArchiving {
     pub age_s: f64,
     pub closed_after_s: f64,
     pub is_failing: bool,
+    pub is_position_known: bool,
     pub waiting_bytes: i64,
     pub file_bytes: i64,
 }
@@ -263,7 +264,7 @@ impl<
 pub struct ListLastStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_last() -> ListLastStmt {
     ListLastStmt(
-        "/* backup_runs.list_last */ (SELECT DISTINCT ON (kind, repo) kind, repo, label, started_at, finished_at, is_ok, detail FROM backup_runs WHERE is_ok ORDER BY kind, repo, finished_at DESC) UNION ALL (SELECT DISTINCT ON (kind, repo) kind, repo, label, started_at, finished_at, is_ok, detail FROM backup_runs WHERE NOT is_ok ORDER BY kind, repo, finished_at DESC)",
+        "/* backup_runs.list_last */ (SELECT DISTINCT ON (kind, repo) kind, repo, label, started_at, finished_at, is_ok, detail FROM backup_runs WHERE is_ok AND finished_at <= $1 ORDER BY kind, repo, finished_at DESC) UNION ALL (SELECT DISTINCT ON (kind, repo) kind, repo, label, started_at, finished_at, is_ok, detail FROM backup_runs WHERE NOT is_ok AND finished_at <= $1 ORDER BY kind, repo, finished_at DESC)",
         None,
     )
 }
@@ -278,10 +279,11 @@ impl ListLastStmt {
     pub fn bind<'c, 'a, 's, C: GenericClient>(
         &'s self,
         client: &'c C,
-    ) -> ListLastQuery<'c, 'a, 's, C, ListLast, 0> {
+        until: &'a jiff::civil::DateTime,
+    ) -> ListLastQuery<'c, 'a, 's, C, ListLast, 1> {
         ListLastQuery {
             client,
-            params: [],
+            params: [until],
             query: self.0,
             cached: self.1.as_ref(),
             extractor:
@@ -303,7 +305,7 @@ impl ListLastStmt {
 pub struct FindArchivingStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find_archiving() -> FindArchivingStmt {
     FindArchivingStmt(
-        "/* backup_runs.find_archiving */ SELECT current_setting('archive_mode') <> 'off' AS is_on, extract(epoch FROM clock_timestamp() - coalesce(last_archived_time, stats_reset))::float8 AS age_s, extract(epoch FROM current_setting('archive_timeout')::interval)::float8 AS closed_after_s, is_failing, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') - kept_until, 0)::bigint AS waiting_bytes, file_bytes FROM ( SELECT archiver.*, length.file_bytes, CASE WHEN name ~ '^[0-9A-F]{24}$' THEN ('x' || substr(name, 9, 8))::bit(32)::bigint * 4294967296 + (('x' || substr(name, 17, 8))::bit(32)::bigint + CASE WHEN is_failing THEN 0 ELSE 1 END) * length.file_bytes END AS kept_until FROM ( SELECT last_archived_time, stats_reset, failing.is_failing, CASE WHEN failing.is_failing THEN last_failed_wal ELSE last_archived_wal END AS name FROM pg_stat_archiver, LATERAL ( SELECT coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL) AS is_failing ) AS failing ) AS archiver, (SELECT pg_size_bytes(current_setting('wal_segment_size')) AS file_bytes) AS length ) AS figures",
+        "/* backup_runs.find_archiving */ SELECT current_setting('archive_mode') <> 'off' AND (current_setting('archive_command') <> '' OR coalesce(current_setting('archive_library', true), '') <> '') AS is_on, extract(epoch FROM clock_timestamp() - coalesce(last_archived_time, stats_reset))::float8 AS age_s, extract(epoch FROM current_setting('archive_timeout')::interval)::float8 AS closed_after_s, is_failing, kept_until IS NOT NULL AS is_position_known, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') - kept_until, 0)::bigint AS waiting_bytes, file_bytes FROM ( SELECT archiver.*, length.file_bytes, CASE WHEN name ~ '^[0-9A-F]{24}(\\.[0-9A-F]{8}\\.backup)?$' THEN ('x' || substr(name, 9, 8))::bit(32)::bigint * 4294967296 + (('x' || substr(name, 17, 8))::bit(32)::bigint + CASE WHEN is_failing THEN 0 ELSE 1 END) * length.file_bytes END AS kept_until FROM ( SELECT last_archived_time, stats_reset, failing.is_failing, CASE WHEN failing.is_failing THEN last_failed_wal ELSE last_archived_wal END AS name FROM pg_stat_archiver, LATERAL ( SELECT coalesce(last_failed_time > last_archived_time, last_failed_time IS NOT NULL) AS is_failing ) AS failing ) AS archiver, (SELECT pg_size_bytes(current_setting('wal_segment_size')) AS file_bytes) AS length ) AS figures",
         None,
     )
 }
@@ -330,8 +332,9 @@ impl FindArchivingStmt {
                     age_s: row.try_get(1)?,
                     closed_after_s: row.try_get(2)?,
                     is_failing: row.try_get(3)?,
-                    waiting_bytes: row.try_get(4)?,
-                    file_bytes: row.try_get(5)?,
+                    is_position_known: row.try_get(4)?,
+                    waiting_bytes: row.try_get(5)?,
+                    file_bytes: row.try_get(6)?,
                 })
             },
             mapper: |it| FindArchiving::from(it),
