@@ -113,18 +113,6 @@ fn reservation_page(layout: Layout, reservation: &Reservation) -> String {
         .unwrap()
 }
 
-fn standing<'a>(reservation: &'a Reservation, concert: Option<&'a Concert>) -> Standing<'a> {
-    Standing {
-        reservation,
-        concert,
-        attempts: &[],
-        can_pay: true,
-        last_cancelled_at: Timestamp::MAX,
-        currency: Currency::THB,
-        now: now(),
-    }
-}
-
 fn list_page(layout: Layout, concerts: &[Concert], active: bool) -> String {
     let lang = layout.lang;
     let filter = Filter {
