@@ -4,7 +4,8 @@
 #   cluster  run, and what the lab of ops/cluster needs: etcd, HAProxy, Python with venv, ip, openssl
 #   backup   run, and what the lab of ops/backup needs: pgBackRest, Node.js, Python, openssl, curl, gpg
 #   test     cluster and backup, and Chromium, Thai fonts, nft for the packet filter's tests, promtool
-#            for those of alerts, and what reads tickets: zbarimg, qpdf, poppler's programs, rsvg-convert
+#            for those of alerts, faketime for what backups' age does, and what reads tickets: zbarimg,
+#            qpdf, poppler's programs, rsvg-convert
 # What is there is left alone, without any network call.
 # As root on Debian or Ubuntu it installs the rest; otherwise it prints the line that does, and exits 1.
 set -euo pipefail
@@ -42,6 +43,7 @@ have_zbarimg() { have zbarimg; }
 have_qpdf() { have qpdf; }
 have_poppler() { have pdftoppm && have pdftotext && have pdfinfo && have pdffonts; }
 have_rsvg() { have rsvg-convert; }
+have_faketime() { have faketime; }
 have_etcd() { have etcd; }
 have_haproxy() { have haproxy || [[ -x /usr/sbin/haproxy ]]; }
 have_ip() { have ip || [[ -x /usr/sbin/ip ]]; }
@@ -129,6 +131,7 @@ need_test() {
     need have_qpdf "qpdf" qpdf
     need have_poppler "pdftoppm, pdftotext, pdfinfo and pdffonts of poppler" poppler-utils
     need have_rsvg "rsvg-convert of librsvg" librsvg2-bin
+    need have_faketime "faketime" faketime
 }
 
 # Debian starts the services of PostgreSQL, etcd, HAProxy and Prometheus when they are installed, now

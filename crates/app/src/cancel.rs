@@ -75,21 +75,18 @@ async fn lock_and_cancel(
     } else {
         reservation.check_cancel(now)?;
     }
+    payments::give_back_all(transaction, id, reason, now).await?;
     let status = ReservationStatus::Cancelled;
     stored::update_status(transaction, &reservation.id, status, now).await?;
     let tickets = reservation.quantity;
     concerts::return_tickets(transaction, reservation.concert_id, tickets, now).await?;
-    payments::give_back_all(transaction, id, reason, now).await?;
     // Whoever lets a hold go knows it; and a hold may have anybody's address, whom nobody shall be
     // able to have mailed by holding and letting go.
     if reservation.status == ReservationStatus::Confirmed || reason == RefundReason::ByStaff {
         mails::enqueue(app, transaction, MailKind::Cancelled, id).await?;
     }
-    Ok(Reservation {
-        status,
-        updated_at: now,
-        ..reservation
-    })
+    let cancelled = stored::lock(transaction, id).await?;
+    cancelled.ok_or(CancelError::NotFound)
 }
 
 /// Until when its customer may cancel it: so long before the concert's day begins. Where the concert was

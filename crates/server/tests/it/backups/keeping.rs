@@ -59,6 +59,18 @@ async fn old_sets_go_by_count_with_their_log_and_the_window_stays() {
     is_refused(&lab, &before, 1, "no backup is that old").await;
 }
 
+/// What pgBackRest would remove if it were so many days later.
+fn expire_in(lab: &BackupLab, days: u32) {
+    let config = format!("--config={}", lab.config().display());
+    let mut command = lab.as_owner("faketime");
+    command.args(["-f", &format!("+{days}d"), "pgbackrest", &config]);
+    command.args(["--stanza=stagedoor", "expire"]);
+    let done = command
+        .output()
+        .expect("faketime; scripts/install-packages.sh test installs it");
+    assert!(done.status.success(), "{done:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_thirty_days_need_never_goes() {
     let Some(lab) = BackupLab::start("days").await else {
@@ -68,7 +80,14 @@ async fn what_thirty_days_need_never_goes() {
     for kind in ["full", "full", "incr", "full"] {
         lab.report(&["run", "--type", kind, "--json"]).await;
     }
-    assert_eq!(labels(&lab).await.len(), 4);
+    let made = labels(&lab).await;
+    assert_eq!(made.len(), 4);
+    expire_in(&lab, 29);
+    assert_eq!(labels(&lab).await, made);
+    // All are too old then, and still the newest: without it no time of the last 30 days could be
+    // restored.
+    expire_in(&lab, 40);
+    assert_eq!(labels(&lab).await, made[3..]);
     let said = |report: &serde_json::Value| report["warnings"].to_string();
     let warnings = said(&lab.report(&["check", "--json"]).await);
     assert!(warnings.contains("only one repository"), "{warnings}");
