@@ -152,6 +152,8 @@ async fn a_restore_overwrites_nothing_that_it_was_not_told_to() {
     is_refused(&lab, &over(text(&other)), 1, "isn't a data folder").await;
     let running = text(lab.cluster.0.data_folder());
     is_refused(&lab, &over(running), 1, "stop that PostgreSQL first").await;
+    let within = lab.cluster.0.data_folder().join("copy");
+    is_refused(&lab, &over(text(&within)), 1, "is inside of").await;
     assert_eq!(fs::read_to_string(other.join("letters")).unwrap(), "kept");
     assert!(lab.cluster.0.postmaster().unwrap().is_some());
 

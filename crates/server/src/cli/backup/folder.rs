@@ -102,6 +102,13 @@ pub(super) async fn prepare(
     cluster: Cluster,
 ) -> Result<Unfinished, CliError> {
     let shown = folder.display();
+    if let Some(around) = data_folder_around(folder) {
+        return Err(CliError::Failed(format!(
+            "{shown} is inside of {}, a data folder of PostgreSQL, whose backups would have it too: \
+             restore to a folder elsewhere",
+            around.display()
+        )));
+    }
     let unfinished = |before| Unfinished::of(folder, before);
     match is_empty(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -113,6 +120,13 @@ pub(super) async fn prepare(
     }
     may_be_replaced(folder, allowed, cluster).await?;
     Ok(unfinished(Before::DataFolder))
+}
+
+fn data_folder_around(folder: &Path) -> Option<PathBuf> {
+    let folder = std::path::absolute(folder).ok()?;
+    let mut around = folder.ancestors().skip(1);
+    let found = around.find(|place| place.join("PG_VERSION").is_file());
+    found.map(Path::to_owned)
 }
 
 async fn may_be_replaced(

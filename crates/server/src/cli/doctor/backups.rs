@@ -44,7 +44,10 @@ fn describe(state: &State) -> Finding {
     } else {
         backups.join(", ")
     };
-    let drill = at(state.last_drill());
+    let drill = state.last_drill().map_or("never".to_owned(), |run| {
+        let took = run.finished_at.duration_since(run.started_at);
+        format!("{} (restored in {} s)", run.finished_at, took.as_secs())
+    });
     let detail = format!("{backups}, last drill {drill}, archiving {archive}");
     Finding::good("backups", detail)
 }
@@ -205,7 +208,7 @@ mod tests {
             kind,
             repo: Some(repo),
             label: None,
-            started_at: finished_at,
+            started_at: finished_at - SignedDuration::from_secs(42),
             finished_at,
             is_ok,
             detail: if is_ok { "" } else { "a disk is full: free it" }.to_owned(),
@@ -238,6 +241,13 @@ mod tests {
     fn severities(state: &State) -> Vec<Severity> {
         let findings = judge(state, now());
         findings.iter().map(|finding| finding.severity).collect()
+    }
+
+    #[test]
+    fn a_good_drill_is_told_with_its_seconds() {
+        let detail = describe(&state(0, 0, 0)).detail;
+        let drill = "last drill 2027-01-31T12:00:00Z (restored in 42 s)";
+        assert!(detail.contains(drill), "{detail}");
     }
 
     #[test]
