@@ -4,7 +4,8 @@
 #   cluster  run, and what the lab of ops/cluster needs: etcd, HAProxy, Python with venv, ip, openssl
 #   backup   run, and what the lab of ops/backup needs: pgBackRest, Node.js, Python, openssl, curl, gpg
 #   test     cluster and backup, and Chromium, Thai fonts, nft for the packet filter's tests, promtool
-#            for those of alerts, faketime for what backups' age does
+#            for those of alerts, faketime for what backups' age does, and what reads tickets: zbarimg,
+#            qpdf, poppler's programs, rsvg-convert
 # What is there is left alone, without any network call.
 # As root on Debian or Ubuntu it installs the rest; otherwise it prints the line that does, and exits 1.
 set -euo pipefail
@@ -38,6 +39,10 @@ have_nft() { have nft || [[ -x /usr/sbin/nft ]]; }
 
 have_pgbackrest() { have pgbackrest; }
 have_promtool() { have promtool; }
+have_zbarimg() { have zbarimg; }
+have_qpdf() { have qpdf; }
+have_poppler() { have pdftoppm && have pdftotext && have pdfinfo && have pdffonts; }
+have_rsvg() { have rsvg-convert; }
 have_faketime() { have faketime; }
 have_etcd() { have etcd; }
 have_haproxy() { have haproxy || [[ -x /usr/sbin/haproxy ]]; }
@@ -122,6 +127,10 @@ need_test() {
     need have_thai_font "a font with Thai letters" fonts-noto-core
     need have_nft "nft" nftables
     need have_promtool "promtool of Prometheus 2.42 or newer" prometheus
+    need have_zbarimg "zbarimg of ZBar" zbar-tools
+    need have_qpdf "qpdf" qpdf
+    need have_poppler "pdftoppm, pdftotext, pdfinfo and pdffonts of poppler" poppler-utils
+    need have_rsvg "rsvg-convert of librsvg" librsvg2-bin
     need have_faketime "faketime" faketime
 }
 

@@ -46,6 +46,9 @@ GRANT USAGE ON SEQUENCE concerts_id_seq TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON admission_receipts, jobs TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE ON heartbeats TO stagedoor_app;
 GRANT SELECT ON backup_runs TO stagedoor_app;
+GRANT SELECT, INSERT, UPDATE ON payments, tickets, sandbox_orders TO stagedoor_app;
+GRANT SELECT, INSERT ON payment_events TO stagedoor_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON mails TO stagedoor_app;
 -- Seals over the audit log, which it can neither read nor change.
 GRANT SELECT, INSERT ON audit_seals TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_unsealed_audit_logs(integer) TO stagedoor_app;
@@ -77,7 +80,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE
     TO stagedoor_app;
 
 -- Reports and staff lists: read only; the only one that reads the audit log.
-GRANT SELECT ON concerts, reservations, audit_logs TO stagedoor_report;
+GRANT SELECT ON concerts, reservations, payments, payment_events, tickets, mails, audit_logs
+    TO stagedoor_report;
 GRANT SELECT (id, username, email, role, is_active, last_login, created_at, updated_at, deleted_at)
     ON admin_users TO stagedoor_report;
 

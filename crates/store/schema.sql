@@ -748,6 +748,62 @@ ALTER TABLE public.jobs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.mails (
+    id character varying(50) NOT NULL,
+    kind character varying(32) NOT NULL,
+    language character varying(8) NOT NULL,
+    recipient character varying(255) NOT NULL,
+    reservation_id character varying(50),
+    message_id character varying(255) NOT NULL,
+    status character varying(16) DEFAULT 'pending'::character varying NOT NULL,
+    sent_at timestamp without time zone,
+    last_error character varying(500),
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    updated_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    CONSTRAINT mails_kind_check CHECK (((kind)::text = ANY ((ARRAY['confirmed'::character varying, 'cancelled'::character varying, 'refunded'::character varying, 'payment_failed'::character varying])::text[]))),
+    CONSTRAINT mails_status_check CHECK (((status)::text = ANY ((ARRAY['pending'::character varying, 'sent'::character varying, 'kept'::character varying, 'dead'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY public.mails FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.payment_events (
+    provider character varying(16) NOT NULL,
+    event_id character varying(255) NOT NULL,
+    payment_id character varying(50),
+    news character varying(32) NOT NULL,
+    consequence character varying(32) NOT NULL,
+    received_at timestamp without time zone NOT NULL,
+    CONSTRAINT payment_events_event_id_check CHECK (((event_id)::text <> ''::text))
+);
+
+ALTER TABLE ONLY public.payment_events FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.payments (
+    id character varying(50) NOT NULL,
+    reservation_id character varying(50) NOT NULL,
+    provider character varying(16) NOT NULL,
+    amount numeric(10,2) NOT NULL,
+    currency character varying(3) NOT NULL,
+    status character varying(16) DEFAULT 'pending'::character varying NOT NULL,
+    language character varying(8) NOT NULL,
+    provider_ref character varying(255),
+    provider_money character varying(255),
+    redirect_url text,
+    refund_reason character varying(32),
+    refund_error character varying(500),
+    ask_at timestamp without time zone,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    updated_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    deleted_at timestamp without time zone,
+    CONSTRAINT payments_amount_check CHECK ((amount > (0)::numeric)),
+    CONSTRAINT payments_currency_check CHECK (((currency)::text ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT payments_provider_check CHECK (((provider)::text = ANY ((ARRAY['sandbox'::character varying, 'stripe'::character varying, 'manual'::character varying])::text[]))),
+    CONSTRAINT payments_refund_reason_check CHECK (((refund_reason)::text = ANY ((ARRAY['late'::character varying, 'cancelled'::character varying, 'twice'::character varying, 'wrong_amount'::character varying, 'by_customer'::character varying, 'by_staff'::character varying])::text[]))),
+    CONSTRAINT payments_status_check CHECK (((status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'failed'::character varying, 'refunding'::character varying, 'refunded'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY public.payments FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.refinery_schema_history (
     version integer NOT NULL,
     name character varying(255),
@@ -785,6 +841,21 @@ CREATE TABLE public.reservations (
 
 ALTER TABLE ONLY public.reservations FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.sandbox_orders (
+    payment_id character varying(50) NOT NULL,
+    amount numeric(10,2) NOT NULL,
+    currency character varying(3) NOT NULL,
+    title character varying(600) NOT NULL,
+    return_url text NOT NULL,
+    held_until timestamp without time zone NOT NULL,
+    outcome character varying(16),
+    told_at timestamp without time zone,
+    is_closed boolean DEFAULT false NOT NULL,
+    refunded_at timestamp without time zone,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    CONSTRAINT sandbox_orders_outcome_check CHECK (((outcome)::text = ANY ((ARRAY['pay'::character varying, 'decline'::character varying, 'late'::character varying, 'twice'::character varying, 'never'::character varying, 'refund_fails'::character varying])::text[])))
+);
+
 CREATE TABLE public.sign_in_failures (
     subject_digest bytea NOT NULL,
     failures integer NOT NULL,
@@ -794,6 +865,32 @@ CREATE TABLE public.sign_in_failures (
     CONSTRAINT sign_in_failures_subject_digest_check CHECK ((octet_length(subject_digest) = 32))
 )
 WITH (fillfactor='50');
+
+CREATE TABLE public.tickets (
+    id bigint NOT NULL,
+    reservation_id character varying(50) NOT NULL,
+    concert_id integer NOT NULL,
+    number integer NOT NULL,
+    code character varying(12) NOT NULL,
+    used_at timestamp without time zone,
+    used_by integer,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    updated_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    deleted_at timestamp without time zone,
+    CONSTRAINT tickets_code_check CHECK (((code)::text ~ '^[0-9A-HJKMNP-TV-Z]{12}$'::text)),
+    CONSTRAINT tickets_number_check CHECK ((number > 0))
+);
+
+ALTER TABLE ONLY public.tickets FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tickets ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.tickets_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 ALTER TABLE ONLY public.admin_users ALTER COLUMN id SET DEFAULT nextval('public.admin_users_id_seq'::regclass);
 
@@ -843,14 +940,35 @@ ALTER TABLE ONLY public.heartbeats
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.mails
+    ADD CONSTRAINT mails_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payment_events
+    ADD CONSTRAINT payment_events_pkey PRIMARY KEY (provider, event_id);
+
+ALTER TABLE ONLY public.payments
+    ADD CONSTRAINT payments_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.refinery_schema_history
     ADD CONSTRAINT refinery_schema_history_pkey PRIMARY KEY (version);
 
 ALTER TABLE ONLY public.reservations
     ADD CONSTRAINT reservations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.sandbox_orders
+    ADD CONSTRAINT sandbox_orders_pkey PRIMARY KEY (payment_id);
+
 ALTER TABLE ONLY public.sign_in_failures
     ADD CONSTRAINT sign_in_failures_pkey PRIMARY KEY (subject_digest);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_code_key UNIQUE (code);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_reservation_id_number_key UNIQUE (reservation_id, number);
 
 CREATE INDEX admin_sessions_admin_user_id_idx ON public.admin_sessions USING btree (admin_user_id, created_at);
 
@@ -894,6 +1012,20 @@ CREATE INDEX jobs_run_at_idx ON public.jobs USING btree (run_at, id) WHERE ((sta
 
 CREATE UNIQUE INDEX jobs_task_dedup_key_idx ON public.jobs USING btree (task, dedup_key) WHERE ((status)::text = 'pending'::text);
 
+CREATE INDEX mails_created_at_idx ON public.mails USING btree (created_at, id);
+
+CREATE INDEX mails_status_idx ON public.mails USING btree (status, created_at, id);
+
+CREATE INDEX payment_events_payment_id_idx ON public.payment_events USING btree (payment_id, received_at);
+
+CREATE INDEX payments_ask_at_idx ON public.payments USING btree (ask_at) WHERE (ask_at IS NOT NULL);
+
+CREATE UNIQUE INDEX payments_provider_money_key ON public.payments USING btree (provider, provider_money);
+
+CREATE INDEX payments_reservation_id_idx ON public.payments USING btree (reservation_id, created_at);
+
+CREATE UNIQUE INDEX payments_reservation_id_pending_key ON public.payments USING btree (reservation_id) WHERE ((status)::text = 'pending'::text);
+
 CREATE TRIGGER admin_recovery_codes_audit AFTER INSERT OR DELETE OR UPDATE ON public.admin_recovery_codes FOR EACH ROW EXECUTE FUNCTION public.audit_keyed_row('admin_user_id', 'code_digest');
 
 CREATE TRIGGER admin_recovery_codes_audit_truncate BEFORE TRUNCATE ON public.admin_recovery_codes FOR EACH STATEMENT EXECUTE FUNCTION public.audit_truncate();
@@ -924,6 +1056,20 @@ CREATE TRIGGER concerts_audit_update AFTER UPDATE ON public.concerts REFERENCING
 
 CREATE TRIGGER concerts_keep_id BEFORE UPDATE ON public.concerts FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION public.refuse_new_id();
 
+CREATE TRIGGER mails_audit_insert AFTER INSERT ON public.mails REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_insert('recipient');
+
+CREATE TRIGGER mails_keep_id BEFORE UPDATE ON public.mails FOR EACH ROW WHEN (((old.id)::text <> (new.id)::text)) EXECUTE FUNCTION public.refuse_new_id();
+
+CREATE TRIGGER payments_audit_delete AFTER DELETE ON public.payments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_delete('redirect_url');
+
+CREATE TRIGGER payments_audit_insert AFTER INSERT ON public.payments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_insert('redirect_url');
+
+CREATE TRIGGER payments_audit_truncate BEFORE TRUNCATE ON public.payments FOR EACH STATEMENT EXECUTE FUNCTION public.audit_truncate();
+
+CREATE TRIGGER payments_audit_update AFTER UPDATE ON public.payments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_update('redirect_url');
+
+CREATE TRIGGER payments_keep_id BEFORE UPDATE ON public.payments FOR EACH ROW WHEN (((old.id)::text <> (new.id)::text)) EXECUTE FUNCTION public.refuse_new_id();
+
 CREATE TRIGGER reservations_audit_delete AFTER DELETE ON public.reservations REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_delete();
 
 CREATE TRIGGER reservations_audit_insert AFTER INSERT ON public.reservations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_insert_reservations();
@@ -933,6 +1079,16 @@ CREATE TRIGGER reservations_audit_truncate BEFORE TRUNCATE ON public.reservation
 CREATE TRIGGER reservations_audit_update AFTER UPDATE ON public.reservations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_update();
 
 CREATE TRIGGER reservations_keep_id BEFORE UPDATE ON public.reservations FOR EACH ROW WHEN (((old.id)::text <> (new.id)::text)) EXECUTE FUNCTION public.refuse_new_id();
+
+CREATE TRIGGER tickets_audit_delete AFTER DELETE ON public.tickets REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_delete('code');
+
+CREATE TRIGGER tickets_audit_insert AFTER INSERT ON public.tickets REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_insert('code');
+
+CREATE TRIGGER tickets_audit_truncate BEFORE TRUNCATE ON public.tickets FOR EACH STATEMENT EXECUTE FUNCTION public.audit_truncate();
+
+CREATE TRIGGER tickets_audit_update AFTER UPDATE ON public.tickets REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_update('code');
+
+CREATE TRIGGER tickets_keep_id BEFORE UPDATE ON public.tickets FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION public.refuse_new_id();
 
 ALTER TABLE ONLY public.admin_recovery_codes
     ADD CONSTRAINT admin_recovery_codes_admin_user_id_fkey FOREIGN KEY (admin_user_id) REFERENCES public.admin_users(id);
@@ -946,14 +1102,78 @@ ALTER TABLE ONLY public.admin_totp
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.admin_users(id);
 
+ALTER TABLE ONLY public.mails
+    ADD CONSTRAINT mails_reservation_id_fkey FOREIGN KEY (reservation_id) REFERENCES public.reservations(id);
+
+ALTER TABLE ONLY public.payment_events
+    ADD CONSTRAINT payment_events_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
+
+ALTER TABLE ONLY public.payments
+    ADD CONSTRAINT payments_reservation_id_fkey FOREIGN KEY (reservation_id) REFERENCES public.reservations(id);
+
 ALTER TABLE ONLY public.reservations
     ADD CONSTRAINT reservations_concert_id_fkey FOREIGN KEY (concert_id) REFERENCES public.concerts(id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_concert_id_fkey FOREIGN KEY (concert_id) REFERENCES public.concerts(id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_reservation_id_fkey FOREIGN KEY (reservation_id) REFERENCES public.reservations(id);
+
+ALTER TABLE ONLY public.tickets
+    ADD CONSTRAINT tickets_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.admin_users(id);
 
 ALTER TABLE public.admission_receipts ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY admission_receipts_app ON public.admission_receipts TO stagedoor_app USING ((( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif") = ANY (ARRAY['system'::text, 'job'::text])));
 
 CREATE POLICY admission_receipts_owner ON public.admission_receipts TO stagedoor_owner USING (true) WITH CHECK (true);
+
+ALTER TABLE public.mails ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY mails_app ON public.mails TO stagedoor_app USING (
+CASE ( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif")
+    WHEN 'customer'::text THEN (EXISTS ( SELECT
+       FROM public.reservations r
+      WHERE (((r.id)::text = (mails.reservation_id)::text) AND ((r.customer_email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif")))))
+    WHEN 'holder'::text THEN ((reservation_id)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif"))
+    WHEN 'staff'::text THEN true
+    WHEN 'system'::text THEN true
+    WHEN 'job'::text THEN true
+    WHEN 'cli'::text THEN true
+    ELSE false
+END);
+
+CREATE POLICY mails_owner ON public.mails TO stagedoor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY mails_report ON public.mails FOR SELECT TO stagedoor_report USING (true);
+
+ALTER TABLE public.payment_events ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY payment_events_app ON public.payment_events TO stagedoor_app USING ((( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif") = ANY (ARRAY['system'::text, 'job'::text, 'staff'::text, 'cli'::text])));
+
+CREATE POLICY payment_events_owner ON public.payment_events TO stagedoor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY payment_events_report ON public.payment_events FOR SELECT TO stagedoor_report USING (true);
+
+ALTER TABLE public.payments ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY payments_app ON public.payments TO stagedoor_app USING (
+CASE ( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif")
+    WHEN 'customer'::text THEN (EXISTS ( SELECT
+       FROM public.reservations r
+      WHERE (((r.id)::text = (payments.reservation_id)::text) AND ((r.customer_email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif")))))
+    WHEN 'holder'::text THEN ((reservation_id)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif"))
+    WHEN 'staff'::text THEN true
+    WHEN 'system'::text THEN true
+    WHEN 'job'::text THEN true
+    WHEN 'cli'::text THEN true
+    ELSE false
+END);
+
+CREATE POLICY payments_owner ON public.payments TO stagedoor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY payments_report ON public.payments FOR SELECT TO stagedoor_report USING (true);
 
 ALTER TABLE public.reservations ENABLE ROW LEVEL SECURITY;
 
@@ -971,4 +1191,23 @@ END);
 CREATE POLICY reservations_owner ON public.reservations TO stagedoor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY reservations_report ON public.reservations FOR SELECT TO stagedoor_report USING (true);
+
+ALTER TABLE public.tickets ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tickets_app ON public.tickets TO stagedoor_app USING (
+CASE ( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif")
+    WHEN 'customer'::text THEN (EXISTS ( SELECT
+       FROM public.reservations r
+      WHERE (((r.id)::text = (tickets.reservation_id)::text) AND ((r.customer_email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif")))))
+    WHEN 'holder'::text THEN ((reservation_id)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif"))
+    WHEN 'staff'::text THEN true
+    WHEN 'system'::text THEN true
+    WHEN 'job'::text THEN true
+    WHEN 'cli'::text THEN true
+    ELSE false
+END);
+
+CREATE POLICY tickets_owner ON public.tickets TO stagedoor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY tickets_report ON public.tickets FOR SELECT TO stagedoor_report USING (true);
 

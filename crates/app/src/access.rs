@@ -13,6 +13,8 @@ use store::Acting;
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
+use crate::ticket_key::TicketKey;
+
 /// 128 bits of the HMAC: as hard to guess as a UUID, and 22 characters in a link.
 const TOKEN_BYTES: usize = 16;
 /// Keeps this use of the secret key apart from every other.
@@ -74,6 +76,12 @@ impl AccessKey {
             previous: Vec::new(),
             lasts: true,
         }
+    }
+
+    /// The key that signs tickets, from the same secrets.
+    pub(crate) fn ticket_key(&self) -> TicketKey {
+        let previous = self.previous.iter().map(Vec::as_slice);
+        TicketKey::new(&self.current).with_previous(previous)
     }
 
     /// A key that is gone when the process ends.

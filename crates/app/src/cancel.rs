@@ -1,13 +1,18 @@
-//! Cancelling a reservation: the tickets are on sale again when the answer leaves.
+//! Cancelling a reservation: the tickets are on sale again when the answer leaves, and what was paid is
+//! on its way back.
 //!
-//! Not here: giving money back, which comes with payments and will be a job.
+//! Not here: sending the money, which is a job of `payments`.
 
 use domain::id::ReservationId;
+use domain::mail::MailKind;
+use domain::payment::RefundReason;
 use domain::reservation::{Reservation, ReservationStatus, TransitionError};
+use jiff::Timestamp;
+use jiff::civil::Date;
 use store::{Acting, StoreError, Transaction, concerts, reservations as stored};
 
 use crate::access::Holder;
-use crate::{App, reservations, task};
+use crate::{App, Settings, jobs, mails, payments, reservations, task};
 
 /// Why a reservation was not cancelled.
 #[derive(Debug, thiserror::Error)]
@@ -23,25 +28,31 @@ pub enum CancelError {
 /// Cancels what `holder` holds, and gives its tickets back in the same transaction.
 pub async fn cancel(app: &App, holder: Holder) -> Result<Reservation, CancelError> {
     let id = holder.reservation_id().clone();
-    cancel_as(app, id, holder.acting()).await
+    cancel_as(app, id, holder.acting(), RefundReason::ByCustomer).await
 }
 
-/// The same for staff who may; what was paid stays paid.
+/// The same for staff who may, at any time.
 pub async fn cancel_by_staff(
     app: &App,
     id: ReservationId,
     by: Acting,
 ) -> Result<Reservation, CancelError> {
-    cancel_as(app, id, by).await
+    cancel_as(app, id, by, RefundReason::ByStaff).await
 }
 
-async fn cancel_as(app: &App, id: ReservationId, by: Acting) -> Result<Reservation, CancelError> {
+async fn cancel_as(
+    app: &App,
+    id: ReservationId,
+    by: Acting,
+    reason: RefundReason,
+) -> Result<Reservation, CancelError> {
     let app = app.clone();
     task::uninterrupted(async move {
         let transaction = Transaction::begin_hurried(app.writer(), &by).await?;
-        let cancelled = lock_and_cancel(&app, &transaction, &id).await;
+        let cancelled = lock_and_cancel(&app, &transaction, &id, reason).await;
         let cancelled = task::end(transaction, cancelled).await?;
         app.tickets_returned(cancelled.concert_id);
+        jobs::wake(&app);
         metrics::counter!("stagedoor_reservations_total", "outcome" => "cancelled").increment(1);
         Ok(cancelled)
     })
@@ -52,19 +63,51 @@ async fn lock_and_cancel(
     app: &App,
     transaction: &Transaction,
     id: &ReservationId,
+    reason: RefundReason,
 ) -> Result<Reservation, CancelError> {
     let reservation = reservations::lock_behind_concert(transaction, id)
         .await?
         .ok_or(CancelError::NotFound)?;
     let now = app.ctx().now();
-    reservation.check_cancel(now)?;
+    if reason == RefundReason::ByCustomer {
+        let last_at = last_cancelled_at(app, transaction, &reservation).await?;
+        reservation.check_own_cancel(now, last_at)?;
+    } else {
+        reservation.check_cancel(now)?;
+    }
+    payments::give_back_all(transaction, id, reason, now).await?;
     let status = ReservationStatus::Cancelled;
     stored::update_status(transaction, &reservation.id, status, now).await?;
     let tickets = reservation.quantity;
     concerts::return_tickets(transaction, reservation.concert_id, tickets, now).await?;
-    Ok(Reservation {
-        status,
-        updated_at: now,
-        ..reservation
-    })
+    // Whoever lets a hold go knows it; and a hold may have anybody's address, whom nobody shall be
+    // able to have mailed by holding and letting go.
+    if reservation.status == ReservationStatus::Confirmed || reason == RefundReason::ByStaff {
+        mails::enqueue(app, transaction, MailKind::Cancelled, id).await?;
+    }
+    let cancelled = stored::lock(transaction, id).await?;
+    cancelled.ok_or(CancelError::NotFound)
+}
+
+/// Until when its customer may cancel it: so long before the concert's day begins. Where the concert was
+/// deleted, at any time.
+async fn last_cancelled_at(
+    app: &App,
+    transaction: &Transaction,
+    reservation: &Reservation,
+) -> Result<Timestamp, StoreError> {
+    let concert = concerts::find(transaction, reservation.concert_id).await?;
+    Ok(concert.map_or(Timestamp::MAX, |concert| {
+        last_own_cancel_at(app.settings(), concert.date)
+    }))
+}
+
+/// Until when customers may cancel what is confirmed for a concert on that day.
+pub fn last_own_cancel_at(settings: &Settings, day: Date) -> Timestamp {
+    let begins = day.to_zoned(settings.timezone.clone());
+    // Days at the end of the calendar have no such instant.
+    let begins = begins.map_or(Timestamp::MAX, |begins| begins.timestamp());
+    begins
+        .checked_sub(settings.cancel_until)
+        .unwrap_or(Timestamp::MIN)
 }

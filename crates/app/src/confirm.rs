@@ -1,15 +1,15 @@
 //! Confirming a reservation by hand, as staff do when the money came another way: its payment
 //! counts as made.
 //!
-//! Not here: the record of a payment and its method, which comes with payments; until then the
-//! audit log says who confirmed what. Which reservations can be confirmed is `domain`'s rule.
+//! Its payment is written as one by hand. Which reservations can be confirmed is `domain`'s rule.
 
 use domain::id::ReservationId;
+use domain::mail::MailKind;
 use domain::reservation::TransitionError;
 use domain::reservation::{PaymentStatus, Quantity, Reservation, ReservationStatus};
 use store::{Acting, StoreError, Transaction, concerts, reservations as stored};
 
-use crate::{App, reservations, task};
+use crate::{App, jobs, mails, payments, reservations, task};
 
 /// Why a reservation was not confirmed.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,7 @@ pub async fn confirm(
         let confirmed = lock_and_confirm(&app, &transaction, &id).await;
         let confirmed = task::end(transaction, confirmed).await?;
         app.live().changed(confirmed.concert_id);
+        jobs::wake(&app);
         metrics::counter!("stagedoor_reservations_total", "outcome" => "confirmed").increment(1);
         Ok(confirmed)
     })
@@ -60,6 +61,8 @@ async fn lock_and_confirm(
         concerts::take_tickets(transaction, concert.id, tickets, now).await?;
     }
     stored::confirm(transaction, id, now).await?;
+    payments::insert_by_hand(app, transaction, &reservation).await?;
+    mails::enqueue(app, transaction, MailKind::Confirmed, id).await?;
     Ok(Reservation {
         status: ReservationStatus::Confirmed,
         payment_status: PaymentStatus::Completed,

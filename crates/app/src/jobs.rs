@@ -27,7 +27,7 @@ pub use tasks::{Attempt, Outcome, Tasks};
 pub use worker::{LEASE, work};
 
 /// About eight hours of tries by the pauses of `backoff`: most outages of others are shorter.
-const ATTEMPTS_MAX: i32 = 25;
+pub(crate) const ATTEMPTS_MAX: i32 = 25;
 
 /// A job for as soon as its transaction is committed.
 ///

@@ -18,8 +18,11 @@ pub mod idempotency;
 pub mod import;
 pub mod jobs;
 pub mod live;
+pub mod mails;
 pub mod own_password;
 mod passwords;
+pub mod payments;
+pub mod providers;
 pub mod reservations;
 pub mod reserve;
 pub mod rush;
@@ -32,6 +35,8 @@ pub mod staff;
 pub mod standing;
 mod strength;
 mod task;
+pub mod ticket_key;
+pub mod tickets;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -44,7 +49,9 @@ use futures_util::future::BoxFuture;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use live::Live;
+use mails::Post;
 use passwords::Passwords;
+use payments::Till;
 use reserve::ReserveFn;
 use sign_in::told::Lines;
 use store::{Connection, Pool, Replicas, StoreError};
@@ -54,12 +61,15 @@ pub use access::AccessKey;
 pub use audit::SealKey;
 pub use ctx::Ctx;
 pub use store::Seen;
+pub use ticket_key::TicketKey;
 
 /// What an operator chooses about the sale.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How long an unpaid reservation keeps its tickets.
     pub hold_ttl: Duration,
+    /// How long before the concert's day a customer may still cancel what is confirmed.
+    pub cancel_until: Duration,
     pub limits: Limits,
     pub currency: Currency,
     /// Where "today" is, and the day of a concert.
@@ -81,9 +91,14 @@ struct Inner {
     /// None where there are none: the primary then serves every read.
     replicas: Option<Replicas>,
     access_key: AccessKey,
+    ticket_key: TicketKey,
     /// None where the secret key doesn't outlive the process.
     seal_key: Option<SealKey>,
     sealed_head: audit::Head,
+    /// None where this process takes no money.
+    till: Option<Till>,
+    /// None where this process sends no mails.
+    post: Option<Post>,
     passwords: Passwords,
     sign_in_lines: Lines,
     is_alone: bool,
@@ -96,6 +111,7 @@ struct Inner {
 
 impl App {
     pub fn new(ctx: Ctx, settings: Settings, writer: Pool, access_key: AccessKey) -> Self {
+        let ticket_key = access_key.ticket_key();
         Self {
             inner: Arc::new(Inner {
                 ctx,
@@ -103,8 +119,11 @@ impl App {
                 writer,
                 replicas: None,
                 access_key,
+                ticket_key,
                 seal_key: None,
                 sealed_head: audit::Head::default(),
+                till: None,
+                post: None,
                 passwords: Passwords::new(),
                 sign_in_lines: Lines::default(),
                 is_alone: false,
@@ -141,6 +160,24 @@ impl App {
     pub fn reading_from(mut self, replicas: Replicas) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.replicas = Some(replicas);
+        }
+        self
+    }
+
+    /// The same with somebody who takes money. To be said before anybody else has a clone.
+    #[must_use]
+    pub fn taking_money(mut self, till: Till) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.till = Some(till);
+        }
+        self
+    }
+
+    /// The same with a way to write to people. To be said before anybody else has a clone.
+    #[must_use]
+    pub fn writing_to_people(mut self, post: Post) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.post = Some(post);
         }
         self
     }
@@ -187,9 +224,24 @@ impl App {
         &self.inner.access_key
     }
 
+    /// The key that signs tickets.
+    pub fn ticket_key(&self) -> &TicketKey {
+        &self.inner.ticket_key
+    }
+
     /// The key of the audit log's seals, where there is one that lasts.
     pub fn seal_key(&self) -> Option<&SealKey> {
         self.inner.seal_key.as_ref()
+    }
+
+    /// How buyers' money is taken, where it is.
+    pub fn till(&self) -> Option<&Till> {
+        self.inner.till.as_ref()
+    }
+
+    /// How people are written to, where they are.
+    pub fn post(&self) -> Option<&Post> {
+        self.inner.post.as_ref()
     }
 
     pub(crate) fn sealed_head(&self) -> &audit::Head {

@@ -49,58 +49,115 @@ fn parse_number(text: &str) -> Option<i32> {
 #[error("not an identifier")]
 pub struct InvalidId;
 
-/// A reservation's name in the world: `RES`, milliseconds since 1970, `-`, 8 random characters.
-///
-/// It sorts by time, and the 40 random bits keep it from being guessed.
-/// The alphabet is Crockford's base 32 (no I, L, O, U), so that it survives being read aloud.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReservationId(String);
-
-const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Crockford's base 32: no I, L, O or U, so that it survives being read aloud.
+pub(crate) const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const RANDOM_CHARACTERS: usize = 8;
-/// `reservations.id` is a `VARCHAR(50)`.
+/// The columns are a `VARCHAR(50)`.
 const LENGTH_MAX: usize = 50;
 
-impl ReservationId {
-    /// Builds the id of a reservation made at `at`; `random` brings its low 40 bits.
-    pub fn new(at: Timestamp, random: u64) -> Self {
-        let mut text = format!("RES{}-", at.as_millisecond().max(0));
-        for position in (0..RANDOM_CHARACTERS).rev() {
-            let index = (random >> (5 * position)) & 0b1_1111;
-            text.push(char::from(CROCKFORD[usize::try_from(index).unwrap_or(0)]));
-        }
-        Self(text)
+/// Prefix, milliseconds since 1970, `-`, 8 random characters from the low 40 bits.
+///
+/// It sorts by time, and its random bits keep it from being guessed.
+/// The alphabet is Crockford's base 32 (no I, L, O, U), so that it survives being read aloud.
+fn timed(prefix: &str, at: Timestamp, random: u64) -> String {
+    let mut text = format!("{prefix}{}-", at.as_millisecond().max(0));
+    for position in (0..RANDOM_CHARACTERS).rev() {
+        let index = (random >> (5 * position)) & 0b1_1111;
+        text.push(char::from(CROCKFORD[usize::try_from(index).unwrap_or(0)]));
     }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+    text
 }
 
-impl fmt::Display for ReservationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for ReservationId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let (millis, random) = text
-            .strip_prefix("RES")
-            .and_then(|rest| rest.split_once('-'))
-            .ok_or(InvalidId)?;
-        let well_formed = text.len() <= LENGTH_MAX
+fn is_timed(prefix: &str, text: &str) -> bool {
+    let parts = text
+        .strip_prefix(prefix)
+        .and_then(|rest| rest.split_once('-'));
+    parts.is_some_and(|(millis, random)| {
+        text.len() <= LENGTH_MAX
             && !millis.is_empty()
             && millis.bytes().all(|byte| byte.is_ascii_digit())
             && random.len() == RANDOM_CHARACTERS
-            && random.bytes().all(|byte| CROCKFORD.contains(&byte));
-        if well_formed {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidId)
+            && random.bytes().all(|byte| CROCKFORD.contains(&byte))
+    })
+}
+
+/// A type for names of one kind, which begin with its prefix.
+macro_rules! timed_id {
+    ($(#[$meta:meta])* $name:ident, $prefix:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Builds the id of one made at `at`; `random` brings its low 40 bits.
+            pub fn new(at: Timestamp, random: u64) -> Self {
+                Self(timed($prefix, at, random))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
         }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                if is_timed($prefix, text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(InvalidId)
+                }
+            }
+        }
+    };
+}
+
+timed_id! {
+    /// A reservation's name in the world: `RES`, milliseconds since 1970, `-`, 8 random characters.
+    ReservationId, "RES"
+}
+
+timed_id! {
+    /// A payment's, with `PAY`: what the provider is told, so that it never takes one twice.
+    PaymentId, "PAY"
+}
+
+timed_id! {
+    /// A mail's, with `MAIL`: also the local part of its Message-ID.
+    MailId, "MAIL"
+}
+
+/// A ticket's number, as `tickets.id` (`BIGSERIAL`): 1 and up, below 2^40, which is what fits into
+/// the code that its holder shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketId(i64);
+
+impl TicketId {
+    pub const MAX: i64 = (1 << 40) - 1;
+
+    pub const fn new(number: i64) -> Option<Self> {
+        if number >= 1 && number <= Self::MAX {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -73,6 +73,31 @@ impl Reservation {
         }
     }
 
+    /// Whether it may be paid for at `now`.
+    pub fn check_pay(&self, now: Timestamp) -> Result<(), TransitionError> {
+        match self.status_at(now) {
+            ReservationStatus::Pending => Ok(()),
+            ReservationStatus::Expired => Err(TransitionError::Expired),
+            status @ (ReservationStatus::Confirmed | ReservationStatus::Cancelled) => {
+                Err(TransitionError::InvalidState { status })
+            }
+        }
+    }
+
+    /// Whether its customer may cancel it at `now`: what is held at any time, what is confirmed until
+    /// `last_at`.
+    pub fn check_own_cancel(
+        &self,
+        now: Timestamp,
+        last_at: Timestamp,
+    ) -> Result<(), TransitionError> {
+        self.check_cancel(now)?;
+        if self.status == ReservationStatus::Confirmed && now > last_at {
+            return Err(TransitionError::TooLate { last_at });
+        }
+        Ok(())
+    }
+
     /// Whether staff may confirm it by hand where so many tickets are available, and how many must
     /// be taken for it. A hold that ran out and isn't swept yet still has its own.
     pub const fn check_confirm(&self, available: i32) -> Result<i32, TransitionError> {
@@ -142,6 +167,8 @@ pub enum TransitionError {
     TicketsGone { available: i32 },
     #[error("the hold has run out and its tickets aren't back yet")]
     NotSwept,
+    #[error("it could be cancelled until {last_at}")]
+    TooLate { last_at: Timestamp },
     #[error("not possible while the reservation is {status}")]
     InvalidState { status: ReservationStatus },
 }
@@ -283,6 +310,16 @@ mod tests {
         }
         let overdue = reservation(ReservationStatus::Pending).check_cancel(at(601));
         assert_eq!(overdue, Err(TransitionError::Expired));
+    }
+
+    #[test]
+    fn customers_cancel_what_is_confirmed_until_a_time_and_what_is_held_always() {
+        let confirmed = reservation(ReservationStatus::Confirmed);
+        assert_eq!(confirmed.check_own_cancel(at(100), at(100)), Ok(()));
+        let late = confirmed.check_own_cancel(at(101), at(100));
+        assert_eq!(late, Err(TransitionError::TooLate { last_at: at(100) }));
+        let held = reservation(ReservationStatus::Pending);
+        assert_eq!(held.check_own_cancel(at(101), at(100)), Ok(()));
     }
 
     #[test]

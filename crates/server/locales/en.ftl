@@ -141,7 +141,7 @@ reservation-tickets = Tickets
 reservation-total = Total
 held-title = Held for you until { $time }
 held-label = Held
-held-sentence = Nobody else can buy these tickets until { $time }. Paying here isn't possible yet: unless the organiser confirms them by then, they go back on sale.
+held-sentence = Nobody else can buy these tickets until { $time }. Pay by then, and they are yours.
 held-next = Come back to this page in the same browser at any time before { $time }.
 held-left = { $time } left
 held-minutes =
@@ -176,6 +176,65 @@ cancel-confirmed = Give the tickets back
 cancel-warning = They go back on sale at once, for everybody. This can't be undone.
 cancel-submit = Yes, put them back on sale
 cancel-not-possible = This reservation can't be cancelled any more. This is how it stands now.
+pay-begin = Pay now
+pay-on = Go on paying
+pay-title = To the payment
+pay-sentence = You pay at our payment provider's. Your card number never reaches us.
+pay-opening = We are opening the payment. This page looks again by itself.
+pay-go = Go to the payment
+pay-again = Look again
+pay-back = Back to your reservation
+pay-not-possible = This reservation can't be paid any more. This is how it stands now.
+paid-title = Checking your payment
+paid-sentence = The payment provider tells us within seconds what became of it. Your tickets stay yours meanwhile, and nothing is charged twice.
+paid-waiting = No word yet. This page looks again by itself; you may also close it, and come back later.
+money-undecided = A payment is under way. If you have paid, we are waiting for the provider's word.
+money-failed = The payment didn't go through, and nothing was charged. You can try again.
+money-late = Your payment came after the hold had ended, and the tickets were gone. Your money is on its way back to you.
+money-late-back = Your payment came after the hold had ended, and the tickets were gone. Your money went back to you.
+money-twice = A second payment came for this reservation. That money is on its way back to you.
+money-twice-back = A second payment came for this reservation. That money went back to you.
+money-wrong = What was paid isn't what was asked for. That money is on its way back to you.
+money-wrong-back = What was paid isn't what was asked for. That money went back to you.
+money-going-back = Your money is on its way back to you. Banks take up to ten days.
+money-back = Your money went back to you. Banks take up to ten days to show it.
+money-refund-stuck = Your money must go back to you, and that needs somebody's help. The organiser sees it; you need do nothing.
+
+## Mails
+
+mail-greeting = Hello { $name },
+mail-concert = Concert
+mail-concert-gone = a concert that isn't on any more
+mail-footer = You get this mail because tickets were booked with your address. It was written by a program.
+mail-button = See your reservation
+mail-confirmed-subject = Your tickets: { $concert }
+mail-confirmed-sentence = Your booking is complete, and the tickets are yours. You find them on the page of your reservation; whoever has this link can open it, so keep it to yourself.
+mail-confirmed-button = To your tickets
+mail-cancelled-subject = Cancelled: { $concert }
+mail-cancelled-sentence = Your tickets were given back and can't be used any more. If you had paid, your money goes back the way it came, and we write again when it has left.
+mail-refunded-subject = Your money went back: { $concert }
+mail-refunded-heading = Your money went back to you
+mail-refunded-kept = Your tickets stay yours: this was money beyond their price.
+mail-failed-subject = Your payment didn't go through: { $concert }
+mail-failed-heading = The payment didn't go through
+mail-failed-sentence = Nothing was charged. Your tickets are still held for a short time, and you can try again.
+mail-failed-button = Try again
+dev-mail-title = Mails that would have left
+dev-mail-follow = Follow the mail's link
+dev-mail-none = No mail was written yet.
+
+## The make-believe payment provider
+
+sandbox-title = Make-believe payment
+sandbox-sentence = No money moves here. Choose what happens.
+sandbox-pay = Pay
+sandbox-decline = The card is declined
+sandbox-late = Pay, but the news comes after the hold
+sandbox-twice = Pay, and the news comes several times
+sandbox-never = Go away without a word
+sandbox-refund-fails = Pay, and no refund works later
+sandbox-closed = This payment is over: it was closed when its hold ended.
+sandbox-back = Back to the shop without a choice
 
 ## The first superadmin
 

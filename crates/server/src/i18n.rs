@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use domain::language::Language;
 use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{LanguageIdentifier, langid, static_loader};
 
@@ -45,6 +46,22 @@ impl Lang {
         match self {
             Self::En => "en",
             Self::Th => "th",
+        }
+    }
+
+    /// The same language in the words of the use cases.
+    pub const fn language(self) -> Language {
+        match self {
+            Self::En => Language::En,
+            Self::Th => Language::Th,
+        }
+    }
+
+    /// The language of the use cases, for what is shown in it.
+    pub const fn of(language: Language) -> Self {
+        match language {
+            Language::En => Self::En,
+            Language::Th => Self::Th,
         }
     }
 

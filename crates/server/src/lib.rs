@@ -8,11 +8,15 @@ pub mod config;
 pub mod http;
 pub mod i18n;
 pub mod load;
+pub mod mail;
 pub mod metrics;
+pub mod sandbox;
 pub mod serve;
 pub mod setup;
 pub mod shop;
+pub mod takeaway;
 pub mod telemetry;
+pub mod webhooks;
 
 /// Answering is a hundred small allocations, which the system's allocator made a quarter of the
 /// server's time in a rush.

@@ -6,6 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::jobs::{self, Tasks};
+use app::mails::{self, Carrier, Post};
+use app::payments::Till;
+use app::providers::Provider;
+use app::providers::sandbox::Sandbox;
+use app::providers::stripe::{SettingsError, Stripe, StripeSettings};
 use app::{AccessKey, App, Ctx, SealKey, Settings, standing};
 use domain::allotment::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -15,7 +20,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, RateLimit};
+use crate::config::{Config, PaymentProvider, RateLimit};
 use crate::http::feed::Feeds;
 use crate::http::listener::{self, Door};
 use crate::http::page::Site;
@@ -23,6 +28,9 @@ use crate::http::rate::Budgets;
 use crate::http::router;
 use crate::http::tls::{Tls, TlsError};
 use crate::http::web::{Parts, Web};
+use crate::i18n::Lang;
+use crate::mail;
+use crate::mail::smtp::{self, Route, Smtp};
 use crate::metrics;
 
 /// Connections that wait to be accepted. When a sale opens everybody connects in the same moment, and
@@ -47,15 +55,24 @@ pub enum StartError {
     Tls(#[from] TlsError),
 }
 
+/// Why the use cases can't be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    #[error(transparent)]
+    Stripe(#[from] SettingsError),
+}
+
 /// The use cases, ready to run, from the configuration.
 ///
 /// `database_url` is given apart: commands run as the owner, the server as `stagedoor_app`.
-pub fn open_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+pub fn open_app(config: &Config, database_url: &str) -> Result<App, OpenError> {
     open(config, database_url, pool_settings(config))
 }
 
 /// The same with its read replicas, for a process that shows lists to many.
-pub fn open_reading_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+pub fn open_reading_app(config: &Config, database_url: &str) -> Result<App, OpenError> {
     let app = open_app(config, database_url)?;
     Ok(match open_replicas(config, &app)? {
         Some(replicas) => app.reading_from(replicas),
@@ -74,7 +91,7 @@ pub fn open_replicas(config: &Config, app: &App) -> Result<Option<Replicas>, Inv
 }
 
 /// The same for work on whole tables, whose statements may take their time.
-pub fn open_patient_app(config: &Config, database_url: &str) -> Result<App, InvalidUrl> {
+pub fn open_patient_app(config: &Config, database_url: &str) -> Result<App, OpenError> {
     let patient = PoolSettings {
         silence_max: None,
         ..pool_settings(config)
@@ -82,7 +99,7 @@ pub fn open_patient_app(config: &Config, database_url: &str) -> Result<App, Inva
     open(config, database_url, patient)
 }
 
-fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, InvalidUrl> {
+fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, OpenError> {
     let ctx = Ctx::system();
     let observer = ctx.clone();
     let pool = Pool::open(
@@ -99,7 +116,10 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
     let previous = config.secret_key_previous.iter();
     let previous = previous.map(|secret| secret.reveal().as_bytes());
     let access_key = access_key.with_previous(previous.clone());
-    let app = App::new(ctx, settings(config), pool, access_key);
+    let till = till(config, &ctx, &pool)?;
+    let app = App::new(ctx, settings(config), pool, access_key)
+        .taking_money(till)
+        .writing_to_people(post(config));
     // Rows under a seal of a key that is gone could never be proven.
     Ok(match secret {
         Some(secret) => {
@@ -108,6 +128,74 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
         }
         None => app,
     })
+}
+
+/// Who takes the buyers' money.
+fn till(config: &Config, ctx: &Ctx, pool: &Pool) -> Result<Till, SettingsError> {
+    let base_url = base_url(config);
+    if config.payment.provider == PaymentProvider::Stripe {
+        return Ok(Till {
+            provider: Arc::new(Stripe::new(&stripe_settings(config))?),
+            sandbox: None,
+            base_url,
+        });
+    }
+    let secret = config.secret_key.as_ref();
+    let sandbox = Arc::new(Sandbox {
+        pool: pool.clone(),
+        ctx: ctx.clone(),
+        base_url: base_url.clone(),
+        secret: secret.map_or_else(
+            || ctx.random_bytes::<32>().to_vec(),
+            |secret| secret.reveal().as_bytes().to_vec(),
+        ),
+    });
+    Ok(Till {
+        provider: Arc::clone(&sandbox) as Arc<dyn Provider>,
+        sandbox: Some(sandbox),
+        base_url,
+    })
+}
+
+fn stripe_settings(config: &Config) -> StripeSettings {
+    let payment = &config.payment;
+    let key = payment.stripe_secret_key.as_ref();
+    let secrets = payment.stripe_webhook_secrets.iter();
+    StripeSettings {
+        secret_key: key.map_or_else(String::new, |key| key.reveal().to_owned()),
+        webhook_secrets: secrets.map(|one| one.reveal().to_owned()).collect(),
+        api_base: payment.stripe_api_base.clone(),
+        hold_time: config.sales.hold_ttl,
+        patience: StripeSettings::PATIENCE,
+    }
+}
+
+/// How people are written to.
+fn post(config: &Config) -> Post {
+    let base_url = base_url(config);
+    let is_production = config.environment.is_production();
+    let carrier = config.mail.smtp_url.as_ref().map(|url| {
+        Arc::new(Smtp::new(Route {
+            url: url.reveal().to_owned(),
+            from: config.mail.from.clone(),
+            from_name: Lang::default().text("brand"),
+            hello: mails::host_of(&base_url).to_owned(),
+            must_encrypt: is_production && !smtp::is_this_machine(url.reveal()),
+            roots: Vec::new(),
+        })) as Arc<dyn Carrier>
+    });
+    Post {
+        words: Arc::new(mail::Writer),
+        carrier,
+        base_url,
+        is_open: !is_production,
+    }
+}
+
+/// Where buyers reach the shop, without a slash at its end.
+fn base_url(config: &Config) -> String {
+    let url = config.web.base_url.to_string();
+    url.trim_end_matches('/').to_owned()
 }
 
 fn pool_settings(config: &Config) -> PoolSettings {
@@ -128,6 +216,7 @@ fn settings(config: &Config) -> Settings {
     let limit = |tickets: u32| i32::try_from(tickets).unwrap_or(i32::MAX);
     Settings {
         hold_ttl: sales.hold_ttl,
+        cancel_until: sales.cancel_until,
         limits: Limits {
             per_order: limit(sales.tickets_per_order_max),
             per_customer: limit(sales.tickets_per_customer_max),
@@ -140,12 +229,7 @@ fn settings(config: &Config) -> Settings {
 /// The state of the pages and the API.
 pub fn web(config: &Config, app: App) -> Web {
     let site = Site {
-        base_url: config
-            .web
-            .base_url
-            .to_string()
-            .trim_end_matches('/')
-            .to_owned(),
+        base_url: base_url(config),
         time_zone: config.sales.timezone.clone(),
         assets: router::asset_addresses(),
     };

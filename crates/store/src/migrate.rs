@@ -71,6 +71,18 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V13__tell_looks_at_the_log_apart",
         include_str!("../migrations/0013_tell_looks_at_the_log_apart.sql"),
     ),
+    (
+        "V14__create_payments",
+        include_str!("../migrations/0014_create_payments.sql"),
+    ),
+    (
+        "V15__create_tickets",
+        include_str!("../migrations/0015_create_tickets.sql"),
+    ),
+    (
+        "V16__create_mails",
+        include_str!("../migrations/0016_create_mails.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

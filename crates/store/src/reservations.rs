@@ -51,6 +51,18 @@ pub async fn find(
     found.map(read_row).transpose()
 }
 
+/// The same in a transaction, for whoever acts in it.
+pub async fn find_in(
+    connection: &Connection,
+    id: &ReservationId,
+) -> Result<Option<Reservation>, StoreError> {
+    let found = statements::find()
+        .bind(connection, &id.as_str())
+        .opt()
+        .await?;
+    found.map(read_row).transpose()
+}
+
 /// The same for a reservation that staff may have deleted since.
 ///
 /// Only the benchmark's plain way uses it; the engine has `admission`.

@@ -4,9 +4,10 @@
 //! |---|---|---|
 //! | give back holds that ran out | when the next one ends, at least every few seconds | one server at a time |
 //! | forget old idempotency keys | every ten minutes | one server at a time |
-//! | delete finished jobs | every hour | one server at a time |
+//! | delete finished jobs and old mails | every hour | one server at a time |
 //! | seal the audit log | every five seconds, in a rush as `audit::pace` says | one server at a time |
 //! | forget old sessions and failed sign-ins of staff | every hour | one server at a time |
+//! | ask payment providers about what is undecided | every five seconds, for what is due | each server for itself |
 //! | measure how long jobs and unsealed audit rows wait | every five seconds | each server for itself |
 //! | measure how old backups are | every quarter of a minute | each server for itself |
 //!
@@ -24,7 +25,7 @@ use tokio::task::JoinHandle;
 use super::Tasks;
 use super::outage::Outage;
 use crate::sign_in::attempts;
-use crate::{App, audit, backups, expire, reserve};
+use crate::{App, audit, backups, expire, mails, payments, reserve};
 
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 const DELETE_EVERY: Duration = Duration::from_hours(1);
@@ -82,6 +83,12 @@ pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandl
             app(),
             stopped(),
             forget_sign_ins,
+        )),
+        tokio::spawn(repeat(
+            Outage::none("asking about payments"),
+            app(),
+            stopped(),
+            async |app| payments::list_due(&app).await,
         )),
     ]
 }
@@ -196,8 +203,10 @@ async fn delete_jobs(app: App) -> Result<Duration, StoreError> {
     let now = app.ctx().now();
     let (done, dead) = (now - DONE_KEPT_FOR, now - DEAD_KEPT_FOR);
     let deleted = jobs::delete_finished(&transaction, done, dead, DELETED_MAX).await?;
-    end(transaction, deleted).await?;
-    Ok(rest_after_deleting(deleted, "finished jobs", DELETE_EVERY))
+    let forgotten = mails::forget_old(&app, &transaction, DELETED_MAX).await?;
+    end(transaction, deleted + forgotten).await?;
+    let rest = rest_after_deleting(deleted, "finished jobs", DELETE_EVERY);
+    Ok(rest.min(rest_after_deleting(forgotten, "mails", DELETE_EVERY)))
 }
 
 async fn seal_audit_log(app: App) -> Result<Duration, StoreError> {

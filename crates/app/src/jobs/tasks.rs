@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::App;
+use crate::{App, mails, payments};
 
 /// What became of an attempt. Reasons are kept with the job and shown to operators: words that
 /// name the trouble, without payloads and secrets.
@@ -48,9 +48,13 @@ impl fmt::Debug for Tasks {
 }
 
 impl Tasks {
-    /// Every task of the product. There is none yet.
+    /// Every task of the product.
     pub fn of_product() -> Self {
         Self::default()
+            .with(payments::OPEN, payments::open)
+            .with(payments::ASK, payments::ask)
+            .with(payments::REFUND, payments::refund_at_provider)
+            .with(mails::SEND, mails::send)
     }
 
     /// Adds a task. A job runs at least once, so a second run must change nothing.

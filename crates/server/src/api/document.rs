@@ -27,7 +27,7 @@ use crate::http::problem_render::ProblemBody;
     ),
     components(schemas(
         shape::Cursor, shape::Day, shape::DayOrInstant, shape::EmailFilter, shape::Flag,
-        shape::Limit, shape::Number, shape::ReservationId,
+        shape::Limit, shape::MailId, shape::Number, shape::ReservationId,
     ))
 )]
 struct Base;

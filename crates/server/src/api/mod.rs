@@ -12,3 +12,4 @@ pub mod model;
 pub mod query;
 pub mod reservations;
 pub mod shape;
+pub mod tickets;

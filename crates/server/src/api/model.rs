@@ -4,6 +4,7 @@ use domain::concert::Concert;
 use domain::money::Currency;
 use domain::reservation::Reservation;
 use serde::{Deserialize, Serialize};
+use store::payments::Stored;
 use utoipa::ToSchema;
 
 use super::shape;
@@ -148,6 +149,45 @@ pub struct NewReservationBody {
     pub reservation: ReservationBody,
     /// Show it as `Authorization: Bearer …` to see or change the reservation. Keep it secret.
     pub access_token: String,
+}
+
+/// An attempt to pay.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Payment)]
+pub struct PaymentBody {
+    #[schema(example = "PAY1764000000123-8Z0M4K7Q")]
+    id: String,
+    /// `refunding`: the money came and is on its way back.
+    #[schema(pattern = "^(pending|completed|failed|refunding|refunded)$")]
+    status: &'static str,
+    /// Where the buyer's browser goes next: a page of this site, which leads on to the provider.
+    redirect_url: String,
+}
+
+impl PaymentBody {
+    /// `token`: the reservation's, which opens its pages to the buyer's browser.
+    pub fn new(stored: &Stored, base_url: &str, token: &str) -> Self {
+        let (payment, language) = (&stored.payment, stored.language);
+        Self {
+            id: payment.id.to_string(),
+            status: payment.state.as_str(),
+            redirect_url: format!(
+                "{base_url}/{language}/r/{}/pay?t={token}",
+                payment.reservation_id
+            ),
+        }
+    }
+}
+
+/// What a payment is begun with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PaymentRequest)]
+#[expect(dead_code, reason = "documents the field that the handler reads")]
+pub struct PaymentRequestBody {
+    /// By what this installation takes money: `sandbox` or `stripe`.
+    #[schema(pattern = "^(sandbox|stripe)$")]
+    method: String,
 }
 
 /// What a reservation is asked for with.

@@ -2,6 +2,7 @@
 
 use app::access::Holder;
 use app::idempotency::{Caller, IdempotencyKey};
+use app::payments::{self, Begin};
 use app::reserve::{self, ReserveRequest};
 use app::{App, cancel as cancelling, extend as extending, reservations};
 use axum::extract::{FromRequestParts, State};
@@ -9,13 +10,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use domain::id::ReservationId;
 use domain::text::{CustomerName, EmailAddress};
-use http::header::{HeaderName, LOCATION};
+use http::header::{ACCEPT_LANGUAGE, HeaderName, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use store::Acting;
 
 use super::body::JsonFields;
-use super::model::{NewReservationBody, ReservationBody, ReservationRequestBody};
+use super::model::{
+    NewReservationBody, PaymentBody, PaymentRequestBody, ReservationBody, ReservationRequestBody,
+};
 use super::shape;
 use crate::http::client::{ClientAddress, origin};
 use crate::http::fields::{FieldError, FieldReason, Fields};
@@ -26,6 +29,7 @@ use crate::http::problem_render::ProblemBody;
 use crate::http::request::RequestId;
 use crate::http::staff::{ReadReservations, Staff};
 use crate::http::web::Web;
+use crate::i18n::Lang;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -164,6 +168,50 @@ pub async fn extend(
         reservation,
         app.settings().currency,
     )))
+}
+
+/// Begin to pay
+///
+/// While an attempt is undecided, every further call answers with it. `redirect_url` is a page of this
+/// site that leads to the provider as soon as that has answered.
+#[utoipa::path(
+    post, path = "/reservations/{id}/payments", tag = "reservations", operation_id = "createPayment",
+    params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
+    security(("access_token" = [])),
+    request_body = PaymentRequestBody,
+    responses(
+        (status = 201, body = PaymentBody, description = "The attempt to pay"),
+        (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "Not JSON"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`reservation_expired`; `invalid_state`: not held"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: `method` isn't what this installation takes money by"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn pay(
+    State(web): State<Web>,
+    Bearer(holder): Bearer,
+    headers: HeaderMap,
+    JsonFields(mut fields): JsonFields,
+) -> Result<(StatusCode, Json<PaymentBody>), Problem> {
+    let app = &web.app;
+    let provider = app.till().map_or("", |till| till.provider.name());
+    let is_ours = |text: &str| (text == provider).then_some(());
+    let method = fields.choice("method", "what this installation takes money by", is_ours);
+    let errors = fields.finish();
+    if method.is_none() || !errors.is_empty() {
+        return Err(Problem::validation(errors));
+    }
+    let accepted = headers.get(ACCEPT_LANGUAGE);
+    let accepted = accepted.and_then(|value| value.to_str().ok());
+    let language = Lang::negotiate(None, accepted).language();
+    let token = app.access_key().token(holder.reservation_id());
+    let payment = payments::begin(app, Begin { holder, language }).await?;
+    let body = PaymentBody::new(&payment, &web.site.base_url, &token);
+    Ok((StatusCode::CREATED, Json(body)))
 }
 
 /// Whoever may see the reservation in the path: its holder, or staff.

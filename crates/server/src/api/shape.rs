@@ -25,6 +25,7 @@ const IMAGE_PATH: &str = "^/((\\.{0,2}[A-Za-z0-9_-]|\\.{3})[A-Za-z0-9._-]*\
      (/((\\.{0,2}[A-Za-z0-9_-]|\\.{3})[A-Za-z0-9._-]*)?)*)?$";
 /// No control character, so that it can be typed again.
 const PASSWORD: &str = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$";
+const MAIL_ID: &str = "^MAIL[0-9]{1,37}-[0-9A-HJKMNP-TV-Z]{8}$";
 const RESERVATION_ID: &str = "^RES[0-9]{1,38}-[0-9A-HJKMNP-TV-Z]{8}$";
 /// Base 64 for addresses; what is in it is ours.
 const CURSOR: &str = "^[A-Za-z0-9_-]*$";
@@ -60,6 +61,8 @@ forms! {
         text(8, 72, PASSWORD);
     ReservationId "`RES`, milliseconds since 1970, `-`, 8 characters of Crockford's base 32."
         text(13, 50, RESERVATION_ID);
+    MailId "`MAIL`, milliseconds since 1970, `-`, 8 characters of Crockford's base 32."
+        text(14, 50, MAIL_ID);
     False "`false` alone."
         ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false]));
     Cursor "Opaque: only what a page gave as `next_cursor` is taken."

@@ -5,11 +5,11 @@
 
 use app::{App, standing};
 use store::migrate::{self, MigrateError, SchemaState};
-use store::pool::{ConnectError, InvalidUrl};
+use store::pool::ConnectError;
 
 use super::CliError;
 use crate::config::{Config, DatabaseUrl};
-use crate::serve;
+use crate::serve::{self, OpenError};
 
 /// PostgreSQL answered, and lets nobody in with this URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) async fn open_patient_app(config: &Config) -> Result<App, CliError> {
 
 async fn open(
     config: &Config,
-    open: impl Fn(&Config, &str) -> Result<App, InvalidUrl>,
+    open: impl Fn(&Config, &str) -> Result<App, OpenError>,
 ) -> Result<App, CliError> {
     let url = config.require_database_url()?;
     refuse_refused(config, "DATABASE_URL", url).await?;

@@ -321,10 +321,9 @@ fn payment(reader: &mut Reader<'_>) -> Read<Payment> {
 
 fn mail(reader: &mut Reader<'_>) -> Read<Mail> {
     let smtp_url = reader.optional("smtp_url", "a URL of smtp:// or smtps://", |text| {
-        let host = text
-            .strip_prefix("smtp://")
-            .or_else(|| text.strip_prefix("smtps://"))?;
-        (!host.is_empty()).then(|| Secret::new(text))
+        let url = url::Url::parse(text).ok()?;
+        let is_smtp = matches!(url.scheme(), "smtp" | "smtps");
+        (is_smtp && url.host_str().is_some_and(|host| !host.is_empty())).then(|| Secret::new(text))
     });
     let from = reader.read("mail_from", "a mail address", value::parse_mail_address);
     Ok(Mail {

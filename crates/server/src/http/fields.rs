@@ -311,6 +311,14 @@ impl Fields {
             .and_then(ConcertId::new)
     }
 
+    /// The same where it may be missing or `null`.
+    pub fn optional_concert_id(&mut self, field: &str) -> Option<ConcertId> {
+        if self.is_absent(field) {
+            return None;
+        }
+        self.concert_id(field)
+    }
+
     pub fn capacity(&mut self, field: &str) -> Option<Capacity> {
         let (min, max) = (0, i64::from(Capacity::MAX));
         self.integer(

@@ -50,6 +50,10 @@ pub struct ProblemBody {
     /// With `purchase_limit`: how many are allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<i32>,
+    /// With `invalid_state` of a ticket: `used`, `cancelled`, `forged` or `other_concert`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, pattern = "^(used|cancelled|forged|other_concert)$")]
+    reason: Option<&'static str>,
     /// With `precondition_failed`: the concert as it is now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = ConcertBody, required = false)]
@@ -134,6 +138,7 @@ fn as_json(problem: &Problem, uri: &Uri, request_id: String) -> Response {
         errors: problem.errors.iter().map(FieldErrorBody::of).collect(),
         available: problem.available,
         limit: problem.limit,
+        reason: problem.reason,
         current: current.map(|is| ConcertBody::new(is.concert.clone(), is.currency)),
         current_etag: current.map(|is| etag::of_concert(&is.concert)),
         given_etags: current.map(|is| etag::of_versions(&is.expected)),

@@ -23,8 +23,8 @@ use super::page::Assets;
 use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request, seen};
-use crate::api::{admin, concerts, document, live, reservations};
-use crate::{setup, shop};
+use crate::api::{admin, concerts, document, live, reservations, tickets};
+use crate::{mail, sandbox, setup, shop, webhooks};
 
 /// Every request is answered within five seconds, the way back included.
 const ANSWER_WITHIN: Duration = Duration::from_millis(4900);
@@ -38,6 +38,12 @@ pub fn router(web: Web) -> Router {
         .nest("/api/v1", api.route("/openapi.json", document))
         .merge(shop())
         .route(setup::PATH, get(setup::show).post(setup::create))
+        .route("/webhooks/{provider}", post(webhooks::receive))
+        .route(
+            "/sandbox/pay/{id}",
+            get(sandbox::show).post(sandbox::choose),
+        )
+        .route("/dev/mail", get(mail::shown::list))
         .nest_service("/assets", assets().into_router::<()>())
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -85,7 +91,11 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(reservations::create))
         .routes(routes!(reservations::show))
         .routes(routes!(reservations::extend))
+        .routes(routes!(reservations::pay))
         .routes(routes!(reservations::cancel))
+        .routes(routes!(tickets::list))
+        .routes(routes!(tickets::pdf))
+        .routes(routes!(tickets::calendar))
         .routes(routes!(admin::sessions::create))
         .routes(routes!(admin::sessions::delete))
         .routes(routes!(admin::password::change))
@@ -111,6 +121,11 @@ fn api() -> OpenApiRouter<Web> {
         ))
         .routes(routes!(admin::reservations::confirm))
         .routes(routes!(admin::reservations::cancel))
+        .routes(routes!(admin::reservations::refund))
+        .routes(routes!(admin::tickets::check))
+        .routes(routes!(admin::reservations::resend))
+        .routes(routes!(admin::mails::list))
+        .routes(routes!(admin::mails::retry))
         .routes(routes!(admin::audit_logs::list))
 }
 
@@ -122,6 +137,11 @@ fn shop() -> Router<Web> {
         .route("/{lang}/concerts/{id}", get(shop::concert::show))
         .route("/{lang}/concerts/{id}/hold", post(shop::hold::hold))
         .route("/{lang}/r/{id}", get(shop::reservation::show))
+        .route(
+            "/{lang}/r/{id}/pay",
+            get(shop::pay::show).post(shop::pay::begin),
+        )
+        .route("/{lang}/r/{id}/paid", get(shop::pay::paid))
         .route("/{lang}/r/{id}/extend", post(shop::keep::extend))
         .route("/{lang}/r/{id}/cancel", post(shop::reservation::cancel))
         .route("/theme", post(shop::theme::choose))
@@ -184,6 +204,7 @@ mod tests {
         );
         let settings = Settings {
             hold_ttl: Duration::from_mins(10),
+            cancel_until: Duration::from_hours(48),
             limits: Limits {
                 per_order: 10,
                 per_customer: 10,

@@ -55,7 +55,7 @@ macro_rules! permissions {
 permissions! {
     ReadConcerts EditConcerts OpenConcerts DeleteConcert
     ReadReservations ConfirmReservation CancelReservation DeleteReservation
-    ReadUsers ManageUsers ReadAuditLog
+    Refund ResendTickets CheckTickets ReadUsers ManageUsers ReadAuditLog ReadMails RetryMails
 }
 
 impl<P: Needs + Send> FromRequestParts<Web> for Staff<P> {

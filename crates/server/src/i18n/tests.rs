@@ -87,6 +87,7 @@ fn no_text_is_empty_and_none_is_a_key() {
                     "id",
                     "site",
                     "artist",
+                    "concert",
                     "name",
                     "date",
                     "venue",

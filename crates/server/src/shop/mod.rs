@@ -9,6 +9,7 @@ mod event;
 pub mod hold;
 pub mod hold_form;
 pub mod keep;
+pub mod pay;
 pub mod reservation;
 #[cfg(test)]
 mod tests;
@@ -106,7 +107,7 @@ impl SaleState {
 }
 
 /// A price for people: `฿1,250`, or the word for free.
-fn price(lang: Lang, amount: Money, currency: Currency) -> String {
+pub fn price(lang: Lang, amount: Money, currency: Currency) -> String {
     if amount.is_zero() {
         lang.text("free")
     } else {

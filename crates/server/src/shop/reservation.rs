@@ -1,19 +1,20 @@
 //! One reservation in each of its states, each with the one thing to do next.
-//! Paying is not here yet.
 
 use app::access::Holder;
-use app::{App, cancel as cancelling, concerts, reservations};
+use app::{App, cancel as cancelling, concerts, payments, reservations};
 use askama::Template;
 use axum::extract::{FromRequestParts, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::concert::Concert;
 use domain::id::ReservationId;
 use domain::money::Currency;
+use domain::payment::{PaymentState, RefundReason};
 use domain::reservation::{Reservation, ReservationStatus};
 use http::StatusCode;
 use http::header::SET_COOKIE;
 use http::request::Parts;
 use jiff::Timestamp;
+use store::payments::Stored;
 
 use super::asked::Asked;
 use super::keep::Keep;
@@ -33,16 +34,8 @@ pub async fn show(
     mut holdings: Holdings,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let pairs: Vec<(String, String)> =
-        serde_urlencoded::from_str(query.as_deref().unwrap_or_default()).unwrap_or_default();
-    let token = pairs
-        .iter()
-        .find(|(name, _)| name == "t")
-        .map(|(_, token)| token);
-    if let Some(token) = token.filter(|token| app.access_key().check(&id, token).is_some()) {
-        holdings.add(&id, token);
-        let target = asked.layout.href(&format!("/r/{id}"));
-        return Ok(([(SET_COOKIE, holdings.to_cookie())], Redirect::to(&target)).into_response());
+    if let Some(moved) = move_token(&app, &asked.layout, (&id, ""), &mut holdings, query) {
+        return Ok(moved);
     }
     let holder = holdings
         .find(app.access_key(), &id)
@@ -54,6 +47,23 @@ pub async fn show(
     };
     let page = find_page(&app, layout, &holder).await?;
     Ok(answer.private(StatusCode::OK, &page))
+}
+
+/// Moves a token that came in the address into the cookie, and leads to the same page without it.
+pub(super) fn move_token(
+    app: &App,
+    layout: &Layout,
+    (id, step): (&ReservationId, &str),
+    holdings: &mut Holdings,
+    query: Option<String>,
+) -> Option<Response> {
+    let query = query.unwrap_or_default();
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&query).ok()?;
+    let (_, token) = pairs.iter().find(|(name, _)| name == "t")?;
+    app.access_key().check(id, token)?;
+    holdings.add(id, token);
+    let target = layout.href(&format!("/r/{id}{step}"));
+    Some(([(SET_COOKIE, holdings.to_cookie())], Redirect::to(&target)).into_response())
 }
 
 /// `POST /{lang}/r/{id}/cancel`
@@ -70,6 +80,22 @@ pub struct Own {
 }
 
 impl Own {
+    pub const fn layout(&self) -> &Layout {
+        &self.asked.layout
+    }
+
+    /// The address of the reservation's page, or of a step below it.
+    pub fn address(&self, step: &str) -> String {
+        let id = self.holder.reservation_id();
+        let slash = if step.is_empty() { "" } else { "/" };
+        self.asked.layout.href(&format!("/r/{id}{slash}{step}"))
+    }
+
+    /// A page about the reservation, for nobody else's eyes.
+    pub fn show(self, status: StatusCode, page: &impl Template) -> Response {
+        self.asked.answer.private(status, page)
+    }
+
     /// 303 back to the reservation, or its page with the sentence why not.
     pub async fn answer(
         self,
@@ -77,11 +103,20 @@ impl Own {
         outcome: Result<Reservation, impl Into<Problem>>,
         why_not: &str,
     ) -> Result<Response, Problem> {
+        match outcome {
+            Ok(_) => Ok(Redirect::to(&self.asked.layout.here()).into_response()),
+            Err(error) => self.refuse(app, error.into(), why_not).await,
+        }
+    }
+
+    /// The reservation's page with the sentence why something isn't possible.
+    pub async fn refuse(
+        self,
+        app: &App,
+        problem: Problem,
+        why_not: &str,
+    ) -> Result<Response, Problem> {
         let Asked { layout, answer } = self.asked;
-        let Err(error) = outcome else {
-            return Ok(Redirect::to(&layout.here()).into_response());
-        };
-        let problem = error.into();
         if !matches!(problem.code, Code::InvalidState | Code::ReservationExpired) {
             return Err(problem);
         }
@@ -112,15 +147,23 @@ impl FromRequestParts<Web> for Own {
 async fn find_page(app: &App, layout: Layout, holder: &Holder) -> Result<ReservationPage, Problem> {
     let found = reservations::show(app, holder).await?;
     let reservation = found.ok_or_else(Problem::not_found)?;
+    let attempts = payments::list_own(app, holder).await?;
     // An archived concert is shown nowhere, but its reservations are.
     let concert = concerts::show_current(app, reservation.concert_id).await?;
-    let pair = (&reservation, concert.as_ref());
-    Ok(ReservationPage::new(
-        layout,
-        pair,
-        app.settings().currency,
-        app.ctx().now(),
-    ))
+    let now = app.ctx().now();
+    let last_at = concert
+        .as_ref()
+        .map(|concert| cancelling::last_own_cancel_at(app.settings(), concert.date));
+    let standing = Standing {
+        reservation: &reservation,
+        concert: concert.as_ref(),
+        attempts: &attempts,
+        can_pay: app.till().is_some(),
+        last_cancelled_at: last_at.unwrap_or(Timestamp::MAX),
+        currency: app.settings().currency,
+        now,
+    };
+    Ok(ReservationPage::new(layout, &standing))
 }
 
 #[derive(Debug, Template)]
@@ -144,8 +187,26 @@ pub struct ReservationPage {
     pub concert: Option<ConcertLine>,
     pub tickets: String,
     pub total: String,
+    /// What is to be said about money.
+    pub money: Option<String>,
+    /// The action of the form that begins to pay.
+    pub pay: Option<Action>,
     pub action: Option<Action>,
     pub cancel: Option<Cancel>,
+}
+
+/// How a reservation stands, with all that its page tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    pub reservation: &'a Reservation,
+    pub concert: Option<&'a Concert>,
+    /// All attempts to pay, the newest first.
+    pub attempts: &'a [Stored],
+    pub can_pay: bool,
+    /// Until when its customer may cancel what is confirmed.
+    pub last_cancelled_at: Timestamp,
+    pub currency: Currency,
+    pub now: Timestamp,
 }
 
 /// The concert that the tickets are for.
@@ -174,13 +235,16 @@ pub struct Cancel {
 }
 
 impl ReservationPage {
-    pub fn new(
-        layout: Layout,
-        (reservation, concert): (&Reservation, Option<&Concert>),
-        currency: Currency,
-        now: Timestamp,
-    ) -> Self {
-        let may_cancel = reservation.check_cancel(now).is_ok();
+    pub fn new(layout: Layout, standing: &Standing<'_>) -> Self {
+        let Standing {
+            reservation,
+            concert,
+            currency,
+            now,
+            ..
+        } = *standing;
+        let may_cancel = reservation.check_own_cancel(now, standing.last_cancelled_at);
+        let may_cancel = may_cancel.is_ok();
         let lang = layout.lang;
         let status = reservation.status_at(now);
         let until = reservation
@@ -206,10 +270,66 @@ impl ReservationPage {
             concert: concert.map(|concert| ConcertLine::new(&layout, concert)),
             tickets: lang.count("tickets", i64::from(reservation.quantity)),
             total: price(lang, reservation.total_price, currency),
+            money: standing.money().map(|key| layout.t(key)),
+            pay: (held && standing.can_pay).then(|| Action {
+                label: layout.t(if standing.is_undecided() {
+                    "pay-on"
+                } else {
+                    "pay-begin"
+                }),
+                href: layout.href(&format!("/r/{}/pay", reservation.id)),
+            }),
             action: action(&layout, status, concert),
             cancel: may_cancel.then(|| give_back(&layout, reservation, held)),
             layout: layout.titled(&title),
         }
+    }
+}
+
+impl Standing<'_> {
+    /// Whether a page to pay at may be open.
+    fn is_undecided(&self) -> bool {
+        let newest = self.attempts.first();
+        newest.is_some_and(|one| one.payment.state == PaymentState::Pending)
+    }
+
+    /// The sentence about the money that matters most: what is open, then what went wrong, then what
+    /// is over.
+    fn money(&self) -> Option<&'static str> {
+        let states = || self.attempts.iter();
+        let is = |state: PaymentState| move |one: &&Stored| one.payment.state == state;
+        if let Some(open) = states().find(is(PaymentState::Refunding)) {
+            return Some(match open.refund_error {
+                Some(_) => "money-refund-stuck",
+                None => reason_sentence(open.payment.refund_reason, false),
+            });
+        }
+        if let Some(back) = states().find(is(PaymentState::Refunded)) {
+            return Some(reason_sentence(back.payment.refund_reason, true));
+        }
+        let newest = self.attempts.first()?;
+        match newest.payment.state {
+            PaymentState::Pending => Some("money-undecided"),
+            PaymentState::Failed
+                if self.reservation.status_at(self.now) == ReservationStatus::Pending =>
+            {
+                Some("money-failed")
+            }
+            _ => None,
+        }
+    }
+}
+
+const fn reason_sentence(reason: Option<RefundReason>, is_back: bool) -> &'static str {
+    match (reason, is_back) {
+        (Some(RefundReason::Late), false) => "money-late",
+        (Some(RefundReason::Late), true) => "money-late-back",
+        (Some(RefundReason::Twice), false) => "money-twice",
+        (Some(RefundReason::Twice), true) => "money-twice-back",
+        (Some(RefundReason::WrongAmount), false) => "money-wrong",
+        (Some(RefundReason::WrongAmount), true) => "money-wrong-back",
+        (_, false) => "money-going-back",
+        (_, true) => "money-back",
     }
 }
 

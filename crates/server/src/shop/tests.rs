@@ -21,7 +21,7 @@ use jiff::{Timestamp, ToSpan};
 use super::concert::ConcertPage;
 use super::concerts::{Card, Choice, ConcertsPage, Filter};
 use super::hold_form::{HoldForm, booking_text, line_text};
-use super::reservation::ReservationPage;
+use super::reservation::{ReservationPage, Standing};
 use crate::http::page::{Assets, ErrorPage, Layout, Site, Theme};
 use crate::i18n::Lang;
 
@@ -93,10 +93,22 @@ fn concert_page(layout: Layout, concert: &Concert) -> String {
         .unwrap()
 }
 
+/// A reservation that nobody has tried to pay.
+fn standing<'a>(reservation: &'a Reservation, concert: Option<&'a Concert>) -> Standing<'a> {
+    Standing {
+        reservation,
+        concert,
+        attempts: &[],
+        can_pay: true,
+        last_cancelled_at: Timestamp::MAX,
+        currency: Currency::THB,
+        now: now(),
+    }
+}
+
 fn reservation_page(layout: Layout, reservation: &Reservation) -> String {
     let concert = concert();
-    let pair = (reservation, Some(&concert));
-    ReservationPage::new(layout, pair, Currency::THB, now())
+    ReservationPage::new(layout, &standing(reservation, Some(&concert)))
         .render()
         .unwrap()
 }
@@ -336,7 +348,7 @@ fn each_reservation_state_has_its_next_step() {
 #[test]
 fn a_reservation_outlives_its_concerts_page() {
     let held = reservation(ReservationStatus::Cancelled, 10);
-    let page = ReservationPage::new(english("/r/x"), (&held, None), Currency::THB, now());
+    let page = ReservationPage::new(english("/r/x"), &standing(&held, None));
     assert_eq!(
         page.action.as_ref().map(|action| action.href.as_str()),
         Some("/en/")

@@ -24,6 +24,12 @@ const WATCH: Call = ("get", "/concerts/{id}/live");
 const FIND: Call = ("get", "/reservations/{id}");
 const RESERVE: Call = ("post", "/reservations");
 const EXTEND: Call = ("post", "/reservations/{id}/extend");
+const PAY: Call = ("post", "/reservations/{id}/payments");
+const TICKETS: Call = ("get", "/reservations/{id}/tickets");
+const PRINT: Call = ("get", "/reservations/{id}/tickets.pdf");
+const CALENDAR: Call = ("get", "/reservations/{id}/calendar.ics");
+const REFUND: Call = ("post", "/admin/reservations/{id}/refund");
+const CHECK: Call = ("post", "/admin/tickets/check");
 const CANCEL: Call = ("post", "/reservations/{id}/cancel");
 const SIGN_OUT: Call = ("delete", "/admin/sessions/current");
 const DELETE_USER: Call = ("delete", "/admin/users/{id}");
@@ -51,8 +57,11 @@ const FIND_ANY: Call = ("get", "/admin/reservations/{id}");
 const CONFIRM: Call = ("post", "/admin/reservations/{id}/confirm");
 const CANCEL_ANY: Call = ("post", "/admin/reservations/{id}/cancel");
 const DELETE_RESERVATION: Call = ("delete", "/admin/reservations/{id}");
+const RESEND: Call = ("post", "/admin/reservations/{id}/resend");
+const LIST_MAILS: Call = ("get", "/admin/mails");
+const RETRY_MAIL: Call = ("post", "/admin/mails/{id}/retry");
 /// The calls of the API, as the router has them, in alphabetical order.
-const CALLS: [Call; 33] = [
+const CALLS: [Call; 42] = [
     DELETE,
     DELETE_RESERVATION,
     SIGN_OUT,
@@ -62,6 +71,7 @@ const CALLS: [Call; 33] = [
     LIST_AUDIT,
     LIST_ALL,
     SHOW_ANY,
+    LIST_MAILS,
     LIST_RESERVATIONS,
     FIND_ANY,
     LIST_USERS,
@@ -69,16 +79,23 @@ const CALLS: [Call; 33] = [
     SHOW,
     WATCH,
     FIND,
+    CALENDAR,
+    TICKETS,
+    PRINT,
     CHANGE,
     CHANGE_USER,
     CREATE,
     ARCHIVE,
     CLOSE,
     OPEN,
+    RETRY_MAIL,
     OWN_PASSWORD,
     CANCEL_ANY,
     CONFIRM,
+    REFUND,
+    RESEND,
     SIGN_IN,
+    CHECK,
     BEGIN_TOTP,
     CONFIRM_TOTP,
     CREATE_USER,
@@ -86,6 +103,7 @@ const CALLS: [Call; 33] = [
     RESERVE,
     CANCEL,
     EXTEND,
+    PAY,
 ];
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
@@ -147,9 +165,8 @@ async fn the_document_is_well_formed() {
                 !text(&response["description"]).is_empty(),
                 "{name}: no description"
             );
-            let media_type = match (status.as_str(), path.ends_with("/live")) {
-                ("200", true) => "text/event-stream",
-                ("200" | "201", false) => "application/json",
+            let media_type = match status.as_str() {
+                "200" | "201" => good_media_type(&path),
                 _ => "application/problem+json",
             };
             let content = members(&response["content"]);
@@ -203,6 +220,15 @@ async fn every_call_tells_what_the_layers_around_it_may_answer() {
             let kind = &parameter["schema"]["type"];
             assert!(!kind.is_array(), "{method} {path}: nobody can send null");
         }
+    }
+}
+
+fn good_media_type(path: &str) -> &'static str {
+    match path.rsplit(['/', '.']).next() {
+        Some("live") => "text/event-stream",
+        Some("pdf") => "application/pdf",
+        Some("ics") => "text/calendar",
+        _ => "application/json",
     }
 }
 
@@ -308,6 +334,15 @@ async fn real_answers_fit_the_document() {
         for reservation in [&held, &confirmed] {
             let found = app.with_token(Method::GET, reservation, "").send().await;
             check(FIND, found.unwrap(), 200).await;
+        }
+        for (reservation, status) in [(&held, 409), (&confirmed, 200)] {
+            let tickets = app.with_token(Method::GET, reservation, "/tickets").send();
+            check(TICKETS, tickets.await.unwrap(), status).await;
+        }
+        for (reservation, status) in [(&held, 201), (&confirmed, 409)] {
+            let pay = app.with_token(Method::POST, reservation, "/payments");
+            let pay = pay.json(&json!({ "method": "sandbox" })).send().await;
+            check(PAY, pay.unwrap(), status).await;
         }
         for (reservation, status) in [(&held, 200), (&confirmed, 409)] {
             let extended = app.with_token(Method::POST, reservation, "/extend").send();
@@ -418,12 +453,22 @@ async fn answers_to_staff_fit_the_document() {
         let id = text(&held["id"]);
         check(LIST_RESERVATIONS, ask(LIST_RESERVATIONS, ""), 200).await;
         check(FIND_ANY, ask(FIND_ANY, id), 200).await;
-        for (call, status) in [(CONFIRM, 200), (CONFIRM, 409), (CANCEL_ANY, 200)] {
+        check(RESEND, ask(RESEND, id), 409).await;
+        for (call, status) in [
+            (CONFIRM, 200),
+            (CONFIRM, 409),
+            (RESEND, 200),
+            (CANCEL_ANY, 200),
+        ] {
             check(call, ask(call, id), status).await;
         }
+        let mails = check(LIST_MAILS, ask(LIST_MAILS, ""), 200).await;
+        let mail = text(&mails["items"][0]["id"]);
+        check(RETRY_MAIL, ask(RETRY_MAIL, mail), 409).await;
+        check(RETRY_MAIL, ask(RETRY_MAIL, id), 404).await;
         let deleted = ask(DELETE_RESERVATION, id).send().await.unwrap();
         assert_eq!(deleted.status(), 204);
-        for call in [DELETE_RESERVATION, FIND_ANY, CONFIRM, CANCEL_ANY] {
+        for call in [DELETE_RESERVATION, FIND_ANY, CONFIRM, CANCEL_ANY, RESEND] {
             check(call, ask(call, id), 404).await;
         }
         let own = json!({ "current_password": "wrong", "new_password": "a new horse" });

@@ -72,7 +72,7 @@ impl GoodRow {
     }
 }
 
-const GOOD_ROWS: [GoodRow; 14] = [
+const GOOD_ROWS: [GoodRow; 19] = [
     GoodRow {
         name: "concerts",
         row: &[
@@ -133,6 +133,16 @@ const GOOD_ROWS: [GoodRow; 14] = [
         ],
     },
     GoodRow {
+        name: "mails",
+        row: &[
+            ("id", "'MAIL1-00000000'"),
+            ("kind", "'confirmed'"),
+            ("language", "'en'"),
+            ("recipient", "'n@example.com'"),
+            ("message_id", "'<MAIL1-00000000@localhost>'"),
+        ],
+    },
+    GoodRow {
         name: "audit_seals",
         row: &[
             ("cluster_id", "1"),
@@ -185,6 +195,47 @@ const GOOD_ROWS: [GoodRow; 14] = [
         ],
     },
     GoodRow {
+        name: "payments",
+        row: &[
+            ("id", "'PAY1-00000000'"),
+            ("reservation_id", "(SELECT min(id) FROM reservations)"),
+            ("provider", "'sandbox'"),
+            ("amount", "1"),
+            ("currency", "'THB'"),
+            ("language", "'en'"),
+        ],
+    },
+    GoodRow {
+        name: "payment_events",
+        row: &[
+            ("provider", "'sandbox'"),
+            ("event_id", "'1'"),
+            ("news", "'paid'"),
+            ("consequence", "'confirmed'"),
+            ("received_at", "'2027-01-31'"),
+        ],
+    },
+    GoodRow {
+        name: "sandbox_orders",
+        row: &[
+            ("payment_id", "'PAY1-00000000'"),
+            ("amount", "1"),
+            ("currency", "'THB'"),
+            ("title", "'2 tickets'"),
+            ("return_url", "'/'"),
+            ("held_until", "'2027-01-31'"),
+        ],
+    },
+    GoodRow {
+        name: "tickets",
+        row: &[
+            ("reservation_id", "(SELECT min(id) FROM reservations)"),
+            ("concert_id", "(SELECT min(id) FROM concerts)"),
+            ("number", "1"),
+            ("code", "'0123456789AB'"),
+        ],
+    },
+    GoodRow {
         name: "sign_in_failures",
         row: &[
             ("subject_digest", "decode(repeat('00', 32), 'hex')"),
@@ -195,7 +246,12 @@ const GOOD_ROWS: [GoodRow; 14] = [
 ];
 
 /// Tables without an instant that the database chooses.
-const WITHOUT_CREATED_AT: [&str; 3] = ["heartbeats", "audit_seals", "sign_in_failures"];
+const WITHOUT_CREATED_AT: [&str; 4] = [
+    "heartbeats",
+    "audit_seals",
+    "payment_events",
+    "sign_in_failures",
+];
 
 /// Column, value, and the constraint that must refuse it.
 const REFUSED: &[(&str, &str, &str)] = &[
@@ -256,6 +312,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("attempts_max", "0", "jobs_attempts_max_check"),
     ("status", "'done'", "jobs_finished_at_check"),
     ("finished_at", "'2027-01-31'", "jobs_finished_at_check"),
+    ("kind", "'advert'", "mails_kind_check"),
+    ("status", "'lost'", "mails_status_check"),
     ("row_ids", "'{1,2}'", "audit_seals_digests_check"),
     ("mac", "'\\x00'", "audit_seals_mac_check"),
     ("key_id", "'\\x00'", "audit_seals_key_id_check"),
@@ -289,6 +347,16 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "sign_in_failures_subject_digest_check",
     ),
     ("failures", "-1", "sign_in_failures_failures_check"),
+    ("provider", "'cash'", "payments_provider_check"),
+    ("amount", "0", "payments_amount_check"),
+    ("currency", "'thb'", "payments_currency_check"),
+    ("status", "'paid'", "payments_status_check"),
+    ("refund_reason", "'whim'", "payments_refund_reason_check"),
+    ("event_id", "''", "payment_events_event_id_check"),
+    ("outcome", "'win'", "sandbox_orders_outcome_check"),
+    ("number", "0", "tickets_number_check"),
+    ("code", "'0123456789AI'", "tickets_code_check"),
+    ("code", "'0123'", "tickets_code_check"),
     ("kind", "'restore'", "backup_runs_kind_check"),
     ("repo", "0", "backup_runs_repo_check"),
     ("label", "''", "backup_runs_label_check"),

@@ -12,7 +12,9 @@ pub mod backup_runs;
 pub mod concerts;
 pub mod heartbeats;
 pub mod jobs;
+pub mod mails;
 pub mod monitor;
+pub mod payments;
 pub mod proof;
 pub mod receipts;
 pub mod replication;
@@ -20,6 +22,7 @@ pub mod reservations;
 pub mod seed;
 pub mod sign_in_failures;
 pub mod stock;
+pub mod tickets;
 
 pub const NAMES: &[&str] = &[
     "acting.declare",
@@ -117,12 +120,38 @@ pub const NAMES: &[&str] = &[
     "jobs.count_dead",
     "jobs.delete_finished",
     "jobs.try_lock",
+    "mails.insert",
+    "mails.find",
+    "mails.lock",
+    "mails.list",
+    "mails.list_written",
+    "mails.update_ended",
+    "mails.update_error",
+    "mails.update_pending",
+    "mails.delete_old",
     "monitor.primary_clock",
     "monitor.list_broken_inventory",
     "monitor.find_login",
     "monitor.has_history",
     "monitor.schema_version",
     "monitor.is_read_only",
+    "payments.insert",
+    "payments.find",
+    "payments.find_id_by_money",
+    "payments.list",
+    "payments.lock",
+    "payments.update_opened",
+    "payments.update_state",
+    "payments.update_ask_at",
+    "payments.list_due",
+    "payments.insert_event",
+    "payments.exists_event",
+    "payments.update_reservation_payment",
+    "payments.insert_order",
+    "payments.find_order",
+    "payments.update_order_outcome",
+    "payments.close_order",
+    "payments.refund_order",
     "proof.find_stock",
     "proof.list_of_customers",
     "receipts.find",
@@ -161,4 +190,10 @@ pub const NAMES: &[&str] = &[
     "sign_in_failures.delete_old",
     "stock.announce",
     "stock.list_availability",
+    "tickets.list",
+    "tickets.insert",
+    "tickets.lock_by_id",
+    "tickets.find_id_by_code",
+    "tickets.find_reservation",
+    "tickets.update_used",
 ];

@@ -3,9 +3,11 @@
 
 pub mod audit_logs;
 pub mod concerts;
+pub mod mails;
 pub mod model;
 pub mod password;
 pub mod reservations;
 pub mod sessions;
+pub mod tickets;
 pub mod totp;
 pub mod users;

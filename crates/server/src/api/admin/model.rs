@@ -6,6 +6,7 @@ use app::audit::Entry;
 use app::staff::StaffMember;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use store::mails::Mail;
 use utoipa::ToSchema;
 
 use crate::api::shape;
@@ -54,6 +55,58 @@ impl StaffMemberBody {
 #[schema(as = StaffMemberPage)]
 pub struct StaffMemberPageBody {
     pub items: Vec<StaffMemberBody>,
+    /// Give it as `cursor` to get the next page; `null` on the last one.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+/// A mail to a buyer, without its words.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Mail)]
+pub struct MailBody {
+    #[schema(value_type = shape::MailId)]
+    id: String,
+    #[schema(pattern = "^(confirmed|cancelled|refunded|payment_failed)$")]
+    kind: &'static str,
+    #[schema(pattern = "^(en|th)$")]
+    language: &'static str,
+    #[schema(value_type = shape::EmailAddress)]
+    recipient: String,
+    #[schema(pattern = "^RES[0-9]{1,38}-[0-9A-HJKMNP-TV-Z]{8}$", required)]
+    reservation_id: Option<String>,
+    #[schema(pattern = "^(pending|sent|kept|dead)$")]
+    status: &'static str,
+    /// When a mail server took it.
+    #[schema(format = DateTime, required)]
+    sent_at: Option<String>,
+    /// Why the last attempt failed.
+    #[schema(required)]
+    last_error: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl MailBody {
+    pub fn new(mail: Mail) -> Self {
+        Self {
+            id: mail.id.to_string(),
+            kind: mail.kind.as_str(),
+            language: mail.language.as_str(),
+            recipient: mail.recipient,
+            reservation_id: mail.reservation_id.map(|id| id.to_string()),
+            status: mail.status.as_str(),
+            sent_at: mail.sent_at.map(|at| at.to_string()),
+            last_error: mail.last_error,
+            created_at: mail.created_at.to_string(),
+        }
+    }
+}
+
+/// A page of mails, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MailPage)]
+pub struct MailPageBody {
+    pub items: Vec<MailBody>,
     /// Give it as `cursor` to get the next page; `null` on the last one.
     #[schema(required)]
     pub next_cursor: Option<String>,

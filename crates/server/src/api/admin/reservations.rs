@@ -1,10 +1,10 @@
 //! `/admin/reservations`: what staff see and do for whoever has tickets.
-//!
-//! Refunding and sending tickets again are not here yet.
 
 use app::App;
 use app::cancel::cancel_by_staff;
 use app::confirm::confirm as confirm_by_hand;
+use app::mails;
+use app::payments;
 use app::reservations::{self, ListRequest, PAGE_MAX, Position};
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -14,6 +14,7 @@ use domain::text::EmailAddress;
 use http::StatusCode;
 use jiff::tz::TimeZone;
 
+use super::model::MailBody;
 use crate::api::model::{ReservationBody, ReservationPageBody};
 use crate::api::{cursor, query, shape};
 use crate::http::fields::FieldReason;
@@ -21,7 +22,8 @@ use crate::http::path::Segment;
 use crate::http::problem::Problem;
 use crate::http::problem_render::ProblemBody;
 use crate::http::staff::{
-    CancelReservation, ConfirmReservation, DeleteReservation, ReadReservations, Staff,
+    CancelReservation, ConfirmReservation, DeleteReservation, ReadReservations, Refund,
+    ResendTickets, Staff,
 };
 
 /// As every list's.
@@ -128,8 +130,8 @@ pub async fn confirm(
 
 /// Cancel any reservation
 ///
-/// Its tickets are on sale again when the answer leaves. What was paid isn't given back yet:
-/// `payment_status` stays as it is until refunds exist.
+/// Its tickets are on sale again when the answer leaves. What was paid is on its way back:
+/// `payment_status` becomes `refunded` when it is there.
 #[utoipa::path(
     post, path = "/admin/reservations/{id}/cancel", tag = "staff", operation_id = "cancelAnyReservation",
     params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
@@ -151,6 +153,60 @@ pub async fn cancel(
 ) -> Result<Json<ReservationBody>, Problem> {
     let cancelled = cancel_by_staff(&app, id, by.acting).await?;
     Ok(shown(&app, cancelled))
+}
+
+/// Give the money back
+///
+/// All that was paid for it; a confirmed reservation is cancelled by that. What was paid to staff by hand
+/// counts as given back at once.
+#[utoipa::path(
+    post, path = "/admin/reservations/{id}/refund", tag = "staff", operation_id = "refundReservation",
+    params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = ReservationBody, description = "The reservation; `payment_status` becomes `refunded` when the money is back"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: nothing was paid, or it is on its way back already"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn refund(
+    State(app): State<App>,
+    by: Staff<Refund>,
+    Segment(id): Segment<ReservationId>,
+) -> Result<Json<ReservationBody>, Problem> {
+    let refunded = payments::refund(&app, id, by.acting).await?;
+    Ok(shown(&app, refunded))
+}
+
+/// Write to a reservation's buyer again
+///
+/// A new mail about how the reservation stands now: its tickets, that it is cancelled, that its money
+/// went back, or that its payment failed.
+#[utoipa::path(
+    post, path = "/admin/reservations/{id}/resend", tag = "staff", operation_id = "resendMail",
+    params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = MailBody, description = "The new mail, which waits to be sent"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: staff alone"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: a hold, or one that ran out, of which no mail tells"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn resend(
+    State(app): State<App>,
+    by: Staff<ResendTickets>,
+    Segment(id): Segment<ReservationId>,
+) -> Result<Json<MailBody>, Problem> {
+    let written = mails::resend(&app, id, by.acting).await?;
+    Ok(Json(MailBody::new(written)))
 }
 
 /// Delete a reservation

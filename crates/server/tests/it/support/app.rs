@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::app::ctx::{ManualClock, Random, SeededRandom};
+use ::app::mails::{Carrier, Post};
+use ::app::payments::Till;
+use ::app::providers::sandbox::Sandbox;
 use ::app::{AccessKey, App, Ctx, Settings};
 use domain::allotment::Limits;
 use domain::money::Currency;
@@ -51,6 +54,10 @@ pub(crate) struct Options {
     pub(crate) budgets: fn() -> Budgets,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) base_url: &'static str,
+    /// Who takes mails; without, they are kept.
+    pub(crate) carrier: Option<Arc<dyn Carrier>>,
+    /// Whether whoever asks may read mails.
+    pub(crate) shows_mails: bool,
 }
 
 impl Default for Options {
@@ -68,6 +75,8 @@ impl Default for Options {
             budgets: Budgets::default,
             trusted_proxies: Vec::new(),
             base_url: "http://tickets.example",
+            carrier: None,
+            shows_mails: true,
         }
     }
 }
@@ -352,7 +361,26 @@ pub(crate) fn open_app_with(
     let pool = Pool::open(url, pool_settings(options), Arc::new(|_| {})).expect("a pool");
     let (secret, previous) = options.secrets.split_first().expect("a key");
     let key = AccessKey::new(secret).with_previous(previous.iter().copied());
-    let app = App::new(ctx, settings(options), pool, key);
+    let sandbox = Arc::new(Sandbox {
+        pool: pool.clone(),
+        ctx: ctx.clone(),
+        base_url: options.base_url.to_owned(),
+        secret: secret.to_vec(),
+    });
+    let till = Till {
+        provider: Arc::clone(&sandbox) as _,
+        sandbox: Some(sandbox),
+        base_url: options.base_url.to_owned(),
+    };
+    let post = Post {
+        words: Arc::new(stagedoor::mail::Writer),
+        carrier: options.carrier.clone(),
+        base_url: options.base_url.to_owned(),
+        is_open: options.shows_mails,
+    };
+    let app = App::new(ctx, settings(options), pool, key)
+        .taking_money(till)
+        .writing_to_people(post);
     let app = if options.is_alone { app.alone() } else { app };
     if options.replica_urls.is_empty() {
         return app;
@@ -365,6 +393,7 @@ pub(crate) fn open_app_with(
 fn settings(options: &Options) -> Settings {
     Settings {
         hold_ttl: Duration::from_mins(10),
+        cancel_until: Duration::from_hours(48),
         limits: Limits {
             per_order: options.per_order,
             per_customer: 10,

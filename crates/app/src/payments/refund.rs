@@ -1,0 +1,150 @@
+//! Money that goes back: wished for here, sent by a job, and settled when the provider says so.
+
+use domain::id::{PaymentId, ReservationId};
+use domain::mail::MailKind;
+use domain::payment::{PaymentState, RefundReason};
+use domain::reservation::{PaymentStatus, Reservation, ReservationStatus, TransitionError};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use store::payments::{self as stored, Change, ERROR_LENGTH_MAX, Stored};
+use store::{Acting, StoreError, Transaction, concerts, reservations as reservation_rows};
+
+use super::MANUAL;
+use super::work::REFUND;
+use crate::{App, jobs, mails, reservations, task};
+
+/// Providers take some seconds for what they don't do at once.
+const ASKED_AFTER: SignedDuration = SignedDuration::from_mins(2);
+
+/// Why no money goes back.
+#[derive(Debug, thiserror::Error)]
+pub enum RefundError {
+    #[error("there is no such reservation")]
+    NotFound,
+    #[error("nothing was paid that could go back")]
+    NothingPaid,
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Gives a reservation's money back for staff who may; a confirmed one is cancelled by it.
+pub async fn refund(app: &App, id: ReservationId, by: Acting) -> Result<Reservation, RefundError> {
+    let app = app.clone();
+    task::uninterrupted(async move {
+        let transaction = Transaction::begin_hurried(app.writer(), &by).await?;
+        let refunded = refund_in(&app, &transaction, &id).await;
+        let refunded = task::end(transaction, refunded).await?;
+        app.tickets_returned(refunded.concert_id);
+        jobs::wake(&app);
+        Ok(refunded)
+    })
+    .await
+}
+
+async fn refund_in(
+    app: &App,
+    transaction: &Transaction,
+    id: &ReservationId,
+) -> Result<Reservation, RefundError> {
+    let reservation = reservations::lock_behind_concert(transaction, id)
+        .await?
+        .ok_or(RefundError::NotFound)?;
+    let now = app.ctx().now();
+    let is_given = give_back_all(transaction, id, RefundReason::ByStaff, now).await?;
+    if !is_given {
+        return Err(RefundError::NothingPaid);
+    }
+    if reservation.status == ReservationStatus::Confirmed {
+        let cancelled = ReservationStatus::Cancelled;
+        reservation_rows::update_status(transaction, id, cancelled, now).await?;
+        let tickets = reservation.quantity;
+        concerts::return_tickets(transaction, reservation.concert_id, tickets, now).await?;
+        mails::enqueue(app, transaction, MailKind::Cancelled, id).await?;
+    }
+    let after = reservation_rows::lock(transaction, id).await?;
+    after.ok_or(RefundError::NotFound)
+}
+
+/// Sends back whatever of a reservation was paid; `false` where nothing was. The reservation's row is
+/// locked.
+pub(crate) async fn give_back_all(
+    transaction: &Transaction,
+    id: &ReservationId,
+    reason: RefundReason,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut is_given = false;
+    for attempt in stored::list(transaction, id).await? {
+        let Some(paid) = stored::lock(transaction, &attempt.payment.id).await? else {
+            continue;
+        };
+        if paid.payment.state == PaymentState::Completed {
+            give_back(transaction, &paid, reason, now).await?;
+            is_given = true;
+        }
+    }
+    Ok(is_given)
+}
+
+/// Marks a payment's money as going back, and enqueues the job that sends it.
+pub(crate) async fn give_back(
+    transaction: &Transaction,
+    payment: &Stored,
+    reason: RefundReason,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let id = &payment.payment.id;
+    let is_manual = payment.provider == MANUAL;
+    let change = Change {
+        state: if is_manual {
+            PaymentState::Refunded
+        } else {
+            PaymentState::Refunding
+        },
+        money: payment.money.as_deref(),
+        refund_reason: Some(reason),
+        refund_error: None,
+        ask_at: (!is_manual).then(|| now + ASKED_AFTER),
+    };
+    stored::update_state(transaction, id, &change, now).await?;
+    if is_manual {
+        let reservation = &payment.payment.reservation_id;
+        let refunded = PaymentStatus::Refunded;
+        return stored::update_reservation_payment(transaction, reservation, refunded, now).await;
+    }
+    enqueue(transaction, id, now).await
+}
+
+async fn enqueue(
+    transaction: &Transaction,
+    id: &PaymentId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let names = json!({ "payment": id.as_str() });
+    let job = jobs::NewJob {
+        dedup_key: Some(id.as_str()),
+        ..jobs::new(REFUND, &names, now)
+    };
+    jobs::enqueue(transaction, &job).await.map(drop)
+}
+
+/// Writes down why the money couldn't be sent back; the payment stays as one whose money must go.
+pub(crate) async fn report(
+    transaction: &Transaction,
+    payment: &Stored,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let why: String = why.chars().take(ERROR_LENGTH_MAX).collect();
+    tracing::error!(payment = %payment.payment.id, why, "a refund stands open");
+    let change = Change {
+        state: PaymentState::Refunding,
+        money: None,
+        refund_reason: None,
+        refund_error: Some(&why),
+        ask_at: None,
+    };
+    stored::update_state(transaction, &payment.payment.id, &change, now).await
+}

@@ -1,0 +1,356 @@
+//! What a provider tells is done, each event once, in the transaction that keeps the event.
+
+use domain::concert::ConcertStatus;
+use domain::id::{ConcertId, PaymentId};
+use domain::mail::MailKind;
+use domain::payment::{Consequence, Fact, PaymentState, RefundReason, Standing, decide};
+use domain::reservation::{PaymentStatus, Quantity, Reservation, ReservationStatus};
+use domain::text::EmailAddress;
+use http::HeaderMap;
+use jiff::Timestamp;
+use store::payments::{self as stored, Change, NewEvent, Stored};
+use store::{Acting, StoreError, Transaction, concerts, reservations as reservation_rows};
+
+use super::refund;
+use crate::providers::{Delivery, Disbelief, Event, News, Subject};
+use crate::{App, jobs, mails, reservations, task};
+
+const ACTING: Acting = Acting::system("payments");
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It was acted on, or needed nothing.
+    New,
+    /// The provider had told it before.
+    Known,
+    /// It speaks of no payment of ours.
+    Unknown,
+}
+
+/// Why a webhook's body was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    #[error("there is no such provider")]
+    NoProvider,
+    #[error(transparent)]
+    Disbelief(#[from] Disbelief),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes what a provider sent to its webhook.
+pub async fn deliver(
+    app: &App,
+    provider: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Told, DeliverError> {
+    let till = app.till().filter(|till| till.provider.name() == provider);
+    let till = till.ok_or(DeliverError::NoProvider)?;
+    match till.provider.read(headers, body, app.ctx().now())? {
+        Delivery::Event(event) => Ok(tell(app, event).await?),
+        Delivery::Ignored { id } => {
+            tracing::debug!(id, provider, "an event that concerns no payment");
+            Ok(Told::Unknown)
+        }
+    }
+}
+
+/// Acts on something that the provider said.
+///
+/// INVARIANT: an event that is delivered again, to any server at any time, does nothing; guarded by
+/// `a_hundred_deliveries_of_one_event_act_once`.
+pub async fn tell(app: &App, event: Event) -> Result<Told, StoreError> {
+    let app = app.clone();
+    task::uninterrupted(async move {
+        let transaction = Transaction::begin_hurried(app.writer(), &ACTING).await?;
+        let done = tell_in(&app, &transaction, &event).await;
+        let done = task::end(transaction, done).await?;
+        done.follow(&app);
+        Ok(done.told)
+    })
+    .await
+}
+
+/// What was done, for whoever must hear of it after the commit.
+struct Done {
+    told: Told,
+    /// The concert whose stock changed, and whether tickets came back.
+    stock: Option<(ConcertId, bool)>,
+    outcome: Option<&'static str>,
+}
+
+impl Done {
+    const fn nothing(told: Told) -> Self {
+        Self {
+            told,
+            stock: None,
+            outcome: None,
+        }
+    }
+
+    fn follow(&self, app: &App) {
+        match self.stock {
+            Some((concert, true)) => app.tickets_returned(concert),
+            Some((concert, false)) => app.live().changed(concert),
+            None => {}
+        }
+        if let Some(outcome) = self.outcome {
+            metrics::counter!("stagedoor_reservations_total", "outcome" => outcome).increment(1);
+        }
+        jobs::wake(app);
+    }
+}
+
+async fn tell_in(app: &App, transaction: &Transaction, event: &Event) -> Result<Done, StoreError> {
+    let Some(till) = app.till() else {
+        return Ok(Done::nothing(Told::Unknown));
+    };
+    let provider = till.provider.name();
+    // Most repetitions end here, without waiting for anybody's lock.
+    if stored::exists_event(transaction, provider, &event.id).await? {
+        return Ok(Done::nothing(Told::Known));
+    }
+    let now = app.ctx().now();
+    let keep = |payment, consequence| NewEvent {
+        provider,
+        id: &event.id,
+        payment,
+        news: event.news.name(),
+        consequence,
+        now,
+    };
+    let found = match find(transaction, provider, &event.of).await? {
+        Some(id) => stored::find(transaction, &id).await?,
+        None => None,
+    };
+    let Some(payment) = found else {
+        // Perhaps another installation's, on the same account.
+        tracing::warn!(
+            event = event.id,
+            "the provider speaks of a payment that isn't ours"
+        );
+        let is_new = stored::insert_event(transaction, &keep(None, "unknown")).await?;
+        return Ok(Done::nothing(if is_new {
+            Told::Unknown
+        } else {
+            Told::Known
+        }));
+    };
+    let reservation_id = payment.payment.reservation_id.clone();
+    let reservation = reservations::lock_behind_concert(transaction, &reservation_id).await?;
+    let Some(payment) = stored::lock(transaction, &payment.payment.id).await? else {
+        return Ok(Done::nothing(Told::Unknown));
+    };
+    let consequence = match &event.news {
+        News::Disputed => Consequence::Nothing,
+        News::Told { fact, .. } => {
+            decide_behind_locks(app, transaction, (*fact, &payment, reservation.as_ref())).await?
+        }
+    };
+    let id = &payment.payment.id;
+    if !stored::insert_event(transaction, &keep(Some(id), name(consequence))).await? {
+        return Ok(Done::nothing(Told::Known));
+    }
+    if event.news == News::Disputed {
+        tracing::warn!(payment = %id, "a payment is disputed; answer it at the provider's");
+    }
+    act(
+        app,
+        transaction,
+        (event, &payment, reservation),
+        consequence,
+    )
+    .await
+}
+
+async fn find(
+    transaction: &Transaction,
+    provider: &str,
+    subject: &Subject,
+) -> Result<Option<PaymentId>, StoreError> {
+    match subject {
+        Subject::Payment(id) => Ok(Some(id.clone())),
+        Subject::Money(money) => stored::find_id_by_money(transaction, provider, money).await,
+    }
+}
+
+async fn decide_behind_locks(
+    app: &App,
+    transaction: &Transaction,
+    (fact, payment, reservation): (Fact, &Stored, Option<&Reservation>),
+) -> Result<Consequence, StoreError> {
+    // Staff have deleted it, which they may when nothing is held by it.
+    let Some(reservation) = reservation else {
+        return Ok(match fact {
+            Fact::Paid { .. } if !payment.payment.state.was_paid() => {
+                Consequence::GiveBack(RefundReason::Cancelled)
+            }
+            Fact::Paid { .. } => Consequence::Nothing,
+            Fact::Failed if payment.payment.state == PaymentState::Pending => Consequence::Fail,
+            Fact::Failed => Consequence::Nothing,
+            Fact::Refunded => Consequence::SettleRefund { cancel: false },
+            Fact::RefundFailed if payment.payment.state.was_paid() => Consequence::ReportRefund,
+            Fact::RefundFailed => Consequence::Nothing,
+        });
+    };
+    let (available, is_within_limit) = if reservation.status == ReservationStatus::Expired {
+        find_room(app, transaction, reservation).await?
+    } else {
+        (0, true)
+    };
+    Ok(decide(
+        fact,
+        Standing {
+            payment: &payment.payment,
+            reservation,
+            available,
+            is_within_limit,
+        },
+    ))
+}
+
+/// Tickets that an expired reservation could take anew, and whether its customer may.
+async fn find_room(
+    app: &App,
+    transaction: &Transaction,
+    reservation: &Reservation,
+) -> Result<(i32, bool), StoreError> {
+    let concert = concerts::find(transaction, reservation.concert_id).await?;
+    let available = concert
+        .filter(|concert| concert.status != ConcertStatus::Archived && concert.date >= app.today())
+        .map_or(0, |concert| concert.available_tickets);
+    let Ok(customer) = EmailAddress::parse(&reservation.customer_email) else {
+        return Ok((available, true));
+    };
+    let held = reservation_rows::sum_held(transaction, &customer, reservation.concert_id).await?;
+    let limit = app.settings().limits.per_customer;
+    Ok((available, held + reservation.quantity <= limit))
+}
+
+async fn act(
+    app: &App,
+    transaction: &Transaction,
+    (event, payment, reservation): (&Event, &Stored, Option<Reservation>),
+    consequence: Consequence,
+) -> Result<Done, StoreError> {
+    let now = app.ctx().now();
+    let id = &payment.payment.id;
+    let money = match &event.news {
+        News::Told { money, .. } => money.as_deref(),
+        News::Disputed => None,
+    };
+    let change = |state| Change {
+        state,
+        money,
+        refund_reason: None,
+        refund_error: None,
+        ask_at: None,
+    };
+    let mut done = Done::nothing(Told::New);
+    match consequence {
+        Consequence::Nothing => {}
+        Consequence::Confirm { take } => {
+            stored::update_state(transaction, id, &change(PaymentState::Completed), now).await?;
+            if let Some(reservation) = reservation {
+                confirm(transaction, &reservation, take, now).await?;
+                mails::enqueue(app, transaction, MailKind::Confirmed, &reservation.id).await?;
+                done.stock = Some((reservation.concert_id, false));
+                done.outcome = Some("confirmed");
+            }
+        }
+        Consequence::GiveBack(reason) => {
+            let stored = Stored {
+                money: money.map(str::to_owned).or_else(|| payment.money.clone()),
+                ..payment.clone()
+            };
+            refund::give_back(transaction, &stored, reason, now).await?;
+        }
+        Consequence::Fail => {
+            stored::update_state(transaction, id, &change(PaymentState::Failed), now).await?;
+            if let Some(held) = reservation.filter(|one| one.status == ReservationStatus::Pending) {
+                let failed = PaymentStatus::Failed;
+                stored::update_reservation_payment(transaction, &held.id, failed, now).await?;
+                mails::enqueue(app, transaction, MailKind::PaymentFailed, &held.id).await?;
+            }
+        }
+        Consequence::SettleRefund { cancel } => {
+            stored::update_state(transaction, id, &change(PaymentState::Refunded), now).await?;
+            if let Some(reservation) = reservation {
+                done = settle_refund(transaction, &reservation, cancel, now).await?;
+                mails::enqueue(app, transaction, MailKind::Refunded, &reservation.id).await?;
+            }
+        }
+        Consequence::ReportRefund => {
+            let why =
+                "the provider could not send the money back; look there, and pay it back by hand";
+            refund::report(transaction, payment, why, now).await?;
+            if let Some(given_up) = reservation.filter(|one| !one.status.holds_tickets()) {
+                let paid = PaymentStatus::Completed;
+                stored::update_reservation_payment(transaction, &given_up.id, paid, now).await?;
+            }
+        }
+    }
+    Ok(done)
+}
+
+async fn confirm(
+    transaction: &Transaction,
+    reservation: &Reservation,
+    take: i32,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if let Some(tickets) = Quantity::new(take) {
+        concerts::take_tickets(transaction, reservation.concert_id, tickets, now).await?;
+    }
+    reservation_rows::confirm(transaction, &reservation.id, now).await
+}
+
+/// The reservation says so too, unless another payment keeps it.
+async fn settle_refund(
+    transaction: &Transaction,
+    reservation: &Reservation,
+    cancel: bool,
+    now: Timestamp,
+) -> Result<Done, StoreError> {
+    let mut done = Done::nothing(Told::New);
+    if cancel {
+        let cancelled = ReservationStatus::Cancelled;
+        reservation_rows::update_status(transaction, &reservation.id, cancelled, now).await?;
+        let tickets = reservation.quantity;
+        concerts::return_tickets(transaction, reservation.concert_id, tickets, now).await?;
+        done.stock = Some((reservation.concert_id, true));
+        done.outcome = Some("cancelled");
+    }
+    if cancel || !reservation.status.holds_tickets() {
+        let refunded = PaymentStatus::Refunded;
+        stored::update_reservation_payment(transaction, &reservation.id, refunded, now).await?;
+    }
+    Ok(done)
+}
+
+const fn name(consequence: Consequence) -> &'static str {
+    match consequence {
+        Consequence::Nothing => "nothing",
+        Consequence::Confirm { .. } => "confirmed",
+        Consequence::GiveBack(_) => "given_back",
+        Consequence::Fail => "failed",
+        Consequence::SettleRefund { .. } => "refunded",
+        Consequence::ReportRefund => "reported",
+    }
+}
+
+impl News {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Told { fact, .. } => match fact {
+                Fact::Paid { .. } => "paid",
+                Fact::Failed => "failed",
+                Fact::Refunded => "refunded",
+                Fact::RefundFailed => "refund_failed",
+            },
+            Self::Disputed => "disputed",
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The jobs that speak with the provider. Each may run twice, on two machines, or after a crash in the
+//! middle: what they ask for is named by the payment, so that a repetition is none.
+
+use std::time::Duration;
+
+use domain::id::PaymentId;
+use domain::payment::PaymentState;
+use domain::reservation::ReservationStatus;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::json;
+use store::payments::{self as stored, Page, Stored};
+use store::{Acting, StoreError, Transaction, concerts, reservations as reservation_rows};
+
+use super::refund;
+use super::tell::tell;
+use crate::jobs::{Attempt, Outcome};
+use crate::providers::{Event, Order, ProviderError};
+use crate::{App, jobs, task};
+
+/// Asks the provider for its page.
+pub const OPEN: &str = "payment.open";
+/// Asks the provider what became of a payment or of a refund.
+pub const ASK: &str = "payment.ask";
+/// Sends a payment's money back.
+pub const REFUND: &str = "payment.refund";
+
+const ACTING: Acting = Acting::new(domain::actor::Actor::Job("payments"));
+
+/// The first pause between two questions, and the longest: what a bank takes days for is asked for
+/// every hour.
+const ASK_PAUSE_MIN: SignedDuration = SignedDuration::from_mins(2);
+const ASK_PAUSE_MAX: SignedDuration = SignedDuration::from_hours(1);
+/// Payments that one look enqueues.
+const DUE_MAX: i64 = 50;
+
+/// Which payment a job is about.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Named {
+    payment: String,
+}
+
+impl Named {
+    fn id(&self) -> Result<PaymentId, Outcome> {
+        let no_id = |_| Outcome::GiveUp("the payload names no payment".to_owned());
+        self.payment.parse().map_err(no_id)
+    }
+}
+
+/// Gets the provider's page for a payment that is still wanted.
+pub async fn open(app: App, attempt: Attempt<Named>) -> Outcome {
+    ended(open_in(&app, &attempt.payload).await)
+}
+
+async fn open_in(app: &App, named: &Named) -> Result<Outcome, Trouble> {
+    let id = named.id()?;
+    let Some((payment, order)) = find_order(app, &id).await? else {
+        return Ok(Outcome::Done);
+    };
+    if payment.page.is_some() {
+        return Ok(Outcome::Done);
+    }
+    let till = app.till().ok_or_else(no_provider)?;
+    let opened = match till.provider.open(&order).await {
+        Ok(opened) => opened,
+        // The buyer is told that it failed and may try again; waiting would only waste the hold.
+        Err(ProviderError::Refused(why)) => {
+            let event = Event::failed(&id, "refused");
+            tell(app, event).await?;
+            return Ok(Outcome::GiveUp(why));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let page = Page {
+        reference: opened.reference,
+        url: opened.url,
+    };
+    let transaction = task::begin(app, &ACTING).await?;
+    let written = stored::update_opened(&transaction, &id, &page, app.ctx().now()).await;
+    task::end(transaction, written).await?;
+    Ok(Outcome::Done)
+}
+
+/// The payment with what the provider is told about it; `None` when it is decided or can't be paid any
+/// more.
+async fn find_order(app: &App, id: &PaymentId) -> Result<Option<(Stored, Order)>, Trouble> {
+    let transaction = Transaction::begin_reading(app.writer(), &ACTING).await?;
+    let found = find_order_in(app, &transaction, id).await;
+    transaction.rollback().await;
+    found
+}
+
+async fn find_order_in(
+    app: &App,
+    transaction: &Transaction,
+    id: &PaymentId,
+) -> Result<Option<(Stored, Order)>, Trouble> {
+    let till = app.till().ok_or_else(no_provider)?;
+    let Some(payment) = stored::find(transaction, id).await? else {
+        return Ok(None);
+    };
+    let reservation_id = &payment.payment.reservation_id;
+    let reservation = reservation_rows::find_in(transaction, reservation_id).await?;
+    let now = app.ctx().now();
+    let Some(reservation) = reservation.filter(|held| {
+        payment.payment.state == PaymentState::Pending
+            && held.status_at(now) == ReservationStatus::Pending
+    }) else {
+        return Ok(None);
+    };
+    let concert = concerts::find(transaction, reservation.concert_id).await?;
+    let name = concert.map_or_else(String::new, |concert| {
+        format!("{} – {}", concert.artist, concert.name)
+    });
+    let language = payment.language;
+    let order = Order {
+        payment: id.clone(),
+        reservation: reservation_id.clone(),
+        amount: payment.payment.amount,
+        currency: payment.payment.currency,
+        title: format!("{} × {name}", reservation.quantity),
+        customer_email: reservation.customer_email.clone(),
+        language,
+        return_url: format!("{}/{language}/r/{reservation_id}/paid", till.base_url),
+        held_until: reservation.expires_at.unwrap_or(now),
+    };
+    Ok(Some((payment, order)))
+}
+
+/// Asks what became of a payment that nobody has decided, or of money that was sent back.
+pub async fn ask(app: App, attempt: Attempt<Named>) -> Outcome {
+    ended(ask_in(&app, &attempt.payload).await)
+}
+
+async fn ask_in(app: &App, named: &Named) -> Result<Outcome, Trouble> {
+    let id = named.id()?;
+    let transaction = Transaction::begin_reading(app.writer(), &ACTING).await?;
+    let payment = stored::find(&transaction, &id).await;
+    let reservation = match &payment {
+        Ok(Some(payment)) => {
+            let id = &payment.payment.reservation_id;
+            reservation_rows::find_in(&transaction, id).await
+        }
+        _ => Ok(None),
+    };
+    transaction.rollback().await;
+    let Some(payment) = payment? else {
+        return Ok(Outcome::Done);
+    };
+    let now = app.ctx().now();
+    let is_held =
+        reservation?.is_some_and(|held| held.status_at(now) == ReservationStatus::Pending);
+    let till = app.till().ok_or_else(no_provider)?;
+    let provider = &till.provider;
+    let event = match (payment.payment.state, &payment.page, &payment.money) {
+        (PaymentState::Pending, Some(page), _) => {
+            let reference = page.reference.as_str();
+            if !is_held {
+                provider.close(reference).await?;
+            }
+            provider.ask(&id, reference).await?
+        }
+        // The provider never heard of it.
+        (PaymentState::Pending, None, _) if !is_held => Some(Event::failed(&id, "unopened")),
+        (PaymentState::Refunding, _, Some(money)) => provider.ask_refund(&id, money).await?,
+        _ => None,
+    };
+    match event {
+        Some(event) => _ = tell(app, event).await?,
+        None => ask_again(app, &payment, now).await?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// The longer it has been undecided, the longer until the next question.
+async fn ask_again(app: &App, payment: &Stored, now: Timestamp) -> Result<(), StoreError> {
+    let age = now.duration_since(payment.payment.created_at);
+    let pause = age.clamp(ASK_PAUSE_MIN, ASK_PAUSE_MAX);
+    let transaction = task::begin(app, &ACTING).await?;
+    let written = stored::update_ask_at(&transaction, &payment.payment.id, now + pause, now).await;
+    task::end(transaction, written).await
+}
+
+/// Sends a payment's money back.
+pub async fn refund_at_provider(app: App, attempt: Attempt<Named>) -> Outcome {
+    ended(refund_in(&app, &attempt.payload).await)
+}
+
+async fn refund_in(app: &App, named: &Named) -> Result<Outcome, Trouble> {
+    let id = named.id()?;
+    let transaction = Transaction::begin_reading(app.writer(), &ACTING).await?;
+    let found = stored::find(&transaction, &id).await;
+    transaction.rollback().await;
+    let Some(payment) = found?.filter(|one| one.payment.state == PaymentState::Refunding) else {
+        return Ok(Outcome::Done);
+    };
+    let till = app.till().ok_or_else(no_provider)?;
+    let Some(money) = &payment.money else {
+        return refuse(app, &payment, "the provider never named the money").await;
+    };
+    let amount = (payment.payment.amount, payment.payment.currency);
+    match till.provider.refund(&id, money, amount).await {
+        Ok(Some(event)) => _ = tell(app, event).await?,
+        // On its way: it is asked about later.
+        Ok(None) => {}
+        Err(ProviderError::Refused(why)) => return refuse(app, &payment, &why).await,
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Outcome::Done)
+}
+
+/// A refund that will never work by itself: somebody must see it.
+async fn refuse(app: &App, payment: &Stored, why: &str) -> Result<Outcome, Trouble> {
+    let transaction = task::begin(app, &ACTING).await?;
+    let written = refund::report(&transaction, payment, why, app.ctx().now()).await;
+    task::end(transaction, written).await?;
+    Ok(Outcome::GiveUp(why.to_owned()))
+}
+
+/// Enqueues a question for each payment that is due for one, and says how long to rest.
+pub async fn list_due(app: &App) -> Result<Duration, StoreError> {
+    /// A hold's page is closed within this of its end.
+    const REST: Duration = Duration::from_secs(5);
+    if app.till().is_none() {
+        return Ok(Duration::from_hours(1));
+    }
+    let now = app.ctx().now();
+    let transaction = task::begin(app, &ACTING).await?;
+    let due = stored::list_due(&transaction, now, DUE_MAX).await?;
+    if due.is_empty() {
+        transaction.rollback().await;
+        return Ok(REST);
+    }
+    for id in &due {
+        let names = json!({ "payment": id.as_str() });
+        let job = jobs::NewJob {
+            dedup_key: Some(id.as_str()),
+            ..jobs::new(ASK, &names, now)
+        };
+        jobs::enqueue(&transaction, &job).await?;
+        // Not again before the job had its time.
+        stored::update_ask_at(&transaction, id, now + ASK_PAUSE_MIN, now).await?;
+    }
+    transaction.commit().await?;
+    jobs::wake(app);
+    Ok(REST)
+}
+
+/// What kept a job from its end.
+#[derive(Debug)]
+enum Trouble {
+    /// It may be over the next time.
+    Passing(String),
+    Ended(Outcome),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Passing(error.to_string())
+    }
+}
+
+impl From<ProviderError> for Trouble {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Unavailable(_) => Self::Passing(error.to_string()),
+            ProviderError::Refused(_) => Self::Ended(Outcome::GiveUp(error.to_string())),
+        }
+    }
+}
+
+impl From<Outcome> for Trouble {
+    fn from(outcome: Outcome) -> Self {
+        Self::Ended(outcome)
+    }
+}
+
+fn no_provider() -> Trouble {
+    Trouble::Passing("this process takes no money".to_owned())
+}
+
+fn ended(outcome: Result<Outcome, Trouble>) -> Outcome {
+    match outcome {
+        Ok(outcome) | Err(Trouble::Ended(outcome)) => outcome,
+        Err(Trouble::Passing(why)) => Outcome::Retry(why),
+    }
+}

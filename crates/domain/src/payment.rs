@@ -1,0 +1,480 @@
+//! Payments: what each thing that a provider tells means, whatever was told before it, and in
+//! whatever order.
+//!
+//! Absent on purpose: how a provider is asked. Every fact may come late, twice or not at all, so a
+//! rule looks at how things stand and never at how they came about.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use crate::id::{PaymentId, ReservationId};
+use crate::money::{Currency, Money};
+use crate::reservation::{InvalidStatus, Reservation, ReservationStatus};
+
+/// One attempt to pay for a reservation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    pub id: PaymentId,
+    pub reservation_id: ReservationId,
+    pub amount: Money,
+    pub currency: Currency,
+    pub state: PaymentState,
+    /// Why its money goes back.
+    pub refund_reason: Option<RefundReason>,
+    pub created_at: Timestamp,
+}
+
+/// `payments.status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PaymentState {
+    /// Nobody knows yet whether money moves.
+    Pending,
+    /// The money is here.
+    Completed,
+    /// It was declined or given up, and no money moved.
+    Failed,
+    /// The money is here and must go back.
+    Refunding,
+    Refunded,
+}
+
+impl PaymentState {
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Completed,
+        Self::Failed,
+        Self::Refunding,
+        Self::Refunded,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Refunding => "refunding",
+            Self::Refunded => "refunded",
+        }
+    }
+
+    /// Whether the buyer's money came, wherever it is now.
+    pub const fn was_paid(self) -> bool {
+        matches!(self, Self::Completed | Self::Refunding | Self::Refunded)
+    }
+}
+
+impl fmt::Display for PaymentState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for PaymentState {
+    type Err = InvalidStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|state| state.as_str() == text)
+            .ok_or(InvalidStatus)
+    }
+}
+
+/// Why money goes back: `payments.refund_reason`, and a sentence to the buyer each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefundReason {
+    /// It came when the hold was over, and the tickets were gone.
+    Late,
+    /// It came for a reservation that had been cancelled.
+    Cancelled,
+    /// The reservation was paid already.
+    Twice,
+    /// It isn't what was asked for.
+    WrongAmount,
+    /// The buyer gave the tickets back.
+    ByCustomer,
+    /// Staff gave it back.
+    ByStaff,
+}
+
+impl RefundReason {
+    pub const ALL: [Self; 6] = [
+        Self::Late,
+        Self::Cancelled,
+        Self::Twice,
+        Self::WrongAmount,
+        Self::ByCustomer,
+        Self::ByStaff,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Cancelled => "cancelled",
+            Self::Twice => "twice",
+            Self::WrongAmount => "wrong_amount",
+            Self::ByCustomer => "by_customer",
+            Self::ByStaff => "by_staff",
+        }
+    }
+}
+
+impl fmt::Display for RefundReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for RefundReason {
+    type Err = InvalidStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|reason| reason.as_str() == text)
+            .ok_or(InvalidStatus)
+    }
+}
+
+/// What a provider says about a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// So much money came.
+    Paid { amount: Money, currency: Currency },
+    /// None came, and by this attempt none will.
+    Failed,
+    /// All of it went back.
+    Refunded,
+    /// It could not be sent back; somebody must look.
+    RefundFailed,
+}
+
+/// How things stand behind the locks when a fact is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    pub payment: &'a Payment,
+    pub reservation: &'a Reservation,
+    /// Tickets that an expired reservation could take anew: none where the concert is over, deleted
+    /// or archived.
+    pub available: i32,
+    /// Whether its customer may have so many more tickets of the concert.
+    pub is_within_limit: bool,
+}
+
+/// What must be done about a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// It was known, or something later has overtaken it.
+    Nothing,
+    /// The tickets are the buyer's; so many must be taken anew.
+    Confirm { take: i32 },
+    /// The money came and must go back.
+    GiveBack(RefundReason),
+    /// The buyer may try another way.
+    Fail,
+    /// The money is back; with `cancel` the tickets are on sale again, which the buyer had until now.
+    SettleRefund { cancel: bool },
+    /// The refund stands open and is shown to staff.
+    ReportRefund,
+}
+
+/// The rule for everything that a provider tells.
+///
+/// INVARIANT: whatever comes in whatever order, a buyer's money is either for tickets that the buyer
+/// has or on its way back, and one reservation takes one payment; guarded by
+/// `facts_in_any_order_leave_neither_money_nor_tickets_astray`.
+pub fn decide(fact: Fact, standing: Standing<'_>) -> Consequence {
+    let state = standing.payment.state;
+    match fact {
+        Fact::Paid { amount, currency } if !state.was_paid() => paid((amount, currency), standing),
+        Fact::Failed if state == PaymentState::Pending => Consequence::Fail,
+        Fact::Refunded if state != PaymentState::Refunded => Consequence::SettleRefund {
+            // Somebody sent it back at the provider's: who has no money of ours has no tickets.
+            cancel: state == PaymentState::Completed
+                && standing.reservation.status == ReservationStatus::Confirmed,
+        },
+        // Banks send some of it back days after the provider called it done.
+        Fact::RefundFailed if matches!(state, PaymentState::Refunding | PaymentState::Refunded) => {
+            Consequence::ReportRefund
+        }
+        // It was known, or something that came before it came later.
+        Fact::Paid { .. } | Fact::Failed | Fact::Refunded | Fact::RefundFailed => {
+            Consequence::Nothing
+        }
+    }
+}
+
+fn paid(came: (Money, Currency), standing: Standing<'_>) -> Consequence {
+    let Standing {
+        payment,
+        reservation,
+        available,
+        is_within_limit,
+    } = standing;
+    if came != (payment.amount, payment.currency) {
+        return Consequence::GiveBack(RefundReason::WrongAmount);
+    }
+    match reservation.status {
+        ReservationStatus::Confirmed => Consequence::GiveBack(RefundReason::Twice),
+        ReservationStatus::Cancelled => Consequence::GiveBack(RefundReason::Cancelled),
+        // One that ran out and isn't swept yet still has its tickets.
+        ReservationStatus::Pending => Consequence::Confirm { take: 0 },
+        ReservationStatus::Expired if reservation.quantity <= available && is_within_limit => {
+            Consequence::Confirm {
+                take: reservation.quantity,
+            }
+        }
+        ReservationStatus::Expired => Consequence::GiveBack(RefundReason::Late),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::id::ConcertId;
+    use crate::reservation::PaymentStatus;
+
+    const PRICE: Money = match Money::from_minor(250_000) {
+        Some(money) => money,
+        None => Money::ZERO,
+    };
+
+    fn payment(number: u64, state: PaymentState) -> Payment {
+        Payment {
+            id: PaymentId::new(Timestamp::UNIX_EPOCH, number),
+            reservation_id: ReservationId::new(Timestamp::UNIX_EPOCH, 1),
+            amount: PRICE,
+            currency: Currency::THB,
+            state,
+            refund_reason: None,
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn reservation(status: ReservationStatus) -> Reservation {
+        Reservation {
+            id: ReservationId::new(Timestamp::UNIX_EPOCH, 1),
+            concert_id: ConcertId::new(1).unwrap(),
+            customer_name: "Som".into(),
+            customer_email: "som@example.com".into(),
+            quantity: 2,
+            total_price: PRICE,
+            status,
+            payment_status: PaymentStatus::Pending,
+            google_auth: false,
+            reserved_at: Timestamp::UNIX_EPOCH,
+            expires_at: Some(Timestamp::UNIX_EPOCH),
+            extensions: 0,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn told(fact: Fact, state: PaymentState, status: ReservationStatus, left: i32) -> Consequence {
+        decide(
+            fact,
+            Standing {
+                payment: &payment(1, state),
+                reservation: &reservation(status),
+                available: left,
+                is_within_limit: true,
+            },
+        )
+    }
+
+    const PAID: Fact = Fact::Paid {
+        amount: PRICE,
+        currency: Currency::THB,
+    };
+
+    #[test]
+    fn money_finds_its_tickets_or_goes_back() {
+        use PaymentState::{Failed, Pending};
+        use ReservationStatus::{Cancelled, Confirmed, Expired};
+        for state in [Pending, Failed] {
+            for (status, left, expected) in [
+                (
+                    ReservationStatus::Pending,
+                    0,
+                    Consequence::Confirm { take: 0 },
+                ),
+                (Expired, 2, Consequence::Confirm { take: 2 }),
+                (Expired, 1, Consequence::GiveBack(RefundReason::Late)),
+                (Cancelled, 9, Consequence::GiveBack(RefundReason::Cancelled)),
+                (Confirmed, 9, Consequence::GiveBack(RefundReason::Twice)),
+            ] {
+                assert_eq!(
+                    told(PAID, state, status, left),
+                    expected,
+                    "{state} {status}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn late_money_takes_no_more_tickets_than_a_customer_may_have() {
+        let standing = Standing {
+            payment: &payment(1, PaymentState::Pending),
+            reservation: &reservation(ReservationStatus::Expired),
+            available: 9,
+            is_within_limit: false,
+        };
+        assert_eq!(
+            decide(PAID, standing),
+            Consequence::GiveBack(RefundReason::Late)
+        );
+    }
+
+    #[test]
+    fn other_money_than_was_asked_for_goes_back() {
+        let less = Money::from_minor(1).unwrap();
+        let euros: Currency = "EUR".parse().unwrap();
+        for (amount, currency) in [(less, Currency::THB), (PRICE, euros)] {
+            let fact = Fact::Paid { amount, currency };
+            let back = Consequence::GiveBack(RefundReason::WrongAmount);
+            for status in ReservationStatus::ALL {
+                assert_eq!(
+                    told(fact, PaymentState::Pending, status, 9),
+                    back,
+                    "{status}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_refund_that_a_bank_returns_is_reported() {
+        for state in [PaymentState::Refunding, PaymentState::Refunded] {
+            let told = told(Fact::RefundFailed, state, ReservationStatus::Cancelled, 0);
+            assert_eq!(told, Consequence::ReportRefund, "{state}");
+        }
+    }
+
+    #[test]
+    fn what_was_told_before_changes_nothing() {
+        use PaymentState::{Completed, Failed, Refunded, Refunding};
+        for (fact, state) in [
+            (PAID, Completed),
+            (PAID, Refunding),
+            (PAID, Refunded),
+            (Fact::Failed, Completed),
+            (Fact::Failed, Failed),
+            (Fact::Failed, Refunding),
+            (Fact::Refunded, Refunded),
+            (Fact::RefundFailed, Completed),
+        ] {
+            let known = told(fact, state, ReservationStatus::Confirmed, 9);
+            assert_eq!(known, Consequence::Nothing, "{fact:?} {state}");
+        }
+    }
+
+    #[test]
+    fn money_that_was_sent_back_elsewhere_takes_the_tickets_along() {
+        let confirmed = ReservationStatus::Confirmed;
+        let elsewhere = told(Fact::Refunded, PaymentState::Completed, confirmed, 0);
+        assert_eq!(elsewhere, Consequence::SettleRefund { cancel: true });
+        // A second payment of a reservation that stays.
+        let second = told(Fact::Refunded, PaymentState::Refunding, confirmed, 0);
+        assert_eq!(second, Consequence::SettleRefund { cancel: false });
+    }
+
+    /// A reservation with two payments, and what is done about facts as a use case does it.
+    struct World {
+        reservation: Reservation,
+        payments: [Payment; 2],
+        available: i32,
+        /// What really happened to the money, by the providers' books.
+        came: [bool; 2],
+        went_back: [bool; 2],
+    }
+
+    impl World {
+        fn tell(&mut self, which: usize, fact: Fact) {
+            match fact {
+                Fact::Paid { .. } => self.came[which] = true,
+                Fact::Refunded => self.went_back[which] = true,
+                Fact::RefundFailed => self.went_back[which] = false,
+                Fact::Failed => {}
+            }
+            let consequence = decide(
+                fact,
+                Standing {
+                    payment: &self.payments[which],
+                    reservation: &self.reservation,
+                    available: self.available,
+                    is_within_limit: true,
+                },
+            );
+            let payment = &mut self.payments[which];
+            match consequence {
+                Consequence::Nothing => {}
+                Consequence::ReportRefund => payment.state = PaymentState::Refunding,
+                Consequence::Confirm { take } => {
+                    self.available -= take;
+                    payment.state = PaymentState::Completed;
+                    self.reservation.status = ReservationStatus::Confirmed;
+                }
+                Consequence::GiveBack(_) => payment.state = PaymentState::Refunding,
+                Consequence::Fail => payment.state = PaymentState::Failed,
+                Consequence::SettleRefund { cancel } => {
+                    payment.state = PaymentState::Refunded;
+                    if cancel {
+                        self.reservation.status = ReservationStatus::Cancelled;
+                        self.available += self.reservation.quantity;
+                    }
+                }
+            }
+        }
+
+        fn expire(&mut self) {
+            if self.reservation.status == ReservationStatus::Pending {
+                self.reservation.status = ReservationStatus::Expired;
+                self.available += self.reservation.quantity;
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+        #[test]
+        fn facts_in_any_order_leave_neither_money_nor_tickets_astray(
+            left in 0..3i32,
+            steps in prop::collection::vec((0..2usize, 0..6u8), 0..30),
+        ) {
+            let mut world = World {
+                reservation: reservation(ReservationStatus::Pending),
+                payments: [payment(1, PaymentState::Pending), payment(2, PaymentState::Pending)],
+                available: left,
+                came: [false; 2],
+                went_back: [false; 2],
+            };
+            for (which, step) in steps {
+                match step {
+                    0 | 1 => world.tell(which, PAID),
+                    2 => world.tell(which, Fact::Failed),
+                    // A provider sends back only what came.
+                    3 if world.came[which] => world.tell(which, Fact::Refunded),
+                    4 if world.came[which] => world.tell(which, Fact::RefundFailed),
+                    5 => world.expire(),
+                    _ => {}
+                }
+                prop_assert!(world.available >= 0);
+                let tickets = world.reservation.status.holds_tickets();
+                let held = if tickets { world.reservation.quantity } else { 0 };
+                prop_assert_eq!(world.available + held, left + world.reservation.quantity);
+                let kept = world.payments.iter().filter(|p| p.state == PaymentState::Completed);
+                let kept = kept.count();
+                let confirmed = world.reservation.status == ReservationStatus::Confirmed;
+                prop_assert_eq!(kept, usize::from(confirmed));
+                for n in 0..2 {
+                    let state = world.payments[n].state;
+                    prop_assert_eq!(state == PaymentState::Refunded, world.went_back[n]);
+                    prop_assert_eq!(state.was_paid(), world.came[n]);
+                }
+            }
+        }
+    }
+}

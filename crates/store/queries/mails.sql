@@ -1,0 +1,63 @@
+--: Mail(reservation_id?, sent_at?, last_error?)
+
+--! insert (reservation_id?)
+INSERT INTO mails (id, kind, language, recipient, reservation_id, message_id, created_at, updated_at)
+VALUES (:id, :kind, :language, :recipient, :reservation_id, :message_id, :now, :now);
+
+--! find : Mail
+-- Primary key.
+SELECT id, kind, language, recipient, reservation_id, message_id, status, sent_at, last_error,
+       created_at
+FROM mails
+WHERE id = :id;
+
+--! lock : Mail
+-- Primary key.
+SELECT id, kind, language, recipient, reservation_id, message_id, status, sent_at, last_error,
+       created_at
+FROM mails
+WHERE id = :id
+FOR UPDATE;
+
+--! list (of_status?, before_at?, before_id?) : Mail
+-- A page for staff, newest first, behind one of them. mails_status_idx, or mails_created_at_idx where
+-- every status is wanted.
+SELECT id, kind, language, recipient, reservation_id, message_id, status, sent_at, last_error,
+       created_at
+FROM mails
+WHERE (:of_status::text IS NULL OR status = :of_status)
+  AND (created_at, id) < (coalesce(:before_at, 'infinity'::timestamp), coalesce(:before_id, ''))
+ORDER BY created_at DESC, id DESC
+LIMIT :limit;
+
+--! list_written
+-- The newest that left or would have, to one address or to all; for development, where the table is
+-- small. mails_created_at_idx.
+SELECT id FROM mails
+WHERE status IN ('sent', 'kept') AND (:recipient = '' OR recipient = :recipient)
+ORDER BY created_at DESC, id DESC
+LIMIT :limit;
+
+--! update_ended (sent_at?, last_error?)
+-- No row changes when somebody else has ended it. Primary key.
+UPDATE mails
+SET status = :status, sent_at = :sent_at, last_error = :last_error, updated_at = :now
+WHERE id = :id AND status = 'pending';
+
+--! update_error
+-- The same of an attempt after which there will be another one. Primary key.
+UPDATE mails SET last_error = :last_error, updated_at = :now WHERE id = :id AND status = 'pending';
+
+--! update_pending
+-- One that was given up waits to be sent again. Primary key.
+UPDATE mails SET status = 'pending', updated_at = :now WHERE id = :id AND status = 'dead';
+
+--! delete_old
+-- At most :limit mails that were made long ago. mails_created_at_idx.
+DELETE FROM mails
+WHERE id IN (
+    SELECT id FROM mails
+    WHERE created_at <= :made_before AND status <> 'pending'
+    ORDER BY created_at
+    LIMIT :limit
+);

@@ -1,0 +1,103 @@
+--: Payment(provider_ref?, provider_money?, redirect_url?, refund_reason?, refund_error?, ask_at?)
+
+--! insert (provider_money?, refund_reason?, ask_at?)
+INSERT INTO payments (id, reservation_id, provider, amount, currency, status, language,
+                      provider_money, refund_reason, ask_at, created_at, updated_at)
+VALUES (:id, :reservation_id, :provider, :amount, :currency, :status, :language,
+        :provider_money, :refund_reason, :ask_at, :now, :now);
+
+--! find : Payment
+-- Primary key.
+SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref,
+       provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at
+FROM payments
+WHERE id = :id;
+
+--! find_id_by_money
+-- Which payment brought the money that a provider speaks of. payments_provider_money_key.
+SELECT id FROM payments WHERE provider = :provider AND provider_money = :provider_money;
+
+--! list : Payment
+-- All attempts to pay for a reservation, the newest first. payments_reservation_id_idx.
+SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref,
+       provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at
+FROM payments
+WHERE reservation_id = :reservation_id
+ORDER BY created_at DESC, id DESC
+LIMIT 100;
+
+--! lock : Payment
+-- Behind the locks of its concert and its reservation. Primary key.
+SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref,
+       provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at
+FROM payments
+WHERE id = :id
+FOR UPDATE;
+
+--! update_opened
+-- Primary key.
+UPDATE payments
+SET provider_ref = :provider_ref, redirect_url = :redirect_url, updated_at = :now
+WHERE id = :id;
+
+--! update_state (provider_money?, refund_reason?, refund_error?, ask_at?)
+-- What was known of the money stays known. Primary key.
+UPDATE payments
+SET status = :status, provider_money = coalesce(:provider_money, provider_money),
+    refund_reason = coalesce(:refund_reason, refund_reason), refund_error = :refund_error,
+    ask_at = :ask_at, updated_at = :now
+WHERE id = :id;
+
+--! update_ask_at (ask_at?)
+-- Primary key.
+UPDATE payments SET ask_at = :ask_at, updated_at = :now WHERE id = :id AND ask_at IS NOT NULL;
+
+--! list_due
+-- Payments whose provider is to be asked, the longest due first. payments_ask_at_idx.
+SELECT id FROM payments WHERE ask_at <= :now ORDER BY ask_at LIMIT :limit;
+
+--! insert_event (payment_id?)
+-- None where the provider had told this before. Primary key.
+INSERT INTO payment_events (provider, event_id, payment_id, news, consequence, received_at)
+VALUES (:provider, :event_id, :payment_id, :news, :consequence, :now)
+ON CONFLICT (provider, event_id) DO NOTHING;
+
+--! exists_event
+-- Whether the provider had told this before. Primary key.
+SELECT EXISTS (
+    SELECT FROM payment_events WHERE provider = :provider AND event_id = :event_id
+) AS is_known;
+
+--! update_reservation_payment
+-- How a reservation's payment stands. Primary key.
+UPDATE reservations SET payment_status = :payment_status, updated_at = :now WHERE id = :id;
+
+--: Order(outcome?, told_at?, refunded_at?)
+
+--! insert_order
+-- An order that is there already stays as it is. Primary key.
+INSERT INTO sandbox_orders (payment_id, amount, currency, title, return_url, held_until, created_at)
+VALUES (:payment_id, :amount, :currency, :title, :return_url, :held_until, :now)
+ON CONFLICT (payment_id) DO NOTHING;
+
+--! find_order : Order
+-- Primary key.
+SELECT payment_id, amount, currency, title, return_url, held_until, outcome, told_at, is_closed,
+       refunded_at
+FROM sandbox_orders
+WHERE payment_id = :payment_id;
+
+--! update_order_outcome (told_at?)
+-- The first choice counts; a closed order takes none. Primary key.
+UPDATE sandbox_orders SET outcome = :outcome, told_at = :told_at
+WHERE payment_id = :payment_id AND NOT is_closed
+  AND (outcome IS NULL OR outcome IN ('decline', 'never'));
+
+--! close_order
+-- Primary key.
+UPDATE sandbox_orders SET is_closed = true WHERE payment_id = :payment_id;
+
+--! refund_order
+-- Primary key.
+UPDATE sandbox_orders SET refunded_at = coalesce(refunded_at, :now::timestamp)
+WHERE payment_id = :payment_id;
