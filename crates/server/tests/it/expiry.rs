@@ -162,7 +162,8 @@ async fn very_many_holds_that_end_together_are_swept_without_a_rest() {
             let swept = expire::sweep(&app.app).await.unwrap();
             assert!(swept.expired > 0);
             expired += swept.expired;
-            assert_eq!(swept.rest.is_zero(), swept.expired == 500);
+            // A slow machine takes several passes; only the last, which finds no more, rests.
+            assert!(swept.rest.is_zero() || expired == 10_000);
         }
         eprintln!("10,000 holds swept in {:?}", begun.elapsed());
         assert_eq!(app.available(concert).await, 20_000);

@@ -152,7 +152,7 @@ impl PgBackRest {
                         `pgbackrest expire`";
             return ("a file can't be written", mend.to_owned());
         }
-        if code == Some(95) || has(NOT_DECRYPTED) {
+        if code == Some(95) || has("CryptoError") || has(NOT_DECRYPTED) {
             let mend = format!("correct the repository's cipher-pass in {file}");
             return ("a repository can't be read with this passphrase", mend);
         }

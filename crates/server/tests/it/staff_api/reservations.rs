@@ -85,7 +85,7 @@ async fn a_reservation_of_a_deleted_concert_is_not_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn staff_cancel_what_keeps_tickets_and_what_was_paid_stays_paid() {
+async fn staff_cancel_what_keeps_tickets_and_what_was_paid_goes_back() {
     TestApp::run(async |app| {
         let admin = Member::of(app, "admin").await;
         let moderator = Member::of(app, "moderator").await;
@@ -95,7 +95,7 @@ async fn staff_cancel_what_keeps_tickets_and_what_was_paid_stays_paid() {
         let cancelled = moderator.posts(&format!("{path}/cancel")).await;
         assert_eq!(cancelled.status, 200, "{}", cancelled.body);
         assert_eq!(cancelled.body["status"], "cancelled");
-        assert_eq!(cancelled.body["payment_status"], "completed");
+        assert_eq!(cancelled.body["payment_status"], "refunded");
         // On sale again when the answer has come.
         let next = app.reserved(concert, 2, "dao").await;
         let again = moderator.posts(&format!("{path}/cancel")).await;
