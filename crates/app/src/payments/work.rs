@@ -259,10 +259,16 @@ async fn stop_asking_in(
     let Some(payment) = stored::lock(transaction, id).await? else {
         return Ok(());
     };
-    match payment.payment.state {
-        PaymentState::Pending | PaymentState::Refunding => Ok(()),
-        _ => stored::update_ask_at(transaction, id, None, now).await,
+    let is_open = match payment.payment.state {
+        PaymentState::Pending => true,
+        // What couldn't go back is for people.
+        PaymentState::Refunding => payment.refund_error.is_none(),
+        PaymentState::Completed | PaymentState::Failed | PaymentState::Refunded => false,
+    };
+    if is_open {
+        return Ok(());
     }
+    stored::update_ask_at(transaction, id, None, now).await
 }
 
 /// Has the provider asked at once about what is undecided of a reservation that isn't held any more: its

@@ -142,8 +142,12 @@ async fn a_kill_during_a_refund_sends_the_money_back_once() {
         let cancelled = house.post(&server, "/cancel").send().await.unwrap();
         assert_eq!(cancelled.status(), 200);
         house.asked("POST /v1/refunds").await;
-        let sent = house.stripe.with(|account| account.refunds.len());
-        assert_eq!(sent, usize::from(matches!(fault, Fault::DoneButSilent)));
+        let sent = usize::from(matches!(fault, Fault::DoneButSilent));
+        eventually("Stripe's books", LIMIT, async || {
+            house.stripe.with(|account| account.refunds.len()) == sent
+        })
+        .await;
+        house.written(2).await;
         house.kill(server, []).await;
         // A day may go by.
         house.stripe.forget_keys();
@@ -158,10 +162,11 @@ async fn a_kill_during_a_refund_sends_the_money_back_once() {
 async fn a_kill_between_a_refund_and_our_commit_sends_the_money_back_once() {
     let (house, server) = House::open(Network::Stripe).await;
     house.buy(&server).await;
-    house.stripe.fail(&[Fault::Slow(Duration::from_secs(1))]);
+    house.stripe.fail(&[Fault::Slow(Duration::from_secs(5))]);
     let cancelled = house.post(&server, "/cancel").send().await.unwrap();
     assert_eq!(cancelled.status(), 200);
     let keeper = house.lock(PAYMENT).await;
+    house.written(2).await;
     house.waits().await;
     assert_eq!(house.stripe.with(|account| account.refunds.len()), 1);
     house.kill(server, [keeper]).await;
@@ -183,6 +188,7 @@ async fn a_kill_before_and_after_the_sandbox_sends_money_back_is_none() {
         let cancelled = house.post(&server, "/cancel").send().await.unwrap();
         assert_eq!(cancelled.status(), 200);
         house.waits().await;
+        house.written(2).await;
         let keeper = house.lock(PAYMENT).await;
         let sent = "SELECT count(*) FROM sandbox_orders WHERE refunded_at IS NOT NULL";
         if is_sent {

@@ -73,7 +73,7 @@ async fn a_page_is_closed_when_its_hold_ends_however_seldom_it_was_asked_about()
         let payment = buyer.begin().await;
         let mut gone = Duration::ZERO;
         // Undecided for 6 minutes it would be asked about again after 12.
-        for until in [61, 190, 365, 586, 601].map(Duration::from_secs) {
+        for until in [61, 190, 385, 586, 601].map(Duration::from_secs) {
             let asked = "SELECT count(*) FROM jobs WHERE task = 'payment.ask' AND status = 'done'";
             let before = app.count(asked).await;
             buyer.wait(until - gone).await;
