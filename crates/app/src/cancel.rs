@@ -76,6 +76,7 @@ async fn lock_and_cancel(
         reservation.check_cancel(now)?;
     }
     payments::give_back_all(transaction, id, reason, now).await?;
+    payments::close_pages(transaction, id, now).await?;
     let status = ReservationStatus::Cancelled;
     stored::update_status(transaction, &reservation.id, status, now).await?;
     let tickets = reservation.quantity;
@@ -110,4 +111,57 @@ pub fn last_own_cancel_at(settings: &Settings, day: Date) -> Timestamp {
     begins
         .checked_sub(settings.cancel_until)
         .unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::allotment::Limits;
+    use domain::money::Currency;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    fn last_at(zone: &str, day: &str, hours: u64) -> String {
+        let settings = Settings {
+            hold_ttl: Duration::from_mins(10),
+            cancel_until: Duration::from_hours(hours),
+            limits: Limits {
+                per_order: 10,
+                per_customer: 10,
+            },
+            currency: Currency::THB,
+            timezone: TimeZone::get(zone).expect("a time zone"),
+        };
+        let day: Date = day.parse().expect("a day");
+        last_own_cancel_at(&settings, day).to_string()
+    }
+
+    #[test]
+    fn a_concerts_day_begins_where_the_concert_is() {
+        for (zone, day, hours, expected) in [
+            ("Asia/Bangkok", "2026-12-24", 0, "2026-12-23T17:00:00Z"),
+            ("Asia/Bangkok", "2026-12-24", 48, "2026-12-21T17:00:00Z"),
+            ("UTC", "2026-12-24", 48, "2026-12-22T00:00:00Z"),
+            (
+                "Pacific/Kiritimati",
+                "2026-12-24",
+                1,
+                "2026-12-23T09:00:00Z",
+            ),
+            // Hours are hours, also in the night in which clocks are changed.
+            ("Europe/Berlin", "2026-03-30", 24, "2026-03-28T22:00:00Z"),
+            ("Europe/Berlin", "2026-10-26", 24, "2026-10-24T23:00:00Z"),
+            // A day without a midnight begins an hour later.
+            ("Africa/Cairo", "2026-04-24", 0, "2026-04-23T22:00:00Z"),
+        ] {
+            assert_eq!(last_at(zone, day, hours), expected, "{zone} {day} {hours}");
+        }
+    }
+
+    #[test]
+    fn the_calendars_end_is_no_trouble() {
+        assert!(last_at("America/New_York", "9999-12-31", 48) > "9999-12-28".to_owned());
+    }
 }

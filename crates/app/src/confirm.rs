@@ -62,6 +62,7 @@ async fn lock_and_confirm(
     }
     stored::confirm(transaction, id, now).await?;
     payments::insert_by_hand(app, transaction, &reservation).await?;
+    payments::close_pages(transaction, id, now).await?;
     mails::enqueue(app, transaction, MailKind::Confirmed, id).await?;
     Ok(Reservation {
         status: ReservationStatus::Confirmed,

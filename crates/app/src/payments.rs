@@ -30,6 +30,7 @@ pub use begin::{Begin, BeginError, begin};
 pub(crate) use refund::give_back_all;
 pub use refund::{RefundError, refund};
 pub use tell::{DeliverError, Told, deliver, tell};
+pub(crate) use work::close_pages;
 pub use work::{ASK, OPEN, REFUND, ask, list_due, open, refund_at_provider};
 
 /// The provider of what is paid to staff, and paid back by them.

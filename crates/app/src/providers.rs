@@ -148,11 +148,13 @@ pub trait Provider: Send + Sync + fmt::Debug {
         amount: (Money, Currency),
     ) -> BoxFuture<'a, Result<Option<Event>, ProviderError>>;
 
-    /// What became of a refund that was asked for; `None` while that is open.
+    /// What became of a payment's money that was to be sent back, by whomever; `None` while that is open,
+    /// and when nobody asked for it.
     fn ask_refund<'a>(
         &'a self,
         payment: &'a PaymentId,
         money: &'a str,
+        amount: (Money, Currency),
     ) -> BoxFuture<'a, Result<Option<Event>, ProviderError>>;
 
     /// Reads a webhook's raw body, if it is signed as it must be.

@@ -145,6 +145,8 @@ pub enum Fact {
     Failed,
     /// All of it went back.
     Refunded,
+    /// Something became of a part of it that was sent back; how much is back must be asked.
+    RefundMoved,
     /// It could not be sent back; somebody must look.
     RefundFailed,
 }
@@ -159,6 +161,9 @@ pub struct Standing<'a> {
     pub available: i32,
     /// Whether its customer may have so many more tickets of the concert.
     pub is_within_limit: bool,
+    /// Whether it was told before that the money could not be sent back, and the fact isn't an answer
+    /// to a question: it may be older than what was told.
+    pub is_refund_doubtful: bool,
 }
 
 /// What must be done about a fact.
@@ -176,6 +181,8 @@ pub enum Consequence {
     SettleRefund { cancel: bool },
     /// The refund stands open and is shown to staff.
     ReportRefund,
+    /// The provider is asked how the money stands now.
+    Ask,
 }
 
 /// The rule for everything that a provider tells.
@@ -188,6 +195,9 @@ pub fn decide(fact: Fact, standing: Standing<'_>) -> Consequence {
     match fact {
         Fact::Paid { amount, currency } if !state.was_paid() => paid((amount, currency), standing),
         Fact::Failed if state == PaymentState::Pending => Consequence::Fail,
+        // That it was sent back, told after that it came back from there, isn't news.
+        Fact::Refunded if standing.is_refund_doubtful => Consequence::Ask,
+        Fact::RefundMoved if state.was_paid() => Consequence::Ask,
         Fact::Refunded if state != PaymentState::Refunded => Consequence::SettleRefund {
             // Somebody sent it back at the provider's: who has no money of ours has no tickets.
             cancel: state == PaymentState::Completed
@@ -198,9 +208,11 @@ pub fn decide(fact: Fact, standing: Standing<'_>) -> Consequence {
             Consequence::ReportRefund
         }
         // It was known, or something that came before it came later.
-        Fact::Paid { .. } | Fact::Failed | Fact::Refunded | Fact::RefundFailed => {
-            Consequence::Nothing
-        }
+        Fact::Paid { .. }
+        | Fact::Failed
+        | Fact::Refunded
+        | Fact::RefundMoved
+        | Fact::RefundFailed => Consequence::Nothing,
     }
 }
 
@@ -210,6 +222,7 @@ fn paid(came: (Money, Currency), standing: Standing<'_>) -> Consequence {
         reservation,
         available,
         is_within_limit,
+        is_refund_doubtful: _,
     } = standing;
     if came != (payment.amount, payment.currency) {
         return Consequence::GiveBack(RefundReason::WrongAmount);
@@ -280,6 +293,7 @@ mod tests {
                 reservation: &reservation(status),
                 available: left,
                 is_within_limit: true,
+                is_refund_doubtful: false,
             },
         )
     }
@@ -321,6 +335,7 @@ mod tests {
             reservation: &reservation(ReservationStatus::Expired),
             available: 9,
             is_within_limit: false,
+            is_refund_doubtful: false,
         };
         assert_eq!(
             decide(PAID, standing),
@@ -350,6 +365,37 @@ mod tests {
         for state in [PaymentState::Refunding, PaymentState::Refunded] {
             let told = told(Fact::RefundFailed, state, ReservationStatus::Cancelled, 0);
             assert_eq!(told, Consequence::ReportRefund, "{state}");
+        }
+    }
+
+    #[test]
+    fn that_money_went_back_is_asked_for_when_it_is_said_to_have_come_back_from_there() {
+        let refunding = payment(1, PaymentState::Refunding);
+        for (is_refund_doubtful, expected) in [
+            (false, Consequence::SettleRefund { cancel: false }),
+            (true, Consequence::Ask),
+        ] {
+            let standing = Standing {
+                payment: &refunding,
+                reservation: &reservation(ReservationStatus::Cancelled),
+                available: 0,
+                is_within_limit: true,
+                is_refund_doubtful,
+            };
+            assert_eq!(decide(Fact::Refunded, standing), expected);
+        }
+    }
+
+    #[test]
+    fn a_part_that_moved_is_asked_about_where_money_came() {
+        for state in PaymentState::ALL {
+            let expected = if state.was_paid() {
+                Consequence::Ask
+            } else {
+                Consequence::Nothing
+            };
+            let told = told(Fact::RefundMoved, state, ReservationStatus::Confirmed, 0);
+            assert_eq!(told, expected, "{state}");
         }
     }
 
@@ -389,6 +435,7 @@ mod tests {
         /// What really happened to the money, by the providers' books.
         came: [bool; 2],
         went_back: [bool; 2],
+        is_reported: [bool; 2],
     }
 
     impl World {
@@ -397,8 +444,13 @@ mod tests {
                 Fact::Paid { .. } => self.came[which] = true,
                 Fact::Refunded => self.went_back[which] = true,
                 Fact::RefundFailed => self.went_back[which] = false,
-                Fact::Failed => {}
+                Fact::Failed | Fact::RefundMoved => {}
             }
+            self.hear(which, fact, false);
+        }
+
+        /// Also what is told long after it was true.
+        fn hear(&mut self, which: usize, fact: Fact, is_answer: bool) {
             let consequence = decide(
                 fact,
                 Standing {
@@ -406,12 +458,25 @@ mod tests {
                     reservation: &self.reservation,
                     available: self.available,
                     is_within_limit: true,
+                    is_refund_doubtful: self.is_reported[which] && !is_answer,
                 },
             );
             let payment = &mut self.payments[which];
             match consequence {
                 Consequence::Nothing => {}
-                Consequence::ReportRefund => payment.state = PaymentState::Refunding,
+                Consequence::ReportRefund => {
+                    payment.state = PaymentState::Refunding;
+                    self.is_reported[which] = true;
+                }
+                Consequence::Ask if self.went_back[which] => {
+                    self.hear(which, Fact::Refunded, true);
+                }
+                // Asked about money that nobody wanted to send back, a provider has nothing to say.
+                Consequence::Ask if payment.state == PaymentState::Completed => {}
+                Consequence::Ask if self.is_reported[which] => {
+                    self.hear(which, Fact::RefundFailed, true);
+                }
+                Consequence::Ask => {}
                 Consequence::Confirm { take } => {
                     self.available -= take;
                     payment.state = PaymentState::Completed;
@@ -421,6 +486,7 @@ mod tests {
                 Consequence::Fail => payment.state = PaymentState::Failed,
                 Consequence::SettleRefund { cancel } => {
                     payment.state = PaymentState::Refunded;
+                    self.is_reported[which] = false;
                     if cancel {
                         self.reservation.status = ReservationStatus::Cancelled;
                         self.available += self.reservation.quantity;
@@ -442,7 +508,7 @@ mod tests {
         #[test]
         fn facts_in_any_order_leave_neither_money_nor_tickets_astray(
             left in 0..3i32,
-            steps in prop::collection::vec((0..2usize, 0..6u8), 0..30),
+            steps in prop::collection::vec((0..2usize, 0..8u8), 0..30),
         ) {
             let mut world = World {
                 reservation: reservation(ReservationStatus::Pending),
@@ -450,6 +516,7 @@ mod tests {
                 available: left,
                 came: [false; 2],
                 went_back: [false; 2],
+                is_reported: [false; 2],
             };
             for (which, step) in steps {
                 match step {
@@ -459,6 +526,9 @@ mod tests {
                     3 if world.came[which] => world.tell(which, Fact::Refunded),
                     4 if world.came[which] => world.tell(which, Fact::RefundFailed),
                     5 => world.expire(),
+                    // That it went back, told after that it came back from there.
+                    6 if world.is_reported[which] => world.hear(which, Fact::Refunded, false),
+                    7 => world.tell(which, Fact::RefundMoved),
                     _ => {}
                 }
                 prop_assert!(world.available >= 0);

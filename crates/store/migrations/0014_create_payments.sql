@@ -97,9 +97,9 @@ CREATE TABLE payment_events (
 COMMENT ON TABLE payment_events IS
     'What providers told, each once, and what was done about it; never changed.';
 COMMENT ON COLUMN payment_events.payment_id IS 'NULL where it is none of ours';
-COMMENT ON COLUMN payment_events.news IS 'paid, failed, refunded, refund_failed or disputed';
+COMMENT ON COLUMN payment_events.news IS 'paid, failed, refunded, refund_moved, refund_failed or disputed';
 COMMENT ON COLUMN payment_events.consequence IS
-    'nothing, unknown, confirmed, given_back, failed, refunded, reported';
+    'nothing, unknown, confirmed, given_back, failed, refunded, asked, reported';
 -- A payment's story.
 CREATE INDEX payment_events_payment_id_idx ON payment_events (payment_id, received_at);
 

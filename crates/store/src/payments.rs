@@ -150,14 +150,14 @@ pub async fn update_state(
     expect_rows("payments.update_state", changed, 1)
 }
 
-/// Asks the provider again then; one that is decided meanwhile is left alone.
+/// Asks the provider again then, or no more; one that is decided meanwhile is left alone.
 pub async fn update_ask_at(
     connection: &Connection,
     id: &PaymentId,
-    at: Timestamp,
+    at: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let at = Some(to_column(at));
+    let at = at.map(to_column);
     statements::update_ask_at()
         .bind(connection, &at, &to_column(now), &id.as_str())
         .await?;

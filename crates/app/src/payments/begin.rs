@@ -4,13 +4,13 @@ use domain::id::PaymentId;
 use domain::language::Language;
 use domain::payment::{Payment, PaymentState};
 use domain::reservation::{PaymentStatus, Reservation, TransitionError};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::json;
 use store::payments::{self as stored, Stored};
 use store::{StoreError, Transaction};
 
 use super::MANUAL;
-use super::work::OPEN;
+use super::work::{OPEN, next_asked_at};
 use crate::access::Holder;
 use crate::{App, jobs, reservations, task};
 
@@ -85,7 +85,11 @@ async fn begin_in(
         page: None,
         money: None,
         refund_error: None,
-        ask_at: Some(first_asked_at(now, reservation.expires_at)),
+        ask_at: Some(next_asked_at(
+            now,
+            FIRST_ASKED_AFTER,
+            reservation.expires_at,
+        )),
     };
     stored::insert(transaction, &payment).await?;
     if reservation.payment_status != PaymentStatus::Pending {
@@ -95,12 +99,6 @@ async fn begin_in(
     let names = json!({ "payment": payment.payment.id.as_str() });
     jobs::enqueue(transaction, &jobs::new(OPEN, &names, now)).await?;
     Ok(payment)
-}
-
-/// Soon, and at the latest when the hold ends: then its page must be closed.
-fn first_asked_at(now: Timestamp, held_until: Option<Timestamp>) -> Timestamp {
-    let soon = now + FIRST_ASKED_AFTER;
-    held_until.map_or(soon, |end| end.min(soon))
 }
 
 /// Money that staff had another way: paid at the box office, for example.

@@ -16,6 +16,9 @@ use crate::{App, jobs, mails, reservations, task};
 /// Providers take some seconds for what they don't do at once.
 const ASKED_AFTER: SignedDuration = SignedDuration::from_mins(2);
 
+/// What staff read about money that they had by hand and whose buyer gave the tickets back.
+const OWED: &str = "it was paid by hand: pay it back by hand, then say so by a refund";
+
 /// Why no money goes back.
 #[derive(Debug, thiserror::Error)]
 pub enum RefundError {
@@ -29,7 +32,8 @@ pub enum RefundError {
     Store(#[from] StoreError),
 }
 
-/// Gives a reservation's money back for staff who may; a confirmed one is cancelled by it.
+/// Gives a reservation's money back for staff who may; a confirmed one is cancelled by it. What was to go
+/// back and couldn't is tried again.
 pub async fn refund(app: &App, id: ReservationId, by: Acting) -> Result<Reservation, RefundError> {
     let app = app.clone();
     task::uninterrupted(async move {
@@ -53,10 +57,11 @@ async fn refund_in(
         .ok_or(RefundError::NotFound)?;
     let now = app.ctx().now();
     let is_given = give_back_all(transaction, id, RefundReason::ByStaff, now).await?;
-    if !is_given {
+    let is_tried = try_stuck(transaction, id, now).await?;
+    if !is_given && !is_tried {
         return Err(RefundError::NothingPaid);
     }
-    if reservation.status == ReservationStatus::Confirmed {
+    if is_given && reservation.status == ReservationStatus::Confirmed {
         let cancelled = ReservationStatus::Cancelled;
         reservation_rows::update_status(transaction, id, cancelled, now).await?;
         let tickets = reservation.quantity;
@@ -88,6 +93,69 @@ pub(crate) async fn give_back_all(
     Ok(is_given)
 }
 
+/// Staff say once more that money must go back which couldn't: a provider is asked again, and what was
+/// paid by hand has been paid back by hand. `false` where nothing was stuck.
+async fn try_stuck(
+    transaction: &Transaction,
+    id: &ReservationId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut is_tried = false;
+    for attempt in stored::list(transaction, id).await? {
+        let Some(stuck) = stored::lock(transaction, &attempt.payment.id).await? else {
+            continue;
+        };
+        if stuck.payment.state != PaymentState::Refunding || stuck.refund_error.is_none() {
+            continue;
+        }
+        is_tried = true;
+        if stuck.provider == MANUAL {
+            give_back_by_hand(transaction, &stuck, RefundReason::ByStaff, now).await?;
+        } else {
+            // What was wrong stays told until the money is back.
+            enqueue(transaction, &stuck.payment.id, now).await?;
+        }
+    }
+    Ok(is_tried)
+}
+
+/// Has the money sent where that was wished for and nobody does it: the job looks before it sends.
+pub(super) async fn send_again(app: &App, id: &PaymentId) -> Result<(), StoreError> {
+    let transaction = task::begin(app, &Acting::system("payments")).await?;
+    let written = enqueue(&transaction, id, app.ctx().now()).await;
+    task::end(transaction, written).await?;
+    jobs::wake(app);
+    Ok(())
+}
+
+/// Staff have paid it back; or, where its buyer has just given the tickets back, still must.
+async fn give_back_by_hand(
+    transaction: &Transaction,
+    payment: &Stored,
+    reason: RefundReason,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let is_owed = reason == RefundReason::ByCustomer;
+    let change = Change {
+        state: if is_owed {
+            PaymentState::Refunding
+        } else {
+            PaymentState::Refunded
+        },
+        money: None,
+        refund_reason: Some(payment.payment.refund_reason.unwrap_or(reason)),
+        refund_error: is_owed.then_some(OWED),
+        ask_at: None,
+    };
+    stored::update_state(transaction, &payment.payment.id, &change, now).await?;
+    if is_owed {
+        return Ok(());
+    }
+    let reservation = &payment.payment.reservation_id;
+    let refunded = PaymentStatus::Refunded;
+    stored::update_reservation_payment(transaction, reservation, refunded, now).await
+}
+
 /// Marks a payment's money as going back, and enqueues the job that sends it.
 pub(crate) async fn give_back(
     transaction: &Transaction,
@@ -96,24 +164,17 @@ pub(crate) async fn give_back(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let id = &payment.payment.id;
-    let is_manual = payment.provider == MANUAL;
+    if payment.provider == MANUAL {
+        return give_back_by_hand(transaction, payment, reason, now).await;
+    }
     let change = Change {
-        state: if is_manual {
-            PaymentState::Refunded
-        } else {
-            PaymentState::Refunding
-        },
+        state: PaymentState::Refunding,
         money: payment.money.as_deref(),
         refund_reason: Some(reason),
         refund_error: None,
-        ask_at: (!is_manual).then(|| now + ASKED_AFTER),
+        ask_at: Some(now + ASKED_AFTER),
     };
     stored::update_state(transaction, id, &change, now).await?;
-    if is_manual {
-        let reservation = &payment.payment.reservation_id;
-        let refunded = PaymentStatus::Refunded;
-        return stored::update_reservation_payment(transaction, reservation, refunded, now).await;
-    }
     enqueue(transaction, id, now).await
 }
 

@@ -49,7 +49,7 @@ pub async fn deliver(
     let till = app.till().filter(|till| till.provider.name() == provider);
     let till = till.ok_or(DeliverError::NoProvider)?;
     match till.provider.read(headers, body, app.ctx().now())? {
-        Delivery::Event(event) => Ok(tell(app, event).await?),
+        Delivery::Event(event) => Ok(tell_from(app, event, Source::Webhook).await?),
         Delivery::Ignored { id } => {
             tracing::debug!(id, provider, "an event that concerns no payment");
             Ok(Told::Unknown)
@@ -57,15 +57,29 @@ pub async fn deliver(
     }
 }
 
+/// How something was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// At any time after it was true, and in any order.
+    Webhook,
+    /// Because it was asked: how things stand now.
+    Answer,
+}
+
+/// Acts on what the provider answered to a question.
+pub async fn tell(app: &App, event: Event) -> Result<Told, StoreError> {
+    tell_from(app, event, Source::Answer).await
+}
+
 /// Acts on something that the provider said.
 ///
 /// INVARIANT: an event that is delivered again, to any server at any time, does nothing; guarded by
 /// `a_hundred_deliveries_of_one_event_act_once`.
-pub async fn tell(app: &App, event: Event) -> Result<Told, StoreError> {
+async fn tell_from(app: &App, event: Event, source: Source) -> Result<Told, StoreError> {
     let app = app.clone();
     task::uninterrupted(async move {
         let transaction = Transaction::begin_hurried(app.writer(), &ACTING).await?;
-        let done = tell_in(&app, &transaction, &event).await;
+        let done = tell_in(&app, &transaction, &event, source).await;
         let done = task::end(transaction, done).await?;
         done.follow(&app);
         Ok(done.told)
@@ -103,7 +117,12 @@ impl Done {
     }
 }
 
-async fn tell_in(app: &App, transaction: &Transaction, event: &Event) -> Result<Done, StoreError> {
+async fn tell_in(
+    app: &App,
+    transaction: &Transaction,
+    event: &Event,
+    source: Source,
+) -> Result<Done, StoreError> {
     let Some(till) = app.till() else {
         return Ok(Done::nothing(Told::Unknown));
     };
@@ -125,7 +144,8 @@ async fn tell_in(app: &App, transaction: &Transaction, event: &Event) -> Result<
         Some(id) => stored::find(transaction, &id).await?,
         None => None,
     };
-    let Some(payment) = found else {
+    // What another provider took isn't this one's to speak of.
+    let Some(payment) = found.filter(|payment| payment.provider == provider) else {
         // Perhaps another installation's, on the same account.
         tracing::warn!(
             event = event.id,
@@ -146,7 +166,8 @@ async fn tell_in(app: &App, transaction: &Transaction, event: &Event) -> Result<
     let consequence = match &event.news {
         News::Disputed => Consequence::Nothing,
         News::Told { fact, .. } => {
-            decide_behind_locks(app, transaction, (*fact, &payment, reservation.as_ref())).await?
+            let told = (*fact, source);
+            decide_behind_locks(app, transaction, told, (&payment, reservation.as_ref())).await?
         }
     };
     let id = &payment.payment.id;
@@ -179,8 +200,10 @@ async fn find(
 async fn decide_behind_locks(
     app: &App,
     transaction: &Transaction,
-    (fact, payment, reservation): (Fact, &Stored, Option<&Reservation>),
+    (fact, source): (Fact, Source),
+    (payment, reservation): (&Stored, Option<&Reservation>),
 ) -> Result<Consequence, StoreError> {
+    let is_refund_doubtful = payment.refund_error.is_some() && source == Source::Webhook;
     // Staff have deleted it, which they may when nothing is held by it.
     let Some(reservation) = reservation else {
         return Ok(match fact {
@@ -190,6 +213,9 @@ async fn decide_behind_locks(
             Fact::Paid { .. } => Consequence::Nothing,
             Fact::Failed if payment.payment.state == PaymentState::Pending => Consequence::Fail,
             Fact::Failed => Consequence::Nothing,
+            Fact::RefundMoved if payment.payment.state.was_paid() => Consequence::Ask,
+            Fact::RefundMoved => Consequence::Nothing,
+            Fact::Refunded if is_refund_doubtful => Consequence::Ask,
             Fact::Refunded => Consequence::SettleRefund { cancel: false },
             Fact::RefundFailed if payment.payment.state.was_paid() => Consequence::ReportRefund,
             Fact::RefundFailed => Consequence::Nothing,
@@ -207,6 +233,7 @@ async fn decide_behind_locks(
             reservation,
             available,
             is_within_limit,
+            is_refund_doubtful,
         },
     ))
 }
@@ -251,6 +278,7 @@ async fn act(
     let mut done = Done::nothing(Told::New);
     match consequence {
         Consequence::Nothing => {}
+        Consequence::Ask => ask_soon(transaction, payment, now).await?,
         Consequence::Confirm { take } => {
             stored::update_state(transaction, id, &change(PaymentState::Completed), now).await?;
             if let Some(reservation) = reservation {
@@ -293,6 +321,22 @@ async fn act(
         }
     }
     Ok(done)
+}
+
+/// The provider is asked at the next look.
+async fn ask_soon(
+    transaction: &Transaction,
+    payment: &Stored,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let change = Change {
+        state: payment.payment.state,
+        money: None,
+        refund_reason: None,
+        refund_error: payment.refund_error.as_deref(),
+        ask_at: Some(now),
+    };
+    stored::update_state(transaction, &payment.payment.id, &change, now).await
 }
 
 async fn confirm(
@@ -338,6 +382,7 @@ const fn name(consequence: Consequence) -> &'static str {
         Consequence::Fail => "failed",
         Consequence::SettleRefund { .. } => "refunded",
         Consequence::ReportRefund => "reported",
+        Consequence::Ask => "asked",
     }
 }
 
@@ -348,6 +393,7 @@ impl News {
                 Fact::Paid { .. } => "paid",
                 Fact::Failed => "failed",
                 Fact::Refunded => "refunded",
+                Fact::RefundMoved => "refund_moved",
                 Fact::RefundFailed => "refund_failed",
             },
             Self::Disputed => "disputed",

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::id::PaymentId;
+use domain::id::{PaymentId, ReservationId};
 use domain::payment::PaymentState;
 use domain::reservation::ReservationStatus;
 use jiff::{SignedDuration, Timestamp};
@@ -12,8 +12,8 @@ use serde_json::json;
 use store::payments::{self as stored, Page, Stored};
 use store::{Acting, StoreError, Transaction, concerts, reservations as reservation_rows};
 
-use super::refund;
 use super::tell::tell;
+use super::{Till, refund};
 use crate::jobs::{Attempt, Outcome};
 use crate::providers::{Event, Order, ProviderError};
 use crate::{App, jobs, task};
@@ -31,6 +31,8 @@ const ACTING: Acting = Acting::new(domain::actor::Actor::Job("payments"));
 /// every hour.
 const ASK_PAUSE_MIN: SignedDuration = SignedDuration::from_mins(2);
 const ASK_PAUSE_MAX: SignedDuration = SignedDuration::from_hours(1);
+/// Time for the question, and for the answer to become a confirmation.
+const ASKED_BEFORE_END: SignedDuration = SignedDuration::from_secs(15);
 /// Payments that one look enqueues.
 const DUE_MAX: i64 = 50;
 
@@ -60,7 +62,7 @@ async fn open_in(app: &App, named: &Named) -> Result<Outcome, Trouble> {
     if payment.page.is_some() {
         return Ok(Outcome::Done);
     }
-    let till = app.till().ok_or_else(no_provider)?;
+    let till = till_of(app, &payment)?;
     let opened = match till.provider.open(&order).await {
         Ok(opened) => opened,
         // The buyer is told that it failed and may try again; waiting would only waste the hold.
@@ -134,8 +136,42 @@ pub async fn ask(app: App, attempt: Attempt<Named>) -> Outcome {
 
 async fn ask_in(app: &App, named: &Named) -> Result<Outcome, Trouble> {
     let id = named.id()?;
+    let Some((payment, held_until)) = find_with_hold(app, &id).await? else {
+        return Ok(Outcome::Done);
+    };
+    let now = app.ctx().now();
+    let event = match ask_provider(app, &payment, held_until.is_some()).await {
+        Ok(event) => event,
+        // Perhaps a key that somebody is about to mend: asked again as seldom as everything else.
+        Err(Trouble::Ended(outcome)) => {
+            ask_again(app, &payment, (now, held_until)).await?;
+            return Err(Trouble::Ended(outcome));
+        }
+        Err(trouble) => return Err(trouble),
+    };
+    if let Some(event) = event {
+        tell(app, event).await?;
+        return stop_asking(app, &id).await;
+    }
+    match payment.payment.state {
+        PaymentState::Pending => ask_again(app, &payment, (now, held_until)).await?,
+        // The job that sends it may have been given up; it looks before it sends.
+        PaymentState::Refunding => {
+            ask_again(app, &payment, (now, None)).await?;
+            refund::send_again(app, &id).await?;
+        }
+        _ => return stop_asking(app, &id).await,
+    }
+    Ok(Outcome::Done)
+}
+
+/// The payment, and until when its reservation is held; `None` there when it isn't any more.
+async fn find_with_hold(
+    app: &App,
+    id: &PaymentId,
+) -> Result<Option<(Stored, Option<Timestamp>)>, StoreError> {
     let transaction = Transaction::begin_reading(app.writer(), &ACTING).await?;
-    let payment = stored::find(&transaction, &id).await;
+    let payment = stored::find(&transaction, id).await;
     let reservation = match &payment {
         Ok(Some(payment)) => {
             let id = &payment.payment.reservation_id;
@@ -144,41 +180,123 @@ async fn ask_in(app: &App, named: &Named) -> Result<Outcome, Trouble> {
         _ => Ok(None),
     };
     transaction.rollback().await;
-    let Some(payment) = payment? else {
-        return Ok(Outcome::Done);
-    };
     let now = app.ctx().now();
-    let is_held =
-        reservation?.is_some_and(|held| held.status_at(now) == ReservationStatus::Pending);
-    let till = app.till().ok_or_else(no_provider)?;
-    let provider = &till.provider;
-    let event = match (payment.payment.state, &payment.page, &payment.money) {
-        (PaymentState::Pending, Some(page), _) => {
-            let reference = page.reference.as_str();
-            if !is_held {
-                provider.close(reference).await?;
+    let held = reservation?.filter(|held| held.status_at(now) == ReservationStatus::Pending);
+    let held_until = held.map(|held| held.expires_at.unwrap_or(Timestamp::MAX));
+    Ok(payment?.map(|payment| (payment, held_until)))
+}
+
+async fn ask_provider(
+    app: &App,
+    payment: &Stored,
+    is_held: bool,
+) -> Result<Option<Event>, Trouble> {
+    let till = till_of(app, payment)?;
+    let (id, provider) = (&payment.payment.id, &till.provider);
+    let amount = (payment.payment.amount, payment.payment.currency);
+    Ok(
+        match (payment.payment.state, &payment.page, &payment.money) {
+            (PaymentState::Pending, Some(page), _) => {
+                let reference = page.reference.as_str();
+                if !is_held {
+                    provider.close(reference).await?;
+                }
+                provider.ask(id, reference).await?
             }
-            provider.ask(&id, reference).await?
-        }
-        // The provider never heard of it.
-        (PaymentState::Pending, None, _) if !is_held => Some(Event::failed(&id, "unopened")),
-        (PaymentState::Refunding, _, Some(money)) => provider.ask_refund(&id, money).await?,
-        _ => None,
-    };
-    match event {
-        Some(event) => _ = tell(app, event).await?,
-        None => ask_again(app, &payment, now).await?,
-    }
-    Ok(Outcome::Done)
+            // The provider never heard of it.
+            (PaymentState::Pending, None, _) if !is_held => Some(Event::failed(id, "unopened")),
+            (state, _, Some(money)) if state.was_paid() => {
+                provider.ask_refund(id, money, amount).await?
+            }
+            _ => None,
+        },
+    )
 }
 
 /// The longer it has been undecided, the longer until the next question.
-async fn ask_again(app: &App, payment: &Stored, now: Timestamp) -> Result<(), StoreError> {
+async fn ask_again(
+    app: &App,
+    payment: &Stored,
+    (now, held_until): (Timestamp, Option<Timestamp>),
+) -> Result<(), StoreError> {
     let age = now.duration_since(payment.payment.created_at);
     let pause = age.clamp(ASK_PAUSE_MIN, ASK_PAUSE_MAX);
+    let at = next_asked_at(now, pause, held_until);
     let transaction = task::begin(app, &ACTING).await?;
-    let written = stored::update_ask_at(&transaction, &payment.payment.id, now + pause, now).await;
+    let written = stored::update_ask_at(&transaction, &payment.payment.id, Some(at), now).await;
     task::end(transaction, written).await
+}
+
+/// After that pause. Before a hold's end once more, so that whoever has paid keeps the tickets; and at
+/// its end, for then the page must be closed.
+pub(super) fn next_asked_at(
+    now: Timestamp,
+    pause: SignedDuration,
+    held_until: Option<Timestamp>,
+) -> Timestamp {
+    let next = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+    let Some(end) = held_until else {
+        return next;
+    };
+    let last = end.saturating_sub(ASKED_BEFORE_END).unwrap_or(end);
+    next.min(if now < last { last } else { end })
+}
+
+/// Once there is nothing undecided. What was decided meanwhile and is open again keeps its time.
+async fn stop_asking(app: &App, id: &PaymentId) -> Result<Outcome, Trouble> {
+    let now = app.ctx().now();
+    let transaction = task::begin(app, &ACTING).await?;
+    let written = stop_asking_in(&transaction, id, now).await;
+    task::end(transaction, written).await?;
+    Ok(Outcome::Done)
+}
+
+async fn stop_asking_in(
+    transaction: &Transaction,
+    id: &PaymentId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(payment) = stored::lock(transaction, id).await? else {
+        return Ok(());
+    };
+    let is_open = match payment.payment.state {
+        PaymentState::Pending => true,
+        // What couldn't go back is for people.
+        PaymentState::Refunding => payment.refund_error.is_none(),
+        PaymentState::Completed | PaymentState::Failed | PaymentState::Refunded => false,
+    };
+    if is_open {
+        return Ok(());
+    }
+    stored::update_ask_at(transaction, id, None, now).await
+}
+
+/// Has the provider asked at once about what is undecided of a reservation that isn't held any more: its
+/// page must take no more money. The reservation's row is locked.
+pub(crate) async fn close_pages(
+    transaction: &Transaction,
+    reservation: &ReservationId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for attempt in stored::list(transaction, reservation).await? {
+        if attempt.payment.state != PaymentState::Pending {
+            continue;
+        }
+        let names = json!({ "payment": attempt.payment.id.as_str() });
+        // Without a key: a question that is under way may have been put before this.
+        jobs::enqueue(transaction, &jobs::new(ASK, &names, now)).await?;
+    }
+    Ok(())
+}
+
+/// The till, where it is the one that took the payment.
+fn till_of<'a>(app: &'a App, payment: &Stored) -> Result<&'a Till, Trouble> {
+    let till = app.till().ok_or_else(no_provider)?;
+    if till.provider.name() == payment.provider {
+        return Ok(till);
+    }
+    let why = format!("another provider took it: {}", payment.provider);
+    Err(Trouble::Ended(Outcome::GiveUp(why)))
 }
 
 /// Sends a payment's money back.
@@ -194,7 +312,11 @@ async fn refund_in(app: &App, named: &Named) -> Result<Outcome, Trouble> {
     let Some(payment) = found?.filter(|one| one.payment.state == PaymentState::Refunding) else {
         return Ok(Outcome::Done);
     };
-    let till = app.till().ok_or_else(no_provider)?;
+    let till = match till_of(app, &payment) {
+        Ok(till) => till,
+        Err(Trouble::Ended(Outcome::GiveUp(why))) => return refuse(app, &payment, &why).await,
+        Err(trouble) => return Err(trouble),
+    };
     let Some(money) = &payment.money else {
         return refuse(app, &payment, "the provider never named the money").await;
     };
@@ -212,9 +334,23 @@ async fn refund_in(app: &App, named: &Named) -> Result<Outcome, Trouble> {
 /// A refund that will never work by itself: somebody must see it.
 async fn refuse(app: &App, payment: &Stored, why: &str) -> Result<Outcome, Trouble> {
     let transaction = task::begin(app, &ACTING).await?;
-    let written = refund::report(&transaction, payment, why, app.ctx().now()).await;
+    let written = refuse_in(app, &transaction, &payment.payment.id, why).await;
     task::end(transaction, written).await?;
     Ok(Outcome::GiveUp(why.to_owned()))
+}
+
+/// Unless the provider has told meanwhile that the money is back.
+async fn refuse_in(
+    app: &App,
+    transaction: &Transaction,
+    id: &PaymentId,
+    why: &str,
+) -> Result<(), StoreError> {
+    let payment = stored::lock(transaction, id).await?;
+    match payment.filter(|one| one.payment.state == PaymentState::Refunding) {
+        Some(payment) => refund::report(transaction, &payment, why, app.ctx().now()).await,
+        None => Ok(()),
+    }
 }
 
 /// Enqueues a question for each payment that is due for one, and says how long to rest.
@@ -239,7 +375,8 @@ pub async fn list_due(app: &App) -> Result<Duration, StoreError> {
         };
         jobs::enqueue(&transaction, &job).await?;
         // Not again before the job had its time.
-        stored::update_ask_at(&transaction, id, now + ASK_PAUSE_MIN, now).await?;
+        let later = now + ASK_PAUSE_MIN;
+        stored::update_ask_at(&transaction, id, Some(later), now).await?;
     }
     transaction.commit().await?;
     jobs::wake(app);

@@ -328,6 +328,7 @@ impl Provider for Sandbox {
         &'a self,
         payment: &'a PaymentId,
         _: &'a str,
+        _: (Money, Currency),
     ) -> BoxFuture<'a, Result<Option<Event>, ProviderError>> {
         async move { Ok(Self::refunded(&self.find_or_refuse(payment).await?)) }.boxed()
     }

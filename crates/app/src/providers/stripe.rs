@@ -232,9 +232,11 @@ impl Stripe {
         &self,
         payment: &PaymentId,
         money: &str,
+        amount: (Money, Currency),
     ) -> Result<Option<Event>, ProviderError> {
-        if let Some(refund) = self.refund_of(payment, money).await? {
-            return Ok(standing(payment, money, &refund));
+        let refunds = self.refunds_of(money).await?;
+        if refunds.iter().any(|refund| is_ours(refund, payment)) {
+            return Ok(standing_of_all(payment, (money, amount), &refunds));
         }
         // Without an amount it is all that is left. So a second one can't send more back than came,
         // whatever became of the first.
@@ -253,12 +255,8 @@ impl Stripe {
         }
     }
 
-    /// The newest refund that we asked for; people may have made others by hand.
-    async fn refund_of(
-        &self,
-        payment: &PaymentId,
-        money: &str,
-    ) -> Result<Option<Refund>, ProviderError> {
+    /// What was sent back of some money, the newest first; people may have sent some by hand.
+    async fn refunds_of(&self, money: &str) -> Result<Vec<Refund>, ProviderError> {
         if !is_name(money) {
             return Err(refused("the money's name isn't one of Stripe's"));
         }
@@ -266,11 +264,8 @@ impl Stripe {
             ("payment_intent", money.to_owned()),
             ("limit", REFUNDS_MAX.to_string()),
         ];
-        // Stripe lists the newest first.
         let list: List<Refund> = self.client.get(REFUNDS, &query).await?;
-        let is_ours =
-            |refund: &Refund| Metadata::payment(refund.metadata.as_ref()).as_ref() == Some(payment);
-        Ok(list.data.into_iter().find(is_ours))
+        Ok(list.data)
     }
 }
 
@@ -303,19 +298,20 @@ impl Provider for Stripe {
         &'a self,
         payment: &'a PaymentId,
         money: &'a str,
-        _amount: (Money, Currency),
+        amount: (Money, Currency),
     ) -> BoxFuture<'a, Result<Option<Event>, ProviderError>> {
-        Box::pin(in_time(self.send_back(payment, money)))
+        Box::pin(in_time(self.send_back(payment, money, amount)))
     }
 
     fn ask_refund<'a>(
         &'a self,
         payment: &'a PaymentId,
         money: &'a str,
+        amount: (Money, Currency),
     ) -> BoxFuture<'a, Result<Option<Event>, ProviderError>> {
         Box::pin(in_time(async move {
-            let refund = self.refund_of(payment, money).await?;
-            Ok(refund.and_then(|refund| standing(payment, money, &refund)))
+            let refunds = self.refunds_of(money).await?;
+            Ok(standing_of_all(payment, (money, amount), &refunds))
         }))
     }
 
@@ -386,14 +382,49 @@ fn is_over(session: &Session) -> bool {
 
 /// What a refund's status says; `None` while it is under way.
 fn standing(payment: &PaymentId, money: &str, refund: &Refund) -> Option<Event> {
-    let status = refund.status.unwrap_or(RefundStatus::Pending);
-    let (word, fact) = match status {
-        RefundStatus::Succeeded => ("succeeded", Fact::Refunded),
-        RefundStatus::Failed | RefundStatus::Canceled => ("failed", Fact::RefundFailed),
-        RefundStatus::Pending | RefundStatus::RequiresAction | RefundStatus::Other => return None,
+    match refund.standing() {
+        RefundStatus::Succeeded => Some(ended(payment, money, (refund, Fact::Refunded))),
+        status if status.is_failed() => Some(ended(payment, money, (refund, Fact::RefundFailed))),
+        _ => None,
+    }
+}
+
+/// What the refunds of some money, the newest first, say together: ours is always of all that is left,
+/// and where it failed, or there is none, people may have sent all of it back by hand.
+fn standing_of_all(
+    payment: &PaymentId,
+    (money, (amount, currency)): (&str, (Money, Currency)),
+    refunds: &[Refund],
+) -> Option<Event> {
+    let ours = refunds.iter().find(|refund| is_ours(refund, payment));
+    if let Some(ours) = ours.filter(|refund| !refund.standing().is_failed()) {
+        return standing(payment, money, ours);
+    }
+    let is_back = |refund: &&Refund| refund.standing() == RefundStatus::Succeeded;
+    let back: i64 = refunds.iter().filter(is_back).map(|it| it.amount).sum();
+    let all = amount::to_stripe(amount, currency).ok()?;
+    if let Some(last) = refunds.iter().find(is_back).filter(|_| back >= all) {
+        return Some(ended(payment, money, (last, Fact::Refunded)));
+    }
+    if refunds.iter().any(|refund| refund.standing().is_open()) {
+        return None;
+    }
+    let failed = refunds.iter().find(|refund| refund.standing().is_failed());
+    failed.and_then(|failed| standing(payment, money, failed))
+}
+
+fn is_ours(refund: &Refund, payment: &PaymentId) -> bool {
+    Metadata::payment(refund.metadata.as_ref()).as_ref() == Some(payment)
+}
+
+fn ended(payment: &PaymentId, money: &str, (refund, fact): (&Refund, Fact)) -> Event {
+    let word = if fact == Fact::Refunded {
+        "succeeded"
+    } else {
+        "failed"
     };
     let id = format!("asked:{}:{word}", refund.id);
-    Some(event(id, payment, fact, Some(money.to_owned())))
+    event(id, payment, fact, Some(money.to_owned()))
 }
 
 fn event(id: String, payment: &PaymentId, fact: Fact, money: Option<String>) -> Event {

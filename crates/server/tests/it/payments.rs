@@ -1,6 +1,10 @@
 //! Paying: whatever the card network does, a buyer's money is for tickets that the buyer has, or goes
 //! back.
 
+mod house;
+mod kills;
+mod races;
+
 use std::time::Duration;
 
 use app::jobs::{self, Tasks};

@@ -103,6 +103,7 @@ impl Session {
 #[derive(Debug, Deserialize)]
 pub(super) struct Refund {
     pub(super) id: String,
+    pub(super) amount: i64,
     pub(super) status: Option<RefundStatus>,
     pub(super) payment_intent: Option<String>,
     #[serde(default)]
@@ -122,9 +123,19 @@ pub(super) enum RefundStatus {
     Other,
 }
 
+impl Refund {
+    pub(super) fn standing(&self) -> RefundStatus {
+        self.status.unwrap_or(RefundStatus::Pending)
+    }
+}
+
 impl RefundStatus {
     pub(super) const fn is_failed(self) -> bool {
         matches!(self, Self::Failed | Self::Canceled)
+    }
+
+    pub(super) const fn is_open(self) -> bool {
+        !self.is_failed() && !matches!(self, Self::Succeeded)
     }
 }
 

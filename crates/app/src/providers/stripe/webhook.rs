@@ -125,7 +125,7 @@ fn charge_refunded(id: &str, object: Value) -> Read {
 
 fn refund(id: &str, object: Value) -> Read {
     let refund: Refund = object_of(object)?;
-    let status = refund.status.unwrap_or(RefundStatus::Pending);
+    let status = refund.standing();
     if status.is_failed() {
         return Ok(refund_failed(&refund));
     }
@@ -133,21 +133,26 @@ fn refund(id: &str, object: Value) -> Read {
         return Ok(None);
     }
     // Ours are always of all that is left; how much one of somebody else's left can't be seen here.
-    let Some(payment) = Metadata::payment(refund.metadata.as_ref()) else {
+    let is_ours = Metadata::payment(refund.metadata.as_ref()).is_some();
+    if !is_ours {
         tracing::info!(
             event = id,
             "a refund that wasn't asked for here has arrived"
         );
-        return Ok(None);
-    };
-    let fact = told(Fact::Refunded, refund.payment_intent);
-    Ok(Some((Subject::Payment(payment), fact)))
+    }
+    Ok(refund_told(&refund, is_ours.then_some(Fact::Refunded)))
 }
 
+/// Somebody else's says little: another one may have sent the money back.
 fn refund_failed(refund: &Refund) -> Option<(Subject, News)> {
-    let of = named(refund.metadata.as_ref(), refund.payment_intent.as_deref());
-    let news = told(Fact::RefundFailed, refund.payment_intent.clone());
-    of.map(|of| (of, news))
+    let is_ours = Metadata::payment(refund.metadata.as_ref()).is_some();
+    refund_told(refund, is_ours.then_some(Fact::RefundFailed))
+}
+
+fn refund_told(refund: &Refund, fact: Option<Fact>) -> Option<(Subject, News)> {
+    let of = named(refund.metadata.as_ref(), refund.payment_intent.as_deref())?;
+    let fact = fact.unwrap_or(Fact::RefundMoved);
+    Some((of, told(fact, refund.payment_intent.clone())))
 }
 
 fn disputed(id: &str, object: Value) -> Read {

@@ -37,7 +37,7 @@ async fn all_the_money_goes_back_once() {
         fake.forget_keys();
         let again = stripe.refund(&payment(), &money, AMOUNT).await.unwrap();
         assert_eq!(again, first);
-        let asked = stripe.ask_refund(&payment(), &money).await.unwrap();
+        let asked = stripe.ask_refund(&payment(), &money, AMOUNT).await.unwrap();
         assert_eq!(asked, first);
     }
     let refunds = fake.with(|account| (account.refunds.len(), account.gone(&money)));
@@ -57,9 +57,12 @@ async fn a_refund_is_told_when_it_has_ended() {
         fake.with(|account| account.refund_status = begins);
         let begun = stripe.refund(&payment(), &money, AMOUNT).await;
         assert_eq!(begun, Ok(None), "{begins}");
-        assert_eq!(stripe.ask_refund(&payment(), &money).await, Ok(None));
+        assert_eq!(
+            stripe.ask_refund(&payment(), &money, AMOUNT).await,
+            Ok(None)
+        );
         fake.with(|account| account.settle("re_1", ends));
-        let asked = stripe.ask_refund(&payment(), &money).await.unwrap();
+        let asked = stripe.ask_refund(&payment(), &money, AMOUNT).await.unwrap();
         assert_eq!(fact(asked), Some(expected), "{begins} {ends}");
         // Asking for it again begins no second one, also when the first has failed.
         let again = stripe.refund(&payment(), &money, AMOUNT).await.unwrap();
@@ -68,11 +71,39 @@ async fn a_refund_is_told_when_it_has_ended() {
     }
 }
 
+/// Also by a method such as PromptPay, whose refunds arrive later and tell of no sum.
+#[tokio::test]
+async fn what_people_sent_back_by_hand_counts_when_it_is_all() {
+    let (fake, stripe) = start().await;
+    let (_, money) = paid(&fake, &stripe).await;
+    let asked = async || fact(stripe.ask_refund(&payment(), &money, AMOUNT).await.unwrap());
+    // Ours failed.
+    fake.with(|account| account.refund_status = "pending");
+    stripe.refund(&payment(), &money, AMOUNT).await.unwrap();
+    fake.with(|account| account.settle("re_1", "failed"));
+    assert_eq!(asked().await, Some(Fact::RefundFailed));
+    fake.with(|account| account.refund_by_hand(&money, 100_000));
+    assert_eq!(asked().await, None);
+    fake.with(|account| account.settle("re_2", "succeeded"));
+    assert_eq!(asked().await, Some(Fact::RefundFailed), "a part isn't all");
+    fake.with(|account| account.refund_by_hand(&money, 150_000));
+    assert_eq!(asked().await, None);
+    fake.with(|account| account.settle("re_3", "succeeded"));
+    assert_eq!(asked().await, Some(Fact::Refunded));
+    // Staff who say it once more send nothing again.
+    let again = stripe.refund(&payment(), &money, AMOUNT).await.unwrap();
+    assert_eq!(fact(again), Some(Fact::Refunded));
+    assert_eq!(fake.with(|account| account.gone(&money)), 250_000);
+}
+
 #[tokio::test]
 async fn a_refund_that_nobody_asked_for_is_open() {
     let (fake, stripe) = start().await;
     let (_, money) = paid(&fake, &stripe).await;
-    assert_eq!(stripe.ask_refund(&payment(), &money).await, Ok(None));
+    assert_eq!(
+        stripe.ask_refund(&payment(), &money, AMOUNT).await,
+        Ok(None)
+    );
 }
 
 #[tokio::test]
