@@ -75,7 +75,7 @@ addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET") return;
   const here = pathOf(request);
-  const [, reservation] = /^(\/\w\w\/r\/\w+)(?:\/tickets)?$/.exec(here) ?? [];
+  const [, reservation] = /^(\/\w\w\/r\/[\w-]+)(?:\/tickets)?$/.exec(here) ?? [];
   if (request.mode === "navigate" && reservation) {
     event.respondWith(show(request, `${reservation}/tickets`, here));
   } else if (here.startsWith("/assets/")) {

@@ -91,7 +91,7 @@ WITH written AS (
     RETURNING id
 )
 INSERT INTO jobs (task, payload, run_at, attempts_max, created_at)
-SELECT :task, jsonb_build_object('mail', id), :now::timestamp, :attempts_max, :now::timestamp
+SELECT :task::text, jsonb_build_object('mail', id), :now::timestamp, :attempts_max::int, :now::timestamp
 FROM written;
 
 --! find_existing

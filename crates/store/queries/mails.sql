@@ -45,7 +45,7 @@ WHERE reservation_id = :reservation_id
 ORDER BY created_at DESC, id DESC
 LIMIT 1;
 
---! find_recent (oldest_at?, newest_at?)
+--! find_recent : (oldest_at?, newest_at?)
 -- How many mails of a kind were written about a reservation since then, and when. mails_reservation_id_idx.
 SELECT count(*) AS mails, min(created_at) AS oldest_at, max(created_at) AS newest_at
 FROM mails
