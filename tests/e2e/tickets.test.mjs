@@ -113,13 +113,13 @@ describe("without a net", () => {
     await context.setOffline(true);
     await page.reload();
     assert.deepEqual(await scan(page), await payloads(reservation));
-    assert.match(await page.locator(".copy").innerText(), /^Saved on .* at \d\d:\d\d\. You are offline/);
+    assert.match(await page.locator(".copy").innerText(), /^Saved on .* at \d\d:\d\d\. There is no connection/);
     assert.ok(!(await page.locator("#kept").isVisible()));
     const ground = await page.locator(".pass").first().evaluate((pass) => getComputedStyle(pass).borderRadius);
     assert.notEqual(ground, "0px", "the style sheet is there");
     await follow(page, () => page.click(".tongue"));
     assert.equal(await page.locator("html").getAttribute("lang"), "th");
-    assert.match(await page.locator(".copy").innerText(), /คุณออฟไลน์อยู่/);
+    assert.match(await page.locator(".copy").innerText(), /ติดต่อระบบจำหน่ายบัตรไม่ได้/);
     // The link of the mail leads to them, too.
     await page.goto(linkOf(reservation, "en"));
     assert.equal(new URL(page.url()).pathname, doorOf(reservation, "en"));
