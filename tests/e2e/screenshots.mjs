@@ -17,6 +17,14 @@ const folder = path.join(path.dirname(new URL(import.meta.url).pathname), "../..
 
 const named = async (name) => (await listConcerts()).find((concert) => concert.name === name);
 
+/** The reservation of free tickets, or a page below it. */
+async function openFree(page, lang, below) {
+  const customer = { customer_name: lang === "th" ? "สมหญิง ใจดี" : "Ada Lovelace", customer_email: "somying@example.com" };
+  const { id, access_token: token } = await reserve((await named("Free Afternoon on the Steps")).id, { ...customer, quantity: 1 });
+  await page.goto(`/${lang}/r/${id}?t=${token}`);
+  if (below) await page.goto(`/${lang}/r/${id}${below}`);
+}
+
 const PICTURES = [
   { file: "list-en-1280-light", width: desk(880), colorScheme: "light", open: ({ page }) => page.goto("/en/") },
   { file: "list-th-360-dark", width: phone(940), colorScheme: "dark", open: ({ page }) => page.goto("/th/") },
@@ -35,6 +43,14 @@ const PICTURES = [
       const { id, access_token: token } = await reserve((await named("แคนข้ามโขง")).id, customer);
       await page.goto(`/th/r/${id}?t=${token}`);
     },
+  },
+  {
+    file: "confirmed-en-360-light", width: phone(1500), colorScheme: "light",
+    open: async ({ page }) => openFree(page, "en", ""),
+  },
+  {
+    file: "tickets-th-360-dark", width: phone(760), colorScheme: "dark",
+    open: async ({ page }) => openFree(page, "th", "/tickets"),
   },
   {
     file: "form-errors-en-360-dark", width: phone(1604), colorScheme: "dark",

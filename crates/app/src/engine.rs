@@ -84,6 +84,8 @@ pub(crate) struct Shared {
     pub pool: Pool,
     pub notes: Arc<Notes>,
     pub live: Live,
+    /// Where mails are from.
+    pub mail_host: String,
 }
 
 /// The way into a lane.

@@ -284,6 +284,7 @@ impl App {
                 pool: inner.writer.clone(),
                 notes: Arc::clone(&inner.notes),
                 live: self.live().clone(),
+                mail_host: mails::host(self).to_owned(),
             })
         })
     }

@@ -7,6 +7,7 @@
 //! Absent on purpose: the words of mails and the way to a mail server, which the front has behind the
 //! two ports below.
 
+mod own;
 mod send;
 mod staff;
 
@@ -25,9 +26,11 @@ use serde_json::json;
 use store::mails::{self as stored, Mail};
 use store::{StoreError, Transaction, payments as payment_rows, reservations};
 
+use crate::tickets::Issue;
 use crate::{App, jobs, payments};
 
-pub(crate) use send::forget_old;
+pub use own::{OwnResendError, resend_own};
+pub(crate) use send::{bury_orphans, forget_old};
 pub use send::{SEND, Written, list_written, send};
 pub use staff::{LIMIT_MAX, Page, ResendError, RetryError, list, resend, retry};
 
@@ -51,7 +54,11 @@ pub struct Story {
     pub reservation: Reservation,
     /// None where it was deleted.
     pub concert: Option<Concert>,
+    /// With which it says that the tickets are the buyer's; none where it doesn't.
+    pub tickets: Vec<Issue>,
     pub currency: Currency,
+    /// Where the shop is, without a slash at its end.
+    pub base_url: String,
     /// The reservation's page, which whoever has the link may open.
     pub link: String,
 }
@@ -75,6 +82,7 @@ pub struct Attachment {
 
 /// The port to whoever puts things into words.
 pub trait Words: fmt::Debug + Send + Sync {
+    /// Takes a processor for a tenth of a second or two where there are tickets to draw.
     fn write(&self, story: &Story) -> Letter;
 }
 
@@ -115,13 +123,15 @@ pub(crate) async fn enqueue(
     kind: MailKind,
     id: &ReservationId,
 ) -> Result<(), StoreError> {
-    enqueue_mail(app, transaction, kind, id).await.map(drop)
+    let language = language_of(transaction, id).await?;
+    let about = (kind, language);
+    enqueue_mail(app, transaction, about, id).await.map(drop)
 }
 
 async fn enqueue_mail(
     app: &App,
     transaction: &Transaction,
-    kind: MailKind,
+    (kind, language): (MailKind, Language),
     id: &ReservationId,
 ) -> Result<Option<Mail>, StoreError> {
     let Some(reservation) = reservations::find_in(transaction, id).await? else {
@@ -131,10 +141,10 @@ async fn enqueue_mail(
     let mail_id = MailId::new(now, app.ctx().random_u64());
     let mail = Mail {
         kind,
-        language: language_of(transaction, id).await?,
+        language,
         recipient: reservation.customer_email,
         reservation_id: Some(id.clone()),
-        message_id: format!("<{mail_id}@{}>", app.post().map_or("localhost", Post::host)),
+        message_id: message_id(&mail_id, host(app)),
         status: MailStatus::Pending,
         sent_at: None,
         last_error: None,
@@ -157,7 +167,8 @@ async fn enqueue_sending(
         .map(drop)
 }
 
-/// The language in which the buyer last wished to pay; what staff wrote down by hand says nothing.
+/// The language in which the buyer last wished to pay, where what staff wrote down by hand says nothing;
+/// else that of the last mail: what is free gets its first one in the language of the booking.
 async fn language_of(
     transaction: &Transaction,
     id: &ReservationId,
@@ -166,9 +177,22 @@ async fn language_of(
     let mut own = attempts
         .iter()
         .filter(|attempt| attempt.provider != payments::MANUAL);
-    Ok(own
-        .next()
-        .map_or_else(Language::default, |last| last.language))
+    if let Some(last) = own.next() {
+        return Ok(last.language);
+    }
+    Ok(stored::find_language(transaction, id)
+        .await?
+        .unwrap_or_default())
+}
+
+/// A mail's Message-ID (RFC 5322, 3.6.4).
+pub(crate) fn message_id(id: &MailId, host: &str) -> String {
+    format!("<{id}@{host}>")
+}
+
+/// The host that mails are from.
+pub(crate) fn host(app: &App) -> &str {
+    app.post().map_or("localhost", Post::host)
 }
 
 impl Post {

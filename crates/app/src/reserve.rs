@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use domain::allotment::{self, Refusal};
 use domain::id::ConcertId;
+use domain::language::Language;
 use domain::reservation::{Quantity, Reservation, initial_status};
 use domain::text::{CustomerName, EmailAddress};
 use store::admission::Key;
@@ -30,6 +31,8 @@ pub struct ReserveRequest {
     pub customer_name: CustomerName,
     pub customer_email: EmailAddress,
     pub caller: Caller,
+    /// In which the buyer is written to before there is a payment.
+    pub language: Language,
     pub key: Option<IdempotencyKey>,
     pub client_ip: Option<IpAddr>,
     pub request_id: Uuid,

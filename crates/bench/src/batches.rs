@@ -10,7 +10,7 @@ use domain::money::Money;
 use domain::reservation::{Reservation, initial_status};
 use domain::text::EmailAddress;
 use jiff::Timestamp;
-use store::admission::{Admission, Desk, Key, LockWait, Questions, Writes};
+use store::admission::{Admission, Desk, Key, LockWait, MailJob, Questions, Writes};
 use store::receipts::Digest;
 
 use crate::cluster::Ground;
@@ -51,6 +51,10 @@ pub(crate) async fn run(
         ensure!(answers.receipts.is_empty(), "a key came twice");
         let now = ctx.now();
         let writes = Writes {
+        mail_job: MailJob {
+            task: "mail.send",
+            attempts_max: 25,
+        },
             admissions: &batch.admissions,
             taken: &[(concert, i32::try_from(BATCH)?)],
             stale_keys: &[],
@@ -119,6 +123,7 @@ fn admission(ctx: &Ctx, concert_id: ConcertId, now: Timestamp) -> Admission {
             key_digest: ctx.random_bytes(),
             values_digest: ctx.random_bytes(),
         }),
+        mail: None,
     }
 }
 

@@ -154,6 +154,26 @@
   };
   if (stock) followStock(stock.dataset.live);
 
+  // Tickets are kept on the device by a worker, from the moment that their page was open; wherever else
+  // a reservation is shown, the worker hears of it and drops what isn't good any more.
+  const tickets = document.querySelector("[data-tickets]");
+  const workers = navigator.serviceWorker;
+  const lookAfter = async (pages, isKept) => {
+    // Nothing but pages of reservations is the worker's business, in either language.
+    const scopes = pages.map((page) => page.slice(0, 6));
+    const found = await Promise.all(scopes.map((scope) => (isKept ? workers.register("/sw.js", { scope }) : workers.getRegistration(scope))));
+    const worker = isKept ? await workers.ready : found.find((one) => one?.active);
+    const parts = [...all("link[rel=stylesheet], link[rel=icon], script[src]")].map(({ href, src }) => href ?? src);
+    worker?.active.postMessage({ pages, parts: isKept ? parts : [] });
+  };
+  if (tickets && workers) {
+    workers.addEventListener("message", ({ data }) => {
+      const note = document.getElementById("kept");
+      if (note) note.hidden = !data;
+    });
+    lookAfter(tickets.dataset.tickets.split(" "), "keep" in tickets.dataset).catch(() => {});
+  }
+
   // Posters are fetched when they come into view; after the first scroll, or a pause, ahead of it.
   // Without script the browser takes them from the noscript element.
   const waiting = new Set(all(".poster noscript"));

@@ -31,6 +31,8 @@ COMMENT ON COLUMN mails.last_error IS 'why the last attempt failed, in words for
 CREATE INDEX mails_status_idx ON mails (status, created_at, id);
 -- The list of all, and what is old enough to be deleted.
 CREATE INDEX mails_created_at_idx ON mails (created_at, id);
+-- What was written about one reservation, the newest first.
+CREATE INDEX mails_reservation_id_idx ON mails (reservation_id, created_at);
 
 ALTER TABLE mails ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mails FORCE ROW LEVEL SECURITY;

@@ -78,6 +78,22 @@ FROM unnest(:key_digests::bytea[], :values_digests::bytea[], :reservation_ids::t
             :request_ids::uuid[], :are_held::bool[])
      AS new (key_digest, values_digest, reservation_id, request_id, is_held);
 
+--! insert_mails
+-- The mails about reservations that are confirmed at once, each with its job; after insert_reservations.
+WITH written AS (
+    INSERT INTO mails (id, kind, language, recipient, reservation_id, message_id, created_at,
+                       updated_at)
+    SELECT id, 'confirmed', language, recipient, reservation_id, message_id, :now::timestamp,
+           :now::timestamp
+    FROM unnest(:ids::text[], :languages::text[], :recipients::text[], :reservation_ids::text[],
+                :message_ids::text[])
+         AS new (id, language, recipient, reservation_id, message_id)
+    RETURNING id
+)
+INSERT INTO jobs (task, payload, run_at, attempts_max, created_at)
+SELECT :task::text, jsonb_build_object('mail', id), :now::timestamp, :attempts_max::int, :now::timestamp
+FROM written;
+
 --! find_existing
 -- Which of a batch's reservations exist: the truth after a commit that did not answer. Primary key.
 SELECT id FROM reservations WHERE id = ANY(:ids);

@@ -38,6 +38,19 @@ WHERE status IN ('sent', 'kept') AND (:recipient = '' OR recipient = :recipient)
 ORDER BY created_at DESC, id DESC
 LIMIT :limit;
 
+--! find_language
+-- The language of the newest mail about a reservation. mails_reservation_id_idx.
+SELECT language FROM mails
+WHERE reservation_id = :reservation_id
+ORDER BY created_at DESC, id DESC
+LIMIT 1;
+
+--! find_recent : (oldest_at?, newest_at?)
+-- How many mails of a kind were written about a reservation since then, and when. mails_reservation_id_idx.
+SELECT count(*) AS mails, min(created_at) AS oldest_at, max(created_at) AS newest_at
+FROM mails
+WHERE reservation_id = :reservation_id AND kind = :kind AND created_at > :since;
+
 --! update_ended (sent_at?, last_error?)
 -- No row changes when somebody else has ended it. Primary key.
 UPDATE mails
@@ -51,6 +64,21 @@ UPDATE mails SET last_error = :last_error, updated_at = :now WHERE id = :id AND 
 --! update_pending
 -- One that was given up waits to be sent again. Primary key.
 UPDATE mails SET status = 'pending', updated_at = :now WHERE id = :id AND status = 'dead';
+
+--! update_orphaned
+-- Gives up at most :limit mails that nothing will send any more, because their job was given up: its
+-- worker died in the last attempt. A mail and its job are written, and tried again, in one transaction,
+-- so that a mail that waits has a job that waits. mails_status_idx; jobs_run_at_idx.
+UPDATE mails SET status = 'dead', last_error = :last_error, updated_at = :now
+WHERE id IN (
+    SELECT m.id FROM mails m
+    WHERE m.status = 'pending'
+      AND NOT EXISTS (
+          SELECT FROM jobs j
+          WHERE j.status = 'pending' AND j.task = :task AND j.payload ->> 'mail' = m.id)
+    ORDER BY m.created_at
+    LIMIT :limit
+);
 
 --! delete_old
 -- At most :limit mails that were made long ago. mails_created_at_idx.

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::id::ConcertId;
+use domain::id::{ConcertId, MailId};
+use domain::language::Language;
 use domain::reservation::{Reservation, ReservationStatus};
 use domain::text::EmailAddress;
 use futures_util::future::try_join_all;
@@ -86,6 +87,24 @@ pub struct Admission {
     pub client_ip: Option<String>,
     pub request_id: Uuid,
     pub key: Option<Key>,
+    /// Where it is confirmed at once.
+    pub mail: Option<NewMail>,
+}
+
+/// The mail that says so. Its recipient is the reservation's.
+#[derive(Clone, Debug)]
+pub struct NewMail {
+    pub id: MailId,
+    pub language: Language,
+    /// With its angle brackets.
+    pub message_id: String,
+}
+
+/// The job that sends a mail.
+#[derive(Clone, Copy, Debug)]
+pub struct MailJob {
+    pub task: &'static str,
+    pub attempts_max: i32,
 }
 
 /// Under which key an admission is remembered.
@@ -108,6 +127,7 @@ pub struct Writes<'a> {
     pub now: Timestamp,
     /// The end of the holds.
     pub expires_at: Timestamp,
+    pub mail_job: MailJob,
 }
 
 /// What is there of a batch.
@@ -140,6 +160,7 @@ impl Desk {
                 admission::insert_reservations().prepare(&*lease),
                 admission::delete_receipts().prepare(&*lease),
                 admission::insert_receipts().prepare(&*lease),
+                admission::insert_mails().prepare(&*lease),
                 admission::find_existing().prepare(&*lease),
                 concert_statements::take_tickets().prepare(&*lease),
                 lease.prepare_position(),
@@ -258,15 +279,17 @@ impl Desk {
                 .map(|(id, tickets)| self.take(*id, *tickets, writes));
             try_join_all(each).await.map(drop)
         };
-        let (stale, taken, inserted, receipts, committed) = tokio::join!(
+        let (stale, taken, inserted, receipts, mails, committed) = tokio::join!(
             biased;
             self.delete_receipts(writes.stale_keys, writes.stale_since),
             take,
             self.insert_reservations(writes),
             self.insert_receipts(writes),
+            self.insert_mails(writes),
             self.lease.commit(),
         );
-        match (stale.and(taken).and(inserted).and(receipts), committed) {
+        let written = stale.and(taken).and(inserted).and(receipts).and(mails);
+        match (written, committed) {
             (Ok(()), committed) => committed,
             // PostgreSQL refused a statement, so the COMMIT behind it rolled back, which it
             // answers with success.
@@ -404,6 +427,46 @@ impl Desk {
             )
             .await?;
         expect_rows("admission.insert_receipts", changed, keyed.len() as u64)
+    }
+
+    /// Where nothing is free, nothing is sent to the database.
+    async fn insert_mails(&self, writes: &Writes<'_>) -> Result<(), StoreError> {
+        let mails: Vec<(&NewMail, &Reservation)> = writes
+            .admissions
+            .iter()
+            .filter_map(|admission| Some((admission.mail.as_ref()?, &admission.reservation)))
+            .collect();
+        if mails.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<&str> = mails.iter().map(|(mail, _)| mail.id.as_str()).collect();
+        let languages: Vec<&str> = mails
+            .iter()
+            .map(|(mail, _)| mail.language.as_str())
+            .collect();
+        let recipients: Vec<&str> = mails
+            .iter()
+            .map(|(_, about)| about.customer_email.as_str())
+            .collect();
+        let reservations: Vec<&str> = mails.iter().map(|(_, about)| about.id.as_str()).collect();
+        let message_ids: Vec<&str> = mails
+            .iter()
+            .map(|(mail, _)| mail.message_id.as_str())
+            .collect();
+        let changed = admission::insert_mails()
+            .bind(
+                &*self.lease,
+                &to_column(writes.now),
+                &ids,
+                &languages,
+                &recipients,
+                &reservations,
+                &message_ids,
+                &writes.mail_job.task,
+                &writes.mail_job.attempts_max,
+            )
+            .await?;
+        expect_rows("admission.insert_mails", changed, mails.len() as u64)
     }
 
     async fn delete_receipts(

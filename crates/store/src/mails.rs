@@ -102,6 +102,68 @@ pub async fn list_written(
     rows.iter().map(|id| parse("id", id)).collect()
 }
 
+/// The language of the newest mail about a reservation.
+pub async fn find_language(
+    connection: &Connection,
+    id: &ReservationId,
+) -> Result<Option<Language>, StoreError> {
+    let found = statements::find_language()
+        .bind(connection, &id.as_str())
+        .opt()
+        .await?;
+    found.map(|word| parse("language", &word)).transpose()
+}
+
+/// What was written about a reservation lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recent {
+    pub mails: i64,
+    pub oldest_at: Option<Timestamp>,
+    pub newest_at: Option<Timestamp>,
+}
+
+/// Mails of a kind about a reservation since then.
+pub async fn find_recent(
+    connection: &Connection,
+    id: &ReservationId,
+    kind: MailKind,
+    since: Timestamp,
+) -> Result<Recent, StoreError> {
+    let found = statements::find_recent()
+        .bind(
+            connection,
+            &id.as_str(),
+            &kind.as_str(),
+            &to_column(since),
+        )
+        .one()
+        .await?;
+    Ok(Recent {
+        mails: found.mails,
+        oldest_at: found.oldest_at.map(from_column),
+        newest_at: found.newest_at.map(from_column),
+    })
+}
+
+/// Gives up mails whose job of `task` is there no more; how many.
+pub async fn update_orphaned(
+    connection: &Connection,
+    task: &str,
+    (error, now): (&str, Timestamp),
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let parameters = statements::UpdateOrphanedParams {
+        last_error: error,
+        now: to_column(now),
+        task,
+        limit,
+    };
+    let changed = statements::update_orphaned()
+        .params(connection, &parameters)
+        .await?;
+    Ok(changed)
+}
+
 /// What became of a mail for good.
 #[derive(Clone, Copy, Debug)]
 pub enum Ended<'a> {

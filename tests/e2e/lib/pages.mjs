@@ -136,6 +136,19 @@ export const PAGES = [
     },
   },
   {
+    name: "tickets for the door", status: 200, ...PRIVATE, async open({ page, ...visitor }, lang) {
+      const booked = await reserve((await stage()).free.id);
+      await openReservation({ page, ...visitor }, lang, booked);
+      return page.goto(`/${lang}/r/${booked.id}/tickets`);
+    },
+  },
+  {
+    name: "mail asked for too soon", status: 429, ...PRIVATE, async open(visitor, lang) {
+      await openReservation(visitor, lang, await reserve((await stage()).free.id));
+      return follow(visitor.page, () => visitor.page.click(".take form .button"));
+    },
+  },
+  {
     name: "reservation cancelled", status: 200, ...PRIVATE, async open(visitor, lang) {
       await openReservation(visitor, lang, await reserve((await stage()).booked.id));
       await visitor.page.click(".cancel summary");

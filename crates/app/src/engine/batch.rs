@@ -6,17 +6,22 @@ use std::sync::Arc;
 
 use domain::allotment::Allotment;
 use domain::concert::is_on_sale;
-use domain::id::{ConcertId, ReservationId};
-use domain::reservation::{Reservation, initial_status};
+use domain::id::{ConcertId, MailId, ReservationId};
+use domain::language::Language;
+use domain::reservation::{Reservation, ReservationStatus, initial_status};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use store::StoreError;
-use store::admission::{Admission, Answers, FoundReceipt, Questions, Writes};
+use store::admission::{
+    Admission, Answers, FoundReceipt, MailJob, NewMail, Questions, Writes,
+};
 use store::concerts::LockedConcert;
 use store::receipts::Digest;
 
 use super::{Shared, Waiting};
 use crate::idempotency::{Caller, KEPT_FOR};
+use crate::jobs::ATTEMPTS_MAX;
+use crate::mails;
 use crate::reserve::{ReserveError, Reserved, as_first_answered};
 
 /// What one request gets.
@@ -144,11 +149,13 @@ impl<'a> Sale<'a> {
                 if let Some(key) = waiting.key {
                     self.admitted_keys.insert(key.key_digest, index);
                 }
+                let mail = self.mail(&reservation, waiting.request.language);
                 self.admissions.push(Admission {
                     reservation,
                     client_ip: waiting.request.client_ip.map(|address| address.to_string()),
                     request_id: waiting.request.request_id,
                     key: waiting.key,
+                    mail,
                 });
                 Verdict::Admit {
                     index,
@@ -157,6 +164,18 @@ impl<'a> Sale<'a> {
             }
             Err(error) => Verdict::Refuse(error),
         }
+    }
+
+    /// What is free is confirmed at once, and its mail waits for no payment.
+    fn mail(&self, reservation: &Reservation, language: Language) -> Option<NewMail> {
+        (reservation.status == ReservationStatus::Confirmed).then(|| {
+            let id = MailId::new(self.now, self.shared.ctx.random_u64());
+            NewMail {
+                message_id: mails::message_id(&id, &self.shared.mail_host),
+                id,
+                language,
+            }
+        })
     }
 
     /// The answer to an earlier request with the same key, in this batch or before.
@@ -247,6 +266,10 @@ impl Changes {
             stale_since: self.now - KEPT_FOR,
             now: self.now,
             expires_at: self.expires_at,
+            mail_job: MailJob {
+                task: mails::SEND,
+                attempts_max: ATTEMPTS_MAX,
+            },
         }
     }
 }

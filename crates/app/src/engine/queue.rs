@@ -223,6 +223,7 @@ impl Queue {
 mod tests {
     use std::sync::Arc;
 
+    use domain::language::Language;
     use domain::reservation::Quantity;
     use domain::text::{CustomerName, EmailAddress};
     use tokio::sync::oneshot;
@@ -252,6 +253,7 @@ mod tests {
                 customer_name: CustomerName::parse("Som Chai").unwrap(),
                 customer_email: EmailAddress::parse("som@example.com").unwrap(),
                 caller: Caller::Anonymous,
+                language: Language::default(),
                 key: None,
                 client_ip: None,
                 request_id: Uuid::nil(),

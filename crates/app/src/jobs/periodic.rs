@@ -5,6 +5,7 @@
 //! | give back holds that ran out | when the next one ends, at least every few seconds | one server at a time |
 //! | forget old idempotency keys | every ten minutes | one server at a time |
 //! | delete finished jobs and old mails | every hour | one server at a time |
+//! | give up mails that no job sends any more | every minute | one server at a time |
 //! | seal the audit log | every five seconds, in a rush as `audit::pace` says | one server at a time |
 //! | forget old sessions and failed sign-ins of staff | every hour | one server at a time |
 //! | ask payment providers about what is undecided | every five seconds, for what is due | each server for itself |
@@ -29,6 +30,8 @@ use crate::{App, audit, backups, expire, mails, payments, reserve};
 
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 const DELETE_EVERY: Duration = Duration::from_hours(1);
+/// Soon enough for somebody who asks staff where a mail is.
+const BURY_EVERY: Duration = Duration::from_mins(1);
 /// Well below the quarter of a minute at which metrics are usually read.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// What is judged in minutes and hours.
@@ -46,6 +49,8 @@ const DEAD_KEPT_FOR: Duration = Duration::from_hours(90 * 24);
 /// "forget" and "delete" in ASCII, as the one below: numbers that no other lock of ours has.
 const FORGET_LOCK: i64 = 0x666f_7267_6574;
 const DELETE_LOCK: i64 = 0x6465_6c65_7465;
+/// "orphan".
+const ORPHAN_LOCK: i64 = 0x6f72_7068_616e;
 /// "staff".
 const STAFF_LOCK: i64 = 0x73_7461_6666;
 
@@ -71,6 +76,12 @@ pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandl
             app(),
             stopped(),
             delete_jobs,
+        )),
+        tokio::spawn(repeat(
+            Outage::none("giving up mails"),
+            app(),
+            stopped(),
+            bury_mails,
         )),
         tokio::spawn(repeat(
             Outage::none("sealing the audit log"),
@@ -207,6 +218,18 @@ async fn delete_jobs(app: App) -> Result<Duration, StoreError> {
     end(transaction, deleted + forgotten).await?;
     let rest = rest_after_deleting(deleted, "finished jobs", DELETE_EVERY);
     Ok(rest.min(rest_after_deleting(forgotten, "mails", DELETE_EVERY)))
+}
+
+async fn bury_mails(app: App) -> Result<Duration, StoreError> {
+    let Some(transaction) = begin_alone(&app, ORPHAN_LOCK).await? else {
+        return Ok(BURY_EVERY);
+    };
+    let buried = mails::bury_orphans(&app, &transaction, DELETED_MAX).await?;
+    end(transaction, buried).await?;
+    if buried > 0 {
+        tracing::error!(buried, "mails were given up: their workers died");
+    }
+    Ok(BURY_EVERY)
 }
 
 async fn seal_audit_log(app: App) -> Result<Duration, StoreError> {

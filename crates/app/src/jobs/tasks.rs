@@ -1,6 +1,6 @@
 //! Tasks: what a worker can do, by the name that a job has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,6 +39,7 @@ type Run = Arc<dyn Fn(App, Attempt<Value>) -> Running + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Tasks {
     runs: BTreeMap<&'static str, Run>,
+    patient: BTreeSet<&'static str>,
 }
 
 impl fmt::Debug for Tasks {
@@ -55,6 +56,7 @@ impl Tasks {
             .with(payments::ASK, payments::ask)
             .with(payments::REFUND, payments::refund_at_provider)
             .with(mails::SEND, mails::send)
+            .patiently(mails::SEND)
     }
 
     /// Adds a task. A job runs at least once, so a second run must change nothing.
@@ -85,6 +87,22 @@ impl Tasks {
         };
         self.runs.insert(name, Arc::new(run));
         self
+    }
+
+    /// Lets few jobs of a task run at one time, so that others needn't wait for them.
+    #[must_use]
+    pub fn patiently(mut self, name: &'static str) -> Self {
+        self.patient.insert(name);
+        self
+    }
+
+    pub(super) fn patient(&self) -> Vec<&'static str> {
+        self.patient.iter().copied().collect()
+    }
+
+    pub(super) fn urgent(&self) -> Vec<&'static str> {
+        let names = self.runs.keys().filter(|name| !self.patient.contains(*name));
+        names.copied().collect()
     }
 
     pub fn names(&self) -> Vec<&'static str> {

@@ -2,11 +2,12 @@
 //!
 //! A worker that dies loses nothing: its leases end, and another one begins the jobs anew.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use store::StoreError;
 use store::jobs::{self, ERROR_LENGTH_MAX, TakenJob, Wanted};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
@@ -16,6 +17,9 @@ use crate::App;
 
 /// Jobs at one time: a fifth of the pool's connections, so that sales never wait for jobs.
 const RUNNING_MAX: usize = 4;
+/// Of those, the ones that wait for servers which may be slow for hours and keep nobody's money: so
+/// many, that refunds and payments always have the rest.
+const PATIENT_MAX: usize = 2;
 /// How late a job of another process, or one that waited for its time, is found.
 const POLL_EVERY: Duration = Duration::from_secs(2);
 /// Longer than any answer of others is worth waiting for.
@@ -35,14 +39,20 @@ pub async fn work(app: App, tasks: Tasks, mut stopped: watch::Receiver<bool>) {
         return;
     }
     let mut running = JoinSet::new();
+    let patient = Arc::new(Semaphore::new(PATIENT_MAX));
     let mut outage = Outage::none("the job worker");
     loop {
-        let rest = match take(&app, &tasks, RUNNING_MAX - running.len()).await {
+        let free = RUNNING_MAX - running.len();
+        let rest = match take(&app, &tasks, free, &patient).await {
             Ok(taken) => {
                 outage.worked();
-                for job in taken {
+                for (job, place) in taken {
                     let span = tracing::info_span!("job", id = job.lease.id, task = job.task);
-                    running.spawn(run(app.clone(), tasks.clone(), job).instrument(span));
+                    let work = run(app.clone(), tasks.clone(), job).instrument(span);
+                    running.spawn(async move {
+                        work.await;
+                        drop(place);
+                    });
                 }
                 POLL_EVERY
             }
@@ -62,13 +72,41 @@ pub async fn work(app: App, tasks: Tasks, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-async fn take(app: &App, tasks: &Tasks, free: usize) -> Result<Vec<TakenJob>, StoreError> {
-    if free == 0 {
+type Place = Option<OwnedSemaphorePermit>;
+
+/// Urgent jobs first; then patient ones, as many as there is room for.
+///
+/// INVARIANT: whatever a mail server does, other jobs have room; guarded by
+/// `a_mail_server_that_stalls_keeps_no_other_job_waiting`.
+async fn take(
+    app: &App,
+    tasks: &Tasks,
+    free: usize,
+    patient: &Arc<Semaphore>,
+) -> Result<Vec<(TakenJob, Place)>, StoreError> {
+    let urgent = take_of(app, &tasks.urgent(), free).await?;
+    let free = free.saturating_sub(urgent.len());
+    let room = free.min(patient.available_permits());
+    let mut taken: Vec<(TakenJob, Place)> = urgent.into_iter().map(|job| (job, None)).collect();
+    match take_of(app, &tasks.patient(), room).await {
+        Ok(jobs) => {
+            let place = || Arc::clone(patient).try_acquire_owned().ok();
+            taken.extend(jobs.into_iter().map(|job| (job, place())));
+        }
+        // What was taken must run.
+        Err(error) if taken.is_empty() => return Err(error),
+        Err(error) => tracing::debug!(%error, "patient jobs weren't taken"),
+    }
+    Ok(taken)
+}
+
+async fn take_of(app: &App, tasks: &[&str], free: usize) -> Result<Vec<TakenJob>, StoreError> {
+    if free == 0 || tasks.is_empty() {
         return Ok(Vec::new());
     }
     let now = app.ctx().now();
     let wanted = Wanted {
-        tasks: &tasks.names(),
+        tasks,
         limit: i64::try_from(free).unwrap_or(i64::MAX),
         now,
         leased_until: now + LEASE,

@@ -4,17 +4,20 @@
 //! commit behind it, and then with one Message-ID; guarded by
 //! `a_mail_whose_worker_died_after_the_servers_answer_comes_again_with_its_message_id`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::actor::Actor;
 use domain::id::MailId;
-use domain::mail::MailStatus;
+use domain::mail::{MailKind, MailStatus};
+use domain::reservation::Reservation;
 use serde::Deserialize;
 use store::mails::{self as stored, ERROR_LENGTH_MAX, Ended, Mail};
 use store::{Acting, StoreError, Transaction, concerts, reservations};
 
 use super::{Carrier, CarryError, Letter, Post, Sealed, Story};
 use crate::jobs::{ATTEMPTS_MAX, Attempt, Outcome};
+use crate::tickets::{self, Issue, IssueError};
 use crate::{App, task};
 
 /// Sends a mail.
@@ -62,8 +65,21 @@ async fn send_in(app: &App, id: &MailId, is_last: bool) -> Result<Outcome, Store
         end(app, id, Ended::Kept).await?;
         return Ok(Outcome::Done);
     };
-    let letter = post.words.write(&story);
+    let (story, letter) = write(post, story).await;
     carry(app, carrier, (&mail, story, letter), is_last).await
+}
+
+/// Words and drawings, where they keep nobody else waiting.
+async fn write(post: &Post, story: Story) -> (Story, Letter) {
+    let words = Arc::clone(&post.words);
+    let writing = tokio::task::spawn_blocking(move || {
+        let letter = words.write(&story);
+        (story, letter)
+    });
+    match writing.await {
+        Ok(written) => written,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 async fn carry(
@@ -135,7 +151,22 @@ async fn find(
     let transaction = Transaction::begin_reading(app.writer(), &ACTING).await?;
     let found = find_in(app, post, &transaction, id).await;
     transaction.rollback().await;
-    found
+    let mut found = found?;
+    if let Some((_, Some(story))) = &mut found
+        && story.kind == MailKind::Confirmed
+    {
+        story.tickets = issued(app, &story.reservation).await?;
+    }
+    Ok(found)
+}
+
+/// The tickets of what is confirmed still; of what was cancelled meanwhile there are none.
+async fn issued(app: &App, reservation: &Reservation) -> Result<Vec<Issue>, StoreError> {
+    match tickets::issue_as(app, reservation.id.clone(), ACTING).await {
+        Ok(issued) => Ok(issued.tickets),
+        Err(IssueError::NotFound | IssueError::Transition(_)) => Ok(Vec::new()),
+        Err(IssueError::Store(error)) => Err(error),
+    }
 }
 
 async fn find_in(
@@ -159,7 +190,9 @@ async fn find_in(
         kind: mail.kind,
         language: mail.language,
         concert: concerts::find(transaction, reservation.concert_id).await?,
+        tickets: Vec::new(),
         currency: app.settings().currency,
+        base_url: post.base_url.clone(),
         link: format!(
             "{}/{}/r/{}?t={token}",
             post.base_url, mail.language, reservation.id
@@ -190,9 +223,10 @@ pub async fn list_written(app: &App, to: &str) -> Result<Option<Vec<Written>>, S
     let mut written = Vec::new();
     for id in ids? {
         if let Some((mail, Some(story))) = find(app, post, &id).await? {
+            let (story, letter) = write(post, story).await;
             written.push(Written {
                 to: mail.recipient,
-                letter: post.words.write(&story),
+                letter,
                 link: story.link,
             });
         }
@@ -209,4 +243,16 @@ pub(crate) async fn forget_old(
     limit: i64,
 ) -> Result<u64, StoreError> {
     stored::delete_old(transaction, app.ctx().now() - KEPT_FOR, limit).await
+}
+
+/// Gives up mails that wait and that no job sends any more: whatever was tried for the last time by a
+/// worker that died.
+pub(crate) async fn bury_orphans(
+    app: &App,
+    transaction: &Transaction,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let why = "the worker died during the last attempt; it may have been sent";
+    let now = app.ctx().now();
+    stored::update_orphaned(transaction, SEND, (why, now), limit).await
 }

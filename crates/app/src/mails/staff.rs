@@ -6,7 +6,7 @@ use domain::mail::{MailKind, MailStatus};
 use store::mails::{self as stored, Mail, Position};
 use store::{Acting, StoreError, Transaction, reservations};
 
-use super::{enqueue_mail, enqueue_sending};
+use super::{enqueue_mail, enqueue_sending, language_of};
 use crate::{App, jobs, task};
 
 /// The most that one page of the list may have.
@@ -119,6 +119,7 @@ async fn resend_in(
         ..reservation
     };
     let kind = MailKind::about(&reservation).ok_or(ResendError::NothingToTell)?;
-    let written = enqueue_mail(app, transaction, kind, id).await?;
+    let language = language_of(transaction, id).await?;
+    let written = enqueue_mail(app, transaction, (kind, language), id).await?;
     written.ok_or(ResendError::NotFound)
 }

@@ -9,6 +9,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use domain::id::ReservationId;
+use domain::language::Language;
 use domain::text::{CustomerName, EmailAddress};
 use http::header::{ACCEPT_LANGUAGE, HeaderName, LOCATION};
 use http::request::Parts;
@@ -68,6 +69,7 @@ pub async fn create(
     let wish = read_wish(fields, app.settings().limits.per_buyer())?;
     let request = ReserveRequest {
         key,
+        language: language(&headers),
         client_ip,
         request_id: request_id.0,
         ..wish
@@ -205,9 +207,7 @@ pub async fn pay(
     if method.is_none() || !errors.is_empty() {
         return Err(Problem::validation(errors));
     }
-    let accepted = headers.get(ACCEPT_LANGUAGE);
-    let accepted = accepted.and_then(|value| value.to_str().ok());
-    let language = Lang::negotiate(None, accepted).language();
+    let language = language(headers);
     let token = app.access_key().token(holder.reservation_id());
     let payment = payments::begin(app, Begin { holder, language }).await?;
     let body = PaymentBody::new(&payment, &web.site.base_url, &token);
@@ -288,6 +288,13 @@ fn invalid_key() -> Problem {
     )
 }
 
+/// In which the buyer is written to.
+fn language(headers: &HeaderMap) -> Language {
+    let accepted = headers.get(ACCEPT_LANGUAGE);
+    let accepted = accepted.and_then(|value| value.to_str().ok());
+    Lang::negotiate(None, accepted).language()
+}
+
 fn read_wish(mut fields: Fields, per_buyer: i32) -> Result<ReserveRequest, Problem> {
     let concert_id = fields.concert_id("concert_id");
     let quantity = fields.quantity("quantity", per_buyer);
@@ -302,6 +309,7 @@ fn read_wish(mut fields: Fields, per_buyer: i32) -> Result<ReserveRequest, Probl
                 customer_name,
                 customer_email,
                 caller: Caller::Anonymous,
+                language: Language::default(),
                 key: None,
                 client_ip: None,
                 request_id: uuid::Uuid::nil(),

@@ -4,9 +4,9 @@ use app::App;
 use app::tickets::{self, Issued};
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::HeaderMap;
-use http::header::{ACCEPT_LANGUAGE, CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::header::ACCEPT_LANGUAGE;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -92,9 +92,9 @@ pub async fn pdf(
     reader: Reader,
 ) -> Result<Response, Problem> {
     let issued = issue(&app, reader).await?;
-    let name = format!("tickets-{}.pdf", issued.reservation.id);
+    let name = takeaway::pdf_name(&issued.reservation.id);
     let bytes = takeaway::pdf(&app, issued, lang(&headers)).await?;
-    Ok(file("application/pdf", &name, bytes))
+    Ok(takeaway::file(takeaway::PDF, &name, bytes))
 }
 
 /// The concert's day for a calendar
@@ -116,11 +116,11 @@ pub async fn calendar(
     reader: Reader,
 ) -> Result<Response, Problem> {
     let issued = issue(&web.app, reader).await?;
-    let name = format!("{}.ics", issued.reservation.id);
+    let name = takeaway::calendar_name(&issued.reservation.id);
     let base_url = &web.site.base_url;
     let text = takeaway::calendar(&web.app, &issued, lang(&headers), base_url).await?;
-    Ok(file(
-        "text/calendar; charset=utf-8",
+    Ok(takeaway::file(
+        takeaway::CALENDAR,
         &name,
         text.into_bytes(),
     ))
@@ -136,14 +136,4 @@ async fn issue(app: &App, reader: Reader) -> Result<Issued, Problem> {
 fn lang(headers: &HeaderMap) -> Lang {
     let accepted = headers.get(ACCEPT_LANGUAGE);
     Lang::negotiate(None, accepted.and_then(|value| value.to_str().ok()))
-}
-
-/// A file to keep. Names are made of ids, which need no quoting.
-pub fn file(kind: &'static str, name: &str, bytes: Vec<u8>) -> Response {
-    let disposition = format!("attachment; filename=\"{name}\"");
-    let headers = [
-        (CONTENT_TYPE, kind.to_owned()),
-        (CONTENT_DISPOSITION, disposition),
-    ];
-    (headers, bytes).into_response()
 }

@@ -144,6 +144,11 @@ fn shop() -> Router<Web> {
         .route("/{lang}/r/{id}/paid", get(shop::pay::paid))
         .route("/{lang}/r/{id}/extend", post(shop::keep::extend))
         .route("/{lang}/r/{id}/cancel", post(shop::reservation::cancel))
+        .route("/{lang}/r/{id}/tickets", get(shop::tickets::show))
+        .route("/{lang}/r/{id}/tickets.pdf", get(shop::tickets::pdf))
+        .route("/{lang}/r/{id}/calendar.ics", get(shop::tickets::calendar))
+        .route("/{lang}/r/{id}/resend", post(shop::tickets::resend))
+        .route("/sw.js", get(shop::tickets::worker))
         .route("/theme", post(shop::theme::choose))
         .route("/robots.txt", get(shop::robots))
 }

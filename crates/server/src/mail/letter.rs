@@ -4,13 +4,14 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use app::mails::{Letter, Story, Words};
+use app::mails::{Attachment, Letter, Story, Words};
 use askama::Template;
 use domain::mail::MailKind;
 use mrml::prelude::render::RenderOptions;
 
 use crate::i18n::Lang;
 use crate::shop::price;
+use crate::takeaway;
 
 /// Writes the product's mails.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +24,31 @@ impl Words for Writer {
             text: view.to_text(),
             html: view.to_html(),
             subject: view.subject,
-            attachments: Vec::new(),
+            attachments: attachments(story),
         }
     }
+}
+
+/// What is to be had at the reservation's page, too, so that no trouble with it keeps a mail back.
+fn attachments(story: &Story) -> Vec<Attachment> {
+    let (lang, reservation) = (Lang::of(story.language), &story.reservation);
+    let Some(concert) = story.concert.as_ref().filter(|_| !story.tickets.is_empty()) else {
+        return Vec::new();
+    };
+    let drawn = takeaway::draw(concert, reservation, &story.tickets, (lang, story.currency));
+    let pdf = drawn.inspect_err(|error| tracing::error!(%error, "a mail has no tickets"));
+    let pdf = pdf.ok().map(|content| Attachment {
+        filename: takeaway::pdf_name(&reservation.id),
+        content_type: takeaway::PDF,
+        content,
+    });
+    let calendar = takeaway::calendar_of(concert, reservation, lang, &story.base_url);
+    let calendar = Attachment {
+        filename: takeaway::calendar_name(&reservation.id),
+        content_type: takeaway::CALENDAR,
+        content: calendar.into_bytes(),
+    };
+    pdf.into_iter().chain([calendar]).collect()
 }
 
 /// What both parts of a mail show, ready to print.

@@ -51,6 +51,7 @@ pub async fn hold(
         customer_name: wish.customer_name,
         customer_email: wish.customer_email,
         caller: Caller::Anonymous,
+        language: sender.asked.layout.lang.language(),
         key: IdempotencyKey::parse(&key).ok(),
         client_ip: sender.client_ip,
         request_id: sender.request_id,

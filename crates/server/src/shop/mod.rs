@@ -14,6 +14,7 @@ pub mod reservation;
 #[cfg(test)]
 mod tests;
 pub mod theme;
+pub mod tickets;
 pub mod visitor;
 
 use axum::response::{IntoResponse, Redirect};

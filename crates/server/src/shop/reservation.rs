@@ -11,13 +11,14 @@ use domain::money::Currency;
 use domain::payment::{PaymentState, RefundReason};
 use domain::reservation::{Reservation, ReservationStatus};
 use http::StatusCode;
-use http::header::SET_COOKIE;
+use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 use jiff::Timestamp;
 use store::payments::Stored;
 
 use super::asked::Asked;
 use super::keep::Keep;
+use super::tickets::{Pass, Take, door_pages, issue, passes};
 use super::visitor::Holdings;
 use super::{poster, price};
 use crate::http::client::origin;
@@ -25,6 +26,9 @@ use crate::http::page::Layout;
 use crate::http::path::Segment;
 use crate::http::problem::{Code, Problem};
 use crate::http::web::Web;
+
+/// The query of the page to which sending a mail again leads.
+pub(super) const MAIL_SENT: &str = "mail=sent";
 
 /// `GET /{lang}/r/{id}?t=`: the token moves into the cookie, out of the address and the history.
 pub async fn show(
@@ -34,6 +38,7 @@ pub async fn show(
     mut holdings: Holdings,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
+    let is_sent = query.as_deref() == Some(MAIL_SENT);
     if let Some(moved) = move_token(&app, &asked.layout, (&id, ""), &mut holdings, query) {
         return Ok(moved);
     }
@@ -45,7 +50,8 @@ pub async fn show(
         query: String::new(),
         ..layout
     };
-    let page = find_page(&app, layout, &holder).await?;
+    let mut page = find_page(&app, layout, &holder).await?;
+    page.said = is_sent.then(|| page.layout.t("resend-done"));
     Ok(answer.private(StatusCode::OK, &page))
 }
 
@@ -116,13 +122,28 @@ impl Own {
         problem: Problem,
         why_not: &str,
     ) -> Result<Response, Problem> {
-        let Asked { layout, answer } = self.asked;
         if !matches!(problem.code, Code::InvalidState | Code::ReservationExpired) {
             return Err(problem);
         }
+        self.explain(app, problem, why_not).await
+    }
+
+    /// The same for a problem that the sentence is about, whatever it is.
+    pub async fn explain(
+        self,
+        app: &App,
+        problem: Problem,
+        why_not: &str,
+    ) -> Result<Response, Problem> {
+        let Asked { layout, answer } = self.asked;
         let mut page = find_page(app, layout, &self.holder).await?;
         page.notice = Some(page.layout.t(why_not));
-        Ok(answer.private(problem.code.status(), &page))
+        let mut response = answer.private(problem.code.status(), &page);
+        if let Some(wait) = problem.retry_after {
+            let seconds = wait.as_secs().max(1);
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        Ok(response)
     }
 }
 
@@ -148,6 +169,11 @@ async fn find_page(app: &App, layout: Layout, holder: &Holder) -> Result<Reserva
     let found = reservations::show(app, holder).await?;
     let reservation = found.ok_or_else(Problem::not_found)?;
     let attempts = payments::list_own(app, holder).await?;
+    let issued = if reservation.status == ReservationStatus::Confirmed {
+        issue(app, holder).await?
+    } else {
+        None
+    };
     // An archived concert is shown nowhere, but its reservations are.
     let concert = concerts::show_current(app, reservation.concert_id).await?;
     let now = app.ctx().now();
@@ -163,7 +189,12 @@ async fn find_page(app: &App, layout: Layout, holder: &Holder) -> Result<Reserva
         currency: app.settings().currency,
         now,
     };
-    Ok(ReservationPage::new(layout, &standing))
+    let mut page = ReservationPage::new(layout, &standing);
+    if let Some(issued) = issued {
+        page.passes = passes(&page.layout, &issued)?;
+        page.take = Some(Take::new(&page.layout, &issued.reservation.id));
+    }
+    Ok(page)
 }
 
 #[derive(Debug, Template)]
@@ -179,6 +210,13 @@ pub struct ReservationPage {
     pub hint: Option<String>,
     /// What just failed, when the page answers a request that couldn't be met.
     pub notice: Option<String>,
+    /// What was just done.
+    pub said: Option<String>,
+    /// The tickets themselves, once they are the buyer's.
+    pub passes: Vec<Pass>,
+    pub take: Option<Take>,
+    /// The pages of the tickets in every language, for the worker that keeps copies.
+    pub pages: String,
     /// While the tickets are held.
     pub keep: Option<Keep>,
     pub id: String,
@@ -253,16 +291,25 @@ impl ReservationPage {
         let words = Words::new(&layout, status, until.as_deref().unwrap_or_default());
         let title = layout.t("reservation-title");
         let held = status == ReservationStatus::Pending;
+        let money = standing.money();
         Self {
             state: words.state,
             label: words.label,
             heading: words.heading,
             sentence: words.sentence,
-            hint: until
-                .as_deref()
-                .filter(|_| held)
-                .map(|time| lang.text_with("held-next", &[("time", time)])),
+            hint: match status {
+                ReservationStatus::Pending => until
+                    .as_deref()
+                    .map(|time| lang.text_with("held-next", &[("time", time)])),
+                // Unless there is something to tell about money.
+                ReservationStatus::Expired => money.is_none().then(|| layout.t("expired-free")),
+                _ => None,
+            },
             notice: None,
+            said: None,
+            passes: Vec::new(),
+            take: None,
+            pages: door_pages(&reservation.id),
             keep: Keep::new(&layout, reservation, now).filter(|_| held),
             id: reservation.id.to_string(),
             customer_name: reservation.customer_name.clone(),
@@ -270,7 +317,7 @@ impl ReservationPage {
             concert: concert.map(|concert| ConcertLine::new(&layout, concert)),
             tickets: lang.count("tickets", i64::from(reservation.quantity)),
             total: price(lang, reservation.total_price, currency),
-            money: standing.money().map(|key| layout.t(key)),
+            money: money.map(|key| layout.t(key)),
             pay: (held && standing.can_pay).then(|| Action {
                 label: layout.t(if standing.is_undecided() {
                     "pay-on"
@@ -279,7 +326,15 @@ impl ReservationPage {
                 }),
                 href: layout.href(&format!("/r/{}/pay", reservation.id)),
             }),
-            action: action(&layout, status, concert),
+            action: if status == ReservationStatus::Expired && standing.is_undecided() {
+                // Whoever has paid must not book again before the provider has spoken.
+                Some(Action {
+                    label: layout.t("pay-again"),
+                    href: layout.href(&format!("/r/{}", reservation.id)),
+                })
+            } else {
+                action(&layout, status, concert)
+            },
             cancel: may_cancel.then(|| give_back(&layout, reservation, held)),
             layout: layout.titled(&title),
         }
@@ -334,7 +389,7 @@ const fn reason_sentence(reason: Option<RefundReason>, is_back: bool) -> &'stati
 }
 
 impl ConcertLine {
-    fn new(layout: &Layout, concert: &Concert) -> Self {
+    pub(super) fn new(layout: &Layout, concert: &Concert) -> Self {
         Self {
             artist: concert.artist.clone(),
             name: concert.name.clone(),

@@ -1,6 +1,9 @@
 //! Mails: each is wished for in the transaction that makes it necessary, and whatever a mail server does,
 //! it arrives or is seen by staff.
 
+mod attached;
+mod waiting;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

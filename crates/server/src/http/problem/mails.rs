@@ -1,6 +1,8 @@
 //! What goes wrong with mails, as problems.
 
-use app::mails::{ResendError, RetryError};
+use std::time::Duration;
+
+use app::mails::{OwnResendError, ResendError, RetryError};
 
 use super::{Code, Problem};
 
@@ -26,6 +28,27 @@ impl From<ResendError> for Problem {
                 "The reservation is held, or its hold ran out: no mail tells of that.",
             ),
             ResendError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<OwnResendError> for Problem {
+    fn from(error: OwnResendError) -> Self {
+        match error {
+            OwnResendError::NotFound => Self::not_found(),
+            OwnResendError::NotConfirmed => Self::new(
+                Code::InvalidState,
+                "The reservation isn't confirmed: there are no tickets to send.",
+            ),
+            OwnResendError::TooSoon { wait } | OwnResendError::TooOften { wait } => Self {
+                // Rounded up: whoever comes back then is served.
+                retry_after: Some(Duration::from_secs(wait.as_secs() + 1)),
+                ..Self::new(
+                    Code::RateLimited,
+                    "A mail left lately. Try again after the time given.",
+                )
+            },
+            OwnResendError::Store(error) => error.into(),
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) enum Mood {
     Taking,
     /// Nobody answers: connections end at once.
     Down,
+    /// Takes the first words of a mail, and then says nothing any more.
+    Stalling,
     /// Every recipient gets this answer.
     Saying(&'static str),
 }
@@ -150,6 +152,9 @@ impl Shared {
                 "DATA" => {
                     say(&mut line, "354 go on").await?;
                     let bytes = hear_mail(&mut line).await?;
+                    if self.mood() == Mood::Stalling {
+                        std::future::pending::<()>().await;
+                    }
                     self.taken.lock().unwrap().push(Taken {
                         from: from.clone(),
                         to: to.clone(),

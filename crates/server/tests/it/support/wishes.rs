@@ -6,6 +6,7 @@ use app::App;
 use app::idempotency::{Caller, IdempotencyKey};
 use app::reserve::{ReserveError, ReserveRequest, Reserved, reserve};
 use domain::id::ConcertId;
+use domain::language::Language;
 use domain::reservation::Quantity;
 use domain::text::{CustomerName, EmailAddress};
 use futures_util::FutureExt as _;
@@ -28,6 +29,7 @@ pub(crate) fn wish(concert: i32, quantity: i32, buyer: &str) -> ReserveRequest {
         customer_name: CustomerName::parse(buyer).expect("a name"),
         customer_email: EmailAddress::parse(&email).expect("an address"),
         caller: Caller::Anonymous,
+        language: Language::default(),
         key: None,
         client_ip: None,
         request_id: Uuid::nil(),
