@@ -6,7 +6,7 @@ import path from "node:path";
 import { leaveBrowser, visit } from "./lib/browser.mjs";
 import { buildWorld } from "./lib/build.mjs";
 import { book } from "./lib/pages.mjs";
-import { listConcerts, reserve } from "./lib/world.mjs";
+import { beginToPay, decide, listConcerts, reserve } from "./lib/world.mjs";
 
 const BYTES_MAX = 120 * 1024;
 /** So high that a picture ends where what it shows ends. */
@@ -16,6 +16,12 @@ const desk = (height) => ({ width: 1280, height });
 const folder = path.join(path.dirname(new URL(import.meta.url).pathname), "../../docs/screenshots");
 
 const named = async (name) => (await listConcerts()).find((concert) => concert.name === name);
+
+/** A reservation that somebody has begun to pay. */
+async function hold(name) {
+  const held = await reserve((await named(name)).id);
+  return { ...held, payment: await beginToPay(held) };
+}
 
 const PICTURES = [
   { file: "list-en-1280-light", width: desk(880), colorScheme: "light", open: ({ page }) => page.goto("/en/") },
@@ -34,6 +40,21 @@ const PICTURES = [
       const customer = { customer_name: "สมหญิง ใจดี", customer_email: "somying@example.com" };
       const { id, access_token: token } = await reserve((await named("แคนข้ามโขง")).id, customer);
       await page.goto(`/th/r/${id}?t=${token}`);
+    },
+  },
+  {
+    file: "pay-th-360-dark", width: phone(560), colorScheme: "dark",
+    async open({ page }) {
+      const { id, access_token: token } = await hold("แคนข้ามโขง");
+      await page.goto(`/th/r/${id}/pay?t=${token}`);
+    },
+  },
+  {
+    file: "declined-en-360-light", width: phone(1100), colorScheme: "light",
+    async open({ page }) {
+      const { id, access_token: token, payment } = await hold("Midnight Ferry");
+      await decide(payment, "decline");
+      await page.goto(`/en/r/${id}?t=${token}`);
     },
   },
   {

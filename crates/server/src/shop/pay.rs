@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use app::App;
 use app::payments::{self, Begin};
+use app::{App, reservations};
 use askama::Template;
 use axum::extract::{FromRequestParts as _, RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::id::ReservationId;
 use domain::payment::PaymentState;
+use domain::reservation::ReservationStatus;
 use http::header::REFRESH;
 use http::{HeaderValue, StatusCode};
 use store::payments::Stored;
@@ -90,12 +91,17 @@ fn answer(own: Own, page: &PayPage) -> Response {
 }
 
 /// The newest payment once it is as wanted, or still undecided after a while; `None` when there is
-/// nothing undecided.
+/// nothing undecided, or nothing held that could be paid: what becomes of money that comes all the same
+/// stands on the reservation's page.
 async fn wait(
     app: &App,
     own: &Own,
     is_wanted: impl Fn(&Stored) -> bool,
 ) -> Result<Option<Stored>, Problem> {
+    let reservation = reservations::show(app, &own.holder).await?;
+    if reservation.is_none_or(|one| one.status != ReservationStatus::Pending) {
+        return Ok(None);
+    }
     let began = tokio::time::Instant::now();
     loop {
         let attempts = payments::list_own(app, &own.holder).await?;

@@ -250,7 +250,11 @@ impl ReservationPage {
         let until = reservation
             .expires_at
             .map(|at| lang.time(at, &layout.site.time_zone));
-        let words = Words::new(&layout, status, until.as_deref().unwrap_or_default());
+        let mut words = Words::new(&layout, status, until.as_deref().unwrap_or_default());
+        if status == ReservationStatus::Expired && standing.has_money() {
+            let until = until.as_deref().unwrap_or_default();
+            words.sentence = lang.text_with("expired-sentence-money", &[("time", until)]);
+        }
         let title = layout.t("reservation-title");
         let held = status == ReservationStatus::Pending;
         Self {
@@ -293,6 +297,12 @@ impl Standing<'_> {
         newest.is_some_and(|one| one.payment.state == PaymentState::Pending)
     }
 
+    /// Whether money came, or may come yet.
+    fn has_money(&self) -> bool {
+        let mut attempts = self.attempts.iter();
+        attempts.any(|one| one.payment.state != PaymentState::Failed)
+    }
+
     /// The sentence about the money that matters most: what is open, then what went wrong, then what
     /// is over.
     fn money(&self) -> Option<&'static str> {
@@ -308,13 +318,14 @@ impl Standing<'_> {
             return Some(reason_sentence(back.payment.refund_reason, true));
         }
         let newest = self.attempts.first()?;
+        let status = self.reservation.status_at(self.now);
         match newest.payment.state {
-            PaymentState::Pending => Some("money-undecided"),
-            PaymentState::Failed
-                if self.reservation.status_at(self.now) == ReservationStatus::Pending =>
-            {
-                Some("money-failed")
-            }
+            PaymentState::Pending => Some(match status {
+                ReservationStatus::Expired => "money-undecided-late",
+                ReservationStatus::Cancelled => "money-undecided-cancelled",
+                ReservationStatus::Pending | ReservationStatus::Confirmed => "money-undecided",
+            }),
+            PaymentState::Failed if status == ReservationStatus::Pending => Some("money-failed"),
             _ => None,
         }
     }
