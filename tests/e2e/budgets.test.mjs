@@ -5,12 +5,27 @@ import http from "node:http";
 import { after, describe, test } from "node:test";
 
 import { LANGUAGES, leaveBrowser, NARROW, visiting, WIDE } from "./lib/browser.mjs";
+import { paying } from "./lib/pages.mjs";
 import { listConcerts, world } from "./lib/world.mjs";
 
 after(leaveBrowser);
 
 const FIRST_VIEW = { bytes: 200 * 1024, requests: 8 };
 const BROTLI = { css: 12 * 1024, js: 8 * 1024 };
+
+/** The addresses of pages that somebody may see first, those that a mail or another shop leads to included. */
+const WAYS = {
+  list: (lang) => `/${lang}/`,
+  concert: async (lang) => `/${lang}/concerts/${(await listConcerts())[0].id}`,
+  async reservation(lang) {
+    const { held } = await paying();
+    return `/${lang}/r/${held.id}?t=${held.access_token}`;
+  },
+  async "way to the payment"(lang) {
+    const { held } = await paying();
+    return `/${lang}/r/${held.id}/pay?t=${held.access_token}`;
+  },
+};
 
 /** The body of an answer as it comes over the wire, without unpacking it. */
 function fetchPacked(address) {
@@ -28,14 +43,13 @@ function fetchPacked(address) {
 describe("the first view", () => {
   for (const lang of LANGUAGES) {
     for (const [size, width] of [["360 px", NARROW], ["1280 px", WIDE]]) {
-      for (const kind of ["list", "concert"]) {
+      for (const kind of Object.keys(WAYS)) {
         test(`${kind}, ${lang}, ${size}`, (t) => visiting({ width }, async ({ page, context }) => {
-          const [concert] = await listConcerts();
           const loads = [];
-          context.on("requestfinished", (request) => loads.push(request.sizes()));
-          await page.goto(kind === "list" ? `/${lang}/` : `/${lang}/concerts/${concert.id}`);
+          context.on("requestfinished", (request) => loads.push(request));
+          await page.goto(await WAYS[kind](lang));
           await page.waitForLoadState("networkidle");
-          const sizes = await Promise.all(loads);
+          const sizes = await Promise.all(loads.map((request) => request.sizes()));
           const bytes = sizes.reduce((sum, size) => sum + size.responseBodySize + size.responseHeadersSize, 0);
           t.diagnostic(`${sizes.length} requests, ${(bytes / 1024).toFixed(1)} KB`);
           assert.ok(sizes.length <= FIRST_VIEW.requests, `${sizes.length} requests`);

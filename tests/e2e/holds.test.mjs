@@ -33,7 +33,8 @@ describe("the countdown", { concurrency: 2 }, () => {
       const words = WORDS[lang];
       await openHold(visitor, lang);
       const first = await shownLeft(page);
-      assert.ok(["10:00", "9:59", "9:58", "9:57"].map(words.left).includes(first), first);
+      const seconds = Array.from({ length: 30 }, (_, second) => `9:${59 - second}`);
+      assert.ok(["10:00", ...seconds].map(words.left).includes(first), first);
       assert.equal(await page.getAttribute(".countdown", "role"), "timer");
       const spoken = page.locator("[role=status]");
       assert.equal(await spoken.textContent(), "");

@@ -6,7 +6,7 @@ import path from "node:path";
 import { leaveBrowser, visit } from "./lib/browser.mjs";
 import { buildWorld } from "./lib/build.mjs";
 import { book } from "./lib/pages.mjs";
-import { listConcerts, reserve } from "./lib/world.mjs";
+import { beginToPay, decide, listConcerts, reserve } from "./lib/world.mjs";
 
 const BYTES_MAX = 120 * 1024;
 /** So high that a picture ends where what it shows ends. */
@@ -23,6 +23,12 @@ async function openFree(page, lang, below) {
   const { id, access_token: token } = await reserve((await named("Free Afternoon on the Steps")).id, { ...customer, quantity: 1 });
   await page.goto(`/${lang}/r/${id}?t=${token}`);
   if (below) await page.goto(`/${lang}/r/${id}${below}`);
+}
+
+/** A reservation that somebody has begun to pay. */
+async function hold(name) {
+  const held = await reserve((await named(name)).id);
+  return { ...held, payment: await beginToPay(held) };
 }
 
 const PICTURES = [
@@ -51,6 +57,21 @@ const PICTURES = [
   {
     file: "tickets-th-360-dark", width: phone(760), colorScheme: "dark",
     open: async ({ page }) => openFree(page, "th", "/tickets"),
+  },
+  {
+    file: "pay-th-360-dark", width: phone(560), colorScheme: "dark",
+    async open({ page }) {
+      const { id, access_token: token } = await hold("แคนข้ามโขง");
+      await page.goto(`/th/r/${id}/pay?t=${token}`);
+    },
+  },
+  {
+    file: "declined-en-360-light", width: phone(1100), colorScheme: "light",
+    async open({ page }) {
+      const { id, access_token: token, payment } = await hold("Midnight Ferry");
+      await decide(payment, "decline");
+      await page.goto(`/en/r/${id}?t=${token}`);
+    },
   },
   {
     file: "form-errors-en-360-dark", width: phone(1604), colorScheme: "dark",

@@ -186,8 +186,8 @@ cancelled-label = Cancelled
 cancelled-sentence = The tickets are on sale again, and nothing more is to be done.
 expired-title = The hold has ended
 expired-label = Ended
-expired-sentence = The tickets were held until { $time } and went back on sale.
-expired-free = Nothing was charged.
+expired-sentence = The tickets were held until { $time } and went back on sale. Nothing was charged.
+expired-sentence-money = The tickets were held until { $time } and went back on sale.
 again-action = Book again
 concert-action = See the concert
 cancel-held = Let the tickets go
@@ -208,6 +208,8 @@ paid-title = Checking your payment
 paid-sentence = The payment provider tells us within seconds what became of it. Your tickets stay yours meanwhile, and nothing is charged twice.
 paid-waiting = No word yet. This page looks again by itself; you may also close it, and come back later.
 money-undecided = A payment is under way. If you have paid, we are waiting for the provider's word.
+money-undecided-late = A payment was under way when the hold ended. If it comes, and enough tickets are still free, they are yours; otherwise your money goes back to you. We write to you as soon as it comes.
+money-undecided-cancelled = A payment was under way when this reservation was cancelled. If it comes, your money goes back to you.
 money-failed = The payment didn't go through, and nothing was charged. You can try again.
 money-late = Your payment came after the hold had ended, and the tickets were gone. Your money is on its way back to you.
 money-late-back = Your payment came after the hold had ended, and the tickets were gone. Your money went back to you.
@@ -253,6 +255,7 @@ sandbox-twice = Pay, and the news comes several times
 sandbox-never = Go away without a word
 sandbox-refund-fails = Pay, and no refund works later
 sandbox-closed = This payment is over: it was closed when its hold ended.
+sandbox-paid = This payment was made already, and takes no second one.
 sandbox-back = Back to the shop without a choice
 
 ## The first superadmin

@@ -32,8 +32,17 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let order = find(&web.app, &id).await?;
-    let visitor = Visitor::of("/sandbox/pay", &headers);
-    let path = format!("/sandbox/pay/{id}");
+    Ok(page_of(&web, &headers, order, StatusCode::OK))
+}
+
+fn page_of(web: &Web, headers: &HeaderMap, order: Order, status: StatusCode) -> Response {
+    let visitor = Visitor::of("/sandbox/pay", headers);
+    let path = format!("/sandbox/pay/{}", order.payment);
+    let over = if is_paid(&order) {
+        Some("sandbox-paid")
+    } else {
+        order.is_closed.then_some("sandbox-closed")
+    };
     let layout = Layout::new(&web.site, visitor.lang, visitor.theme, &path);
     let layout = layout.without_lang_path();
     let title = layout.t("sandbox-title");
@@ -44,22 +53,30 @@ pub async fn show(
         }),
         total: price(visitor.lang, order.amount, order.currency),
         action: path,
-        is_open: !order.is_closed,
+        over: over.map(|key| layout.t(key)),
         return_url: order.return_url,
         title: order.title,
         layout: layout.titled(&title),
     };
-    Ok(page::show(StatusCode::OK, &page))
+    page::show(status, &page)
+}
+
+/// Whether its money has come, or is on its way.
+fn is_paid(order: &Order) -> bool {
+    let outcome = order.outcome.as_deref().and_then(Choice::read);
+    outcome.is_some_and(Choice::pays)
 }
 
 /// `POST /sandbox/pay/{payment_id}` with `outcome`: what is chosen is told to the webhook, and the buyer
 /// goes back to the shop.
 pub async fn choose(
-    State(app): State<App>,
+    State(web): State<Web>,
     Segment(id): Segment<PaymentId>,
+    headers: HeaderMap,
     Form(chosen): Form<Chosen>,
 ) -> Result<Response, Problem> {
-    let order = find(&app, &id).await?;
+    let app = &web.app;
+    let order = find(app, &id).await?;
     let choice = Choice::read(&chosen.outcome).ok_or_else(|| {
         let all = Choice::ALL.map(Choice::as_str).join(", ");
         Problem::new(
@@ -67,20 +84,21 @@ pub async fn choose(
             format!("`outcome` is one of {all}."),
         )
     })?;
-    let letters = network(&app)?.choose(&id, choice).await?;
-    let letters = letters.ok_or_else(|| {
-        Problem::new(
-            Code::InvalidState,
-            "This order takes no more money: it was paid, or its time is over.",
-        )
-    })?;
+    let Some(letters) = network(app)?.choose(&id, choice).await? else {
+        let order = find(app, &id).await?;
+        // Pressed twice: the first press counts, and the buyer sees what became of it.
+        if is_paid(&order) && choice.pays() {
+            return Ok(Redirect::to(&order.return_url).into_response());
+        }
+        return Ok(page_of(&web, &headers, order, StatusCode::CONFLICT));
+    };
     for letter in letters {
         let mut headers = HeaderMap::new();
         if let Ok(signature) = HeaderValue::from_str(&letter.signature) {
             headers.insert(sandbox::SIGNATURE_HEADER, signature);
         }
         let delivered =
-            payments::deliver(&app, sandbox::NAME, &headers, letter.body.as_bytes()).await;
+            payments::deliver(app, sandbox::NAME, &headers, letter.body.as_bytes()).await;
         // As on the way from a real one: what doesn't arrive is asked about later.
         if let Err(error) = delivered {
             tracing::warn!(%error, "the sandbox couldn't tell what became of an order");
@@ -117,7 +135,8 @@ struct SandboxPage {
     title: String,
     total: String,
     action: String,
-    is_open: bool,
+    /// Why nothing can be chosen any more.
+    over: Option<String>,
     return_url: String,
     choices: [Offer; 6],
 }

@@ -33,9 +33,9 @@ export async function buildWorld({ withOthers = true } = {}) {
     const at = { binary, folder, logs };
     const demo = await startDemo(at);
     undo.push(() => stopDemo(demo));
-    const world = { base: demo.base, binary, databaseUrl: demo.description.app_database_url };
+    const world = { base: demo.base, binary, databaseUrl: demo.description.app_database_url, superuserUrl: demo.description.database_url };
     if (withOthers) {
-      const { hasty, adrift } = await startOthers(at, world.databaseUrl, undo);
+      const { hasty, adrift } = await startOthers(at, world, undo);
       Object.assign(world, { hasty, adrift });
     }
     const browser = await launchBrowser();
@@ -49,9 +49,11 @@ export async function buildWorld({ withOthers = true } = {}) {
 }
 
 /** One that holds tickets for seconds only, and one whose database is gone. */
-async function startOthers(at, databaseUrl, undo) {
+async function startOthers(at, { base, databaseUrl }, undo) {
+  // Any of them may do a job, and what it writes into mails and payments must lead to the same shop.
+  const shared = { STAGEDOOR_BASE_URL: base };
   const hasty = await startServe({
-    ...at, name: "hasty", env: { DATABASE_URL: databaseUrl, STAGEDOOR_HOLD_TTL: `${HASTY_HOLD_MS / 1000}s` },
+    ...at, name: "hasty", env: { ...shared, DATABASE_URL: databaseUrl, STAGEDOOR_HOLD_TTL: `${HASTY_HOLD_MS / 1000}s` },
   });
   undo.push(() => hasty.server.stop());
   const far = new URL(databaseUrl);
@@ -59,7 +61,7 @@ async function startOthers(at, databaseUrl, undo) {
   const near = databaseUrl.replace(`:${far.port}/`, `:${line.port}/`);
   let adrift;
   try {
-    adrift = await startServe({ ...at, name: "adrift", env: { DATABASE_URL: near } });
+    adrift = await startServe({ ...at, name: "adrift", env: { ...shared, DATABASE_URL: near } });
     undo.push(() => adrift.server.stop());
   } finally {
     await line.cut();

@@ -3,8 +3,9 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { forgetPage, putMoney, runOut } from "./books.mjs";
 import { follow } from "./browser.mjs";
-import { addConcert, dayFromNow, HASTY_HOLD_MS, listConcerts, reserve, world } from "./world.mjs";
+import { addConcert, beginToPay, dayFromNow, decide, HASTY_HOLD_MS, listConcerts, readMails, reserve, world } from "./world.mjs";
 
 /** A word that no line can hold. */
 const LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenverleih";
@@ -28,6 +29,8 @@ async function makeStage() {
   };
 }
 
+const PRIVATE = { isPublic: false };
+
 let made;
 const stage = () => (made ??= makeStage());
 
@@ -36,6 +39,40 @@ const at = (address) => async (visitor, lang) => visitor.page.goto(`/${lang}${ty
 /** Opens a reservation by its link, as from a mail. */
 async function openReservation({ page, base }, lang, { id, access_token: token }) {
   return page.goto(`${base}/${lang}/r/${id}?t=${token}`);
+}
+
+/** A reservation whose payment has begun, with its outcome where there is one. */
+export async function paying(outcome) {
+  const held = await reserve((await stage()).booked.id);
+  const payment = await beginToPay(held);
+  if (outcome) await decide(payment, outcome);
+  return { held, payment };
+}
+
+/** The same, as its page shows it after `change`. */
+function paidFor(name, outcome, change = async () => {}) {
+  return {
+    name, status: 200, ...PRIVATE, async open(visitor, lang) {
+      const { held } = await paying(outcome);
+      await change(held);
+      return openReservation(visitor, lang, held);
+    },
+  };
+}
+
+async function cancel({ id, access_token: token }) {
+  const answer = await fetch(`${world().base}/api/v1/reservations/${id}/cancel`, { method: "POST", headers: { authorization: `Bearer ${token}` } });
+  if (!answer.ok) throw new Error(`${answer.url} answered ${answer.status}`);
+}
+
+/** Opens a page that would look again by itself, without its doing so: it shall stand still to be looked at. */
+async function openStill({ page }, address) {
+  await page.route("**/r/*/pa*", async (route) => {
+    const response = await route.fetch({ maxRedirects: 0 });
+    const { refresh, ...headers } = response.headers();
+    await route.fulfill({ response, headers });
+  });
+  return page.goto(address);
 }
 
 /** Sends the form of a concert. */
@@ -57,8 +94,6 @@ function send(page, { action, method = "post", enctype = "application/x-www-form
     form.submit();
   }, { action, method, enctype, fields }));
 }
-
-const PRIVATE = { isPublic: false };
 
 /** Every kind of page: name, status of the answer, the way to it. */
 export const PAGES = [
@@ -169,6 +204,54 @@ export const PAGES = [
       const action = await visitor.page.getAttribute(".cancel form", "action");
       await follow(visitor.page, () => visitor.page.click(".cancel .button"));
       return send(visitor.page, { action });
+    },
+  },
+  {
+    name: "way to the payment", status: 200, ...PRIVATE, async open({ page, base }, lang) {
+      const { held } = await paying();
+      return page.goto(`${base}/${lang}/r/${held.id}/pay?t=${held.access_token}`);
+    },
+  },
+  {
+    name: "way to the payment, not open yet", status: 200, ...PRIVATE, async open(visitor, lang) {
+      const { held } = await paying();
+      await forgetPage(held.id);
+      await openReservation(visitor, lang, held);
+      return openStill(visitor, `${visitor.base}/${lang}/r/${held.id}/pay`);
+    },
+  },
+  {
+    name: "payment being checked", status: 200, ...PRIVATE, async open(visitor, lang) {
+      const { held } = await paying("never");
+      await openReservation(visitor, lang, held);
+      return openStill(visitor, `${visitor.base}/${lang}/r/${held.id}/paid`);
+    },
+  },
+  paidFor("reservation held, payment undecided", "never"),
+  paidFor("reservation held, payment failed", "decline"),
+  paidFor("reservation paid", "pay"),
+  paidFor("reservation paid, second payment on its way back", "pay", ({ id }) => putMoney(id, { status: "refunding", reason: "twice" })),
+  paidFor("reservation expired, payment undecided", "late", ({ id }) => runOut(id)),
+  paidFor("reservation expired, late money went back", "late", async ({ id }) => {
+    await runOut(id);
+    await putMoney(id, { status: "refunded", reason: "late" });
+  }),
+  paidFor("reservation cancelled, payment undecided", "never", cancel),
+  paidFor("reservation cancelled, money on its way back", "never", async (held) => {
+    await cancel(held);
+    await putMoney(held.id, { status: "refunding" });
+  }),
+  paidFor("reservation cancelled, refund stuck", "never", async (held) => {
+    await cancel(held);
+    await putMoney(held.id, { status: "refunding", error: "no" });
+  }),
+  { name: "sandbox", status: 200, ...PRIVATE, open: async ({ page }) => page.goto((await paying()).payment.provider) },
+  { name: "sandbox, paid already", status: 200, ...PRIVATE, open: async ({ page }) => page.goto((await paying("pay")).payment.provider) },
+  {
+    name: "mails that would have left", status: 200, ...PRIVATE, async open({ page, base }) {
+      const { held } = await paying("pay");
+      for (let look = 0; look < 100 && !(await readMails(held.customer_email)).length; look += 1) await sleep(200);
+      return page.goto(`${base}/dev/mail?to=${encodeURIComponent(held.customer_email)}`);
     },
   },
   {

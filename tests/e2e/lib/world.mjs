@@ -2,6 +2,7 @@
 // database. `build.mjs` builds it once for all files.
 
 import { spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { cleanEnvironment, PATIENT } from "./server.mjs";
 
@@ -17,16 +18,21 @@ export function world() {
 
 /** Adds a concert on sale and gives it as the API shows it. Every test that books has its own. */
 export async function addConcert(wishes = {}) {
+  const [concert] = await addConcerts([wishes]);
+  return concert;
+}
+
+/** Adds several at once, which takes no longer than one. */
+export async function addConcerts(wishes) {
   const { base, binary, databaseUrl } = world();
-  const concert = {
+  const concerts = wishes.map((wish) => ({
     name: "Test Piece", artist: "The Understudies", date: dayFromNow(400), venue: "Rehearsal Room, Bangkok",
-    total_tickets: 100, price: "1250.00", status: "open", image_url: "/assets/posters/keys.svg", ...wishes,
-  };
+    total_tickets: 100, price: "1250.00", status: "open", image_url: "/assets/posters/keys.svg", ...wish,
+  }));
   const said = await runBinary(binary, ["concert", "import", "-", "--format", "json", "--json"], {
-    env: { DATABASE_URL: databaseUrl }, input: JSON.stringify([concert]),
+    env: { DATABASE_URL: databaseUrl }, input: JSON.stringify(concerts),
   });
-  const [id] = JSON.parse(said).ids;
-  return readConcert(id, base);
+  return Promise.all(JSON.parse(said).ids.map((id) => readConcert(id, base)));
 }
 
 /** `YYYY-MM-DD`, so many days from today. */
@@ -78,6 +84,32 @@ export async function readReservation({ id, access_token: token }, base = world(
   return json(await fetch(`${base}/api/v1/reservations/${id}`, {
     headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(10_000),
   }));
+}
+
+/** Begins to pay by the API; gives the payment, with our page that leads to the provider, when that has one. */
+export async function beginToPay({ id, access_token: token }, base = world().base) {
+  const payment = await json(await fetch(`${base}/api/v1/reservations/${id}/payments`, {
+    method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+    body: JSON.stringify({ method: "sandbox" }), signal: AbortSignal.timeout(10_000),
+  }));
+  const provider = `${base}/sandbox/pay/${payment.id}`;
+  const isThere = async () => (await fetch(provider, { signal: AbortSignal.timeout(10_000) })).ok;
+  for (let look = 0; look < 100 && !(await isThere()); look += 1) await sleep(200);
+  return { ...payment, provider };
+}
+
+/** Chooses what becomes of a payment, as on the provider's page. */
+export async function decide({ provider }, outcome) {
+  const answer = await fetch(provider, {
+    method: "POST", body: new URLSearchParams({ outcome }), redirect: "manual", signal: AbortSignal.timeout(10_000),
+  });
+  if (answer.status !== 303) throw new Error(`${provider} answered ${answer.status}`);
+}
+
+/** The mails that would have left to an address, the newest first. */
+export async function readMails(to) {
+  const address = `${world().base}/dev/mail?to=${encodeURIComponent(to)}`;
+  return (await json(await fetch(address, { signal: AbortSignal.timeout(10_000) }))).items;
 }
 
 let emails = 0;

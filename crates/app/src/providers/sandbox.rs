@@ -86,7 +86,8 @@ impl Choice {
         Self::ALL.into_iter().find(|choice| choice.as_str() == text)
     }
 
-    const fn pays(self) -> bool {
+    /// Whether its money comes, sooner or later.
+    pub const fn pays(self) -> bool {
         !matches!(self, Self::Decline | Self::Never)
     }
 }

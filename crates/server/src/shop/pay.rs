@@ -6,18 +6,20 @@
 
 use std::time::Duration;
 
-use app::App;
 use app::payments::{self, Begin};
+use app::{App, reservations};
 use askama::Template;
 use axum::extract::{FromRequestParts as _, RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::id::ReservationId;
-use domain::payment::PaymentState;
+use domain::payment::{Payment, PaymentState};
+use domain::reservation::ReservationStatus;
 use http::header::REFRESH;
 use http::{HeaderValue, StatusCode};
 use store::payments::Stored;
 
 use super::asked::Asked;
+use super::price;
 use super::reservation::{Own, move_token};
 use super::visitor::Holdings;
 use crate::http::page::Layout;
@@ -60,23 +62,28 @@ pub async fn show(
     }
     let own = Own::from_request_parts(&mut parts, &web).await?;
     let has_page = |newest: &Stored| newest.page.is_some();
-    let Some(payment) = wait(&app, &own, has_page).await? else {
+    let Some(attempt) = wait(&app, &own, has_page).await? else {
         return Ok(Redirect::to(&own.address("")).into_response());
     };
     let layout = own.layout().clone();
     let keys = ("pay-title", "pay-sentence", "pay-opening");
-    let page = PayPage::new(layout, &own, keys, payment.page.map(|page| page.url));
+    let page = PayPage::new(layout, &own, keys, attempt);
     Ok(answer(own, &page))
 }
 
 /// `GET /{lang}/r/{id}/paid`: where the provider sends the buyer back to.
 pub async fn paid(State(app): State<App>, own: Own) -> Result<Response, Problem> {
-    if wait(&app, &own, |_| false).await?.is_none() {
+    let Some(attempt) = wait(&app, &own, |_| false).await? else {
         return Ok(Redirect::to(&own.address("")).into_response());
-    }
+    };
+    // Nobody who has paid shall be led to pay once more.
+    let attempt = Stored {
+        page: None,
+        ..attempt
+    };
     let layout = own.layout().clone();
     let keys = ("paid-title", "paid-sentence", "paid-waiting");
-    let page = PayPage::new(layout, &own, keys, None);
+    let page = PayPage::new(layout, &own, keys, attempt);
     Ok(answer(own, &page))
 }
 
@@ -90,12 +97,17 @@ fn answer(own: Own, page: &PayPage) -> Response {
 }
 
 /// The newest payment once it is as wanted, or still undecided after a while; `None` when there is
-/// nothing undecided.
+/// nothing undecided, or nothing held that could be paid: what becomes of money that comes all the same
+/// stands on the reservation's page.
 async fn wait(
     app: &App,
     own: &Own,
     is_wanted: impl Fn(&Stored) -> bool,
 ) -> Result<Option<Stored>, Problem> {
+    let reservation = reservations::show(app, &own.holder).await?;
+    if reservation.is_none_or(|one| one.status != ReservationStatus::Pending) {
+        return Ok(None);
+    }
     let began = tokio::time::Instant::now();
     loop {
         let attempts = payments::list_own(app, &own.holder).await?;
@@ -115,6 +127,7 @@ async fn wait(
 struct PayPage {
     layout: Layout,
     heading: String,
+    total: String,
     sentence: String,
     /// What is shown while there is no link.
     waiting: String,
@@ -128,13 +141,17 @@ impl PayPage {
         layout: Layout,
         own: &Own,
         (heading, sentence, waiting): (&str, &str, &str),
-        url: Option<String>,
+        attempt: Stored,
     ) -> Self {
+        let Payment {
+            amount, currency, ..
+        } = attempt.payment;
         Self {
+            total: price(layout.lang, amount, currency),
             heading: layout.t(heading),
             sentence: layout.t(sentence),
             waiting: layout.t(waiting),
-            url,
+            url: attempt.page.map(|page| page.url),
             again: own.address(if heading == "pay-title" {
                 "pay"
             } else {

@@ -288,23 +288,22 @@ impl ReservationPage {
         let until = reservation
             .expires_at
             .map(|at| lang.time(at, &layout.site.time_zone));
-        let words = Words::new(&layout, status, until.as_deref().unwrap_or_default());
+        let mut words = Words::new(&layout, status, until.as_deref().unwrap_or_default());
+        if status == ReservationStatus::Expired && standing.has_money() {
+            let until = until.as_deref().unwrap_or_default();
+            words.sentence = lang.text_with("expired-sentence-money", &[("time", until)]);
+        }
         let title = layout.t("reservation-title");
         let held = status == ReservationStatus::Pending;
-        let money = standing.money();
         Self {
             state: words.state,
             label: words.label,
             heading: words.heading,
             sentence: words.sentence,
-            hint: match status {
-                ReservationStatus::Pending => until
-                    .as_deref()
-                    .map(|time| lang.text_with("held-next", &[("time", time)])),
-                // Unless there is something to tell about money.
-                ReservationStatus::Expired => money.is_none().then(|| layout.t("expired-free")),
-                _ => None,
-            },
+            hint: until
+                .as_deref()
+                .filter(|_| held)
+                .map(|time| lang.text_with("held-next", &[("time", time)])),
             notice: None,
             said: None,
             passes: Vec::new(),
@@ -317,7 +316,7 @@ impl ReservationPage {
             concert: concert.map(|concert| ConcertLine::new(&layout, concert)),
             tickets: lang.count("tickets", i64::from(reservation.quantity)),
             total: price(lang, reservation.total_price, currency),
-            money: money.map(|key| layout.t(key)),
+            money: standing.money().map(|key| layout.t(key)),
             pay: (held && standing.can_pay).then(|| Action {
                 label: layout.t(if standing.is_undecided() {
                     "pay-on"
@@ -348,6 +347,12 @@ impl Standing<'_> {
         newest.is_some_and(|one| one.payment.state == PaymentState::Pending)
     }
 
+    /// Whether money came, or may come yet.
+    fn has_money(&self) -> bool {
+        let mut attempts = self.attempts.iter();
+        attempts.any(|one| one.payment.state != PaymentState::Failed)
+    }
+
     /// The sentence about the money that matters most: what is open, then what went wrong, then what
     /// is over.
     fn money(&self) -> Option<&'static str> {
@@ -363,13 +368,14 @@ impl Standing<'_> {
             return Some(reason_sentence(back.payment.refund_reason, true));
         }
         let newest = self.attempts.first()?;
+        let status = self.reservation.status_at(self.now);
         match newest.payment.state {
-            PaymentState::Pending => Some("money-undecided"),
-            PaymentState::Failed
-                if self.reservation.status_at(self.now) == ReservationStatus::Pending =>
-            {
-                Some("money-failed")
-            }
+            PaymentState::Pending => Some(match status {
+                ReservationStatus::Expired => "money-undecided-late",
+                ReservationStatus::Cancelled => "money-undecided-cancelled",
+                ReservationStatus::Pending | ReservationStatus::Confirmed => "money-undecided",
+            }),
+            PaymentState::Failed if status == ReservationStatus::Pending => Some("money-failed"),
             _ => None,
         }
     }
