@@ -228,7 +228,7 @@ impl<'a> Sale<'a> {
             total_price,
             status,
             payment_status,
-            google_auth: matches!(request.caller, Caller::Customer(_)),
+            google_auth: request.caller.proved_by_google(customer),
             reserved_at: self.now,
             expires_at: (!total_price.is_zero()).then_some(self.expires_at),
             extensions: 0,

@@ -3,7 +3,7 @@
 use app::access::Holder;
 use app::{App, cancel as cancelling, concerts, payments, reservations};
 use askama::Template;
-use axum::extract::{FromRequestParts, RawQuery, State};
+use axum::extract::{FromRequestParts, RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::concert::Concert;
 use domain::id::ReservationId;
@@ -20,7 +20,7 @@ use super::asked::Asked;
 use super::keep::Keep;
 use super::visitor::Holdings;
 use super::{poster, price};
-use crate::http::client::origin;
+use crate::http::customer::find_holder;
 use crate::http::page::Layout;
 use crate::http::path::Segment;
 use crate::http::problem::{Code, Problem};
@@ -28,18 +28,18 @@ use crate::http::web::Web;
 
 /// `GET /{lang}/r/{id}?t=`: the token moves into the cookie, out of the address and the history.
 pub async fn show(
-    State(app): State<App>,
-    asked: Asked,
+    State(web): State<Web>,
     Segment(id): Segment<ReservationId>,
-    mut holdings: Holdings,
     RawQuery(query): RawQuery,
+    request: Request,
 ) -> Result<Response, Problem> {
+    let (app, mut parts) = (web.app.clone(), request.into_parts().0);
+    let asked = Asked::from_request_parts(&mut parts, &web).await?;
+    let Ok(mut holdings) = Holdings::from_request_parts(&mut parts, &web).await;
     if let Some(moved) = move_token(&app, &asked.layout, (&id, ""), &mut holdings, query) {
         return Ok(moved);
     }
-    let holder = holdings
-        .find(app.access_key(), &id)
-        .ok_or_else(Problem::not_found)?;
+    let holder = find_holder(&mut parts, &web, &id).await?;
     let Asked { layout, answer } = asked;
     let layout = Layout {
         query: String::new(),
@@ -72,7 +72,7 @@ pub async fn cancel(State(app): State<App>, own: Own) -> Result<Response, Proble
     own.answer(&app, outcome, "cancel-not-possible").await
 }
 
-/// A reservation that the visitor wants to change, and has the token of.
+/// A reservation that the visitor wants to change, and has the token of, or is signed in for.
 #[derive(Debug)]
 pub struct Own {
     asked: Asked,
@@ -132,11 +132,7 @@ impl FromRequestParts<Web> for Own {
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let mut asked = Asked::from_request_parts(parts, web).await?;
         let Segment(id) = Segment::<ReservationId>::from_request_parts(parts, web).await?;
-        let Ok(holdings) = Holdings::from_request_parts(parts, web).await;
-        let holder = holdings
-            .find(web.app.access_key(), &id)
-            .ok_or_else(Problem::not_found)?
-            .from(origin(parts, web).await);
+        let holder = find_holder(parts, web, &id).await?;
         // Whatever is answered stands for the reservation's page, also in the other language.
         asked.layout.path = format!("/r/{id}");
         Ok(Self { asked, holder })
