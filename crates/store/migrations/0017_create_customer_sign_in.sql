@@ -29,7 +29,8 @@ CREATE TABLE customer_identities (
     CONSTRAINT customer_identities_issuer_subject_key UNIQUE (issuer, subject),
     CONSTRAINT customer_identities_customer_id_fkey
         FOREIGN KEY (customer_id) REFERENCES customers (id) ON DELETE CASCADE,
-    CONSTRAINT customer_identities_subject_check CHECK (issuer <> '' AND subject <> '')
+    CONSTRAINT customer_identities_issuer_check CHECK (issuer <> ''),
+    CONSTRAINT customer_identities_subject_check CHECK (subject <> '')
 );
 COMMENT ON TABLE customer_identities IS
     'Who a provider (OpenID Connect) says somebody is: issuer and subject, which never change.';

@@ -18,6 +18,7 @@ use store::payments::Stored;
 
 use super::asked::Asked;
 use super::keep::Keep;
+use super::sign_in::sign_in_address;
 use super::visitor::Holdings;
 use super::{poster, price};
 use crate::http::customer::find_holder;
@@ -45,7 +46,10 @@ pub async fn show(
         query: String::new(),
         ..layout
     };
-    let page = find_page(&app, layout, &holder).await?;
+    let mut page = find_page(&app, layout, &holder).await?;
+    let here = page.layout.here();
+    let is_signed_in = holdings.session().is_some();
+    page.sign_in = (!is_signed_in).then(|| sign_in_address(&page.layout, &here));
     Ok(answer.private(StatusCode::OK, &page))
 }
 
@@ -189,6 +193,8 @@ pub struct ReservationPage {
     pub pay: Option<Action>,
     pub action: Option<Action>,
     pub cancel: Option<Cancel>,
+    /// Where those sign in who aren't, and come back from.
+    pub sign_in: Option<String>,
 }
 
 /// How a reservation stands, with all that its page tells.
@@ -277,6 +283,7 @@ impl ReservationPage {
             }),
             action: action(&layout, status, concert),
             cancel: may_cancel.then(|| give_back(&layout, reservation, held)),
+            sign_in: None,
             layout: layout.titled(&title),
         }
     }
