@@ -30,7 +30,7 @@ use crate::idempotency::Caller;
 use crate::reservations::{self, ListRequest};
 use crate::{App, task};
 
-pub(crate) use links::{Invitation, find_invitation};
+pub(crate) use links::find_invitation;
 pub use links::{LinkError, Wish, ask_for_link, look_at_link, use_link};
 pub use oidc::{
     Answer, Failed, Oidc, OidcError, OidcSettings, SettingsError, Start, Started, begin_oidc,

@@ -2,6 +2,7 @@
 // database. `build.mjs` builds it once for all files.
 
 import { spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { cleanEnvironment, PATIENT } from "./server.mjs";
 
@@ -73,11 +74,37 @@ export async function reserve(concertId, wishes = {}, base = world().base) {
   }));
 }
 
+/** Gives a reservation back. */
+export async function cancel({ id, access_token: token }, base = world().base) {
+  return json(await fetch(`${base}/api/v1/reservations/${id}/cancel`, {
+    method: "POST", headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(10_000),
+  }));
+}
+
 /** A reservation as the API shows it to whoever has its token. */
 export async function readReservation({ id, access_token: token }, base = world().base) {
   return json(await fetch(`${base}/api/v1/reservations/${id}`, {
     headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(10_000),
   }));
+}
+
+/** The link that a mail brings to this address; asks for it unless that was done. */
+export async function signInLink(email, { lang = "en", base = world().base, isAsked = false } = {}) {
+  if (!isAsked) {
+    const asked = await fetch(`${base}/api/v1/sessions/email`, {
+      method: "POST", headers: { "content-type": "application/json", "accept-language": lang },
+      body: JSON.stringify({ email }), signal: AbortSignal.timeout(10_000),
+    });
+    if (asked.status !== 202) throw new Error(`a link was refused with ${asked.status}`);
+  }
+  const deadline = Date.now() + 20_000;
+  while (Date.now() < deadline) {
+    const { items } = await json(await fetch(`${base}/dev/mail?to=${encodeURIComponent(email)}`, { signal: AbortSignal.timeout(10_000) }));
+    const link = items[0]?.text.match(/^http\S+\/sign-in\/\S+$/m)?.[0];
+    if (link) return link;
+    await sleep(100);
+  }
+  throw new Error(`no mail came for ${email}`);
 }
 
 let emails = 0;

@@ -11,9 +11,9 @@ use domain::id::MailId;
 use domain::language::Language;
 use domain::mail::MailKind;
 use domain::text::EmailAddress;
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use store::customer_links::{self as stored, Link};
-use store::mails::Mail;
 use store::{Acting, StoreError, Transaction, customers};
 
 use super::{Begun, begin_session, digest, signing_in};
@@ -118,31 +118,30 @@ pub async fn use_link(
     .await
 }
 
-/// What a mail with a link tells.
-#[derive(Clone, Debug)]
+/// What a mail with a link brings.
+#[derive(Clone)]
 pub(crate) struct Invitation {
-    pub(crate) token: String,
-    pub(crate) link: Link,
+    /// `None` where it was made with a key that isn't here.
+    pub(crate) token: Option<String>,
+    pub(crate) expires_at: Timestamp,
 }
 
-/// What a mail brings; `None` where its link is forgotten, or was made with a key that is gone.
+/// What a mail brings; `None` where its link is forgotten.
 pub(crate) async fn find_invitation(
     app: &App,
     transaction: &Transaction,
-    mail: &Mail,
+    mail: &MailId,
 ) -> Result<Option<Invitation>, StoreError> {
-    let Some(link) = stored::find_by_mail(transaction, &mail.id).await? else {
+    let Some(link) = stored::find_by_mail(transaction, mail).await? else {
         return Ok(None);
     };
     let access = app.access_key();
     let keys = std::iter::once(current_key(app)).chain(access.derive_previous(PURPOSE));
-    let tokens = keys.map(|key| token_bytes(&key, &mail.id));
-    let token = tokens
-        .into_iter()
-        .find(|token| <[u8; 32]>::from(Sha256::digest(token)) == link.token_digest);
-    Ok(token.map(|token| Invitation {
-        token: URL_SAFE_NO_PAD.encode(token),
-        link,
+    let mut tokens = keys.map(|key| token_bytes(&key, mail));
+    let token = tokens.find(|token| <[u8; 32]>::from(Sha256::digest(token)) == link.token_digest);
+    Ok(Some(Invitation {
+        token: token.map(|token| URL_SAFE_NO_PAD.encode(token)),
+        expires_at: link.expires_at,
     }))
 }
 

@@ -198,7 +198,7 @@ pub async fn list_written(app: &App, to: &str) -> Result<Option<Vec<Written>>, S
             continue;
         };
         if mail.kind == MailKind::SignIn {
-            if let Some(invitation) = sign_in::find(app, post, &mail, false).await? {
+            if let Some(invitation) = sign_in::show(app, post, &mail).await? {
                 written.push(Written {
                     letter: post.words.invite(&invitation),
                     link: invitation.link,
