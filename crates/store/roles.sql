@@ -49,6 +49,9 @@ GRANT SELECT ON backup_runs TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE ON payments, tickets, sandbox_orders TO stagedoor_app;
 GRANT SELECT, INSERT ON payment_events TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON mails TO stagedoor_app;
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON customers, customer_identities, customer_sessions, customer_links, customer_sign_ins
+    TO stagedoor_app;
 -- Seals over the audit log, which it can neither read nor change.
 GRANT SELECT, INSERT ON audit_seals TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_unsealed_audit_logs(integer) TO stagedoor_app;

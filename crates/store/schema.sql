@@ -712,6 +712,90 @@ CREATE SEQUENCE public.concerts_id_seq
 
 ALTER SEQUENCE public.concerts_id_seq OWNED BY public.concerts.id;
 
+CREATE TABLE public.customer_identities (
+    id bigint NOT NULL,
+    customer_id bigint NOT NULL,
+    issuer character varying(255) NOT NULL,
+    subject character varying(255) NOT NULL,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    updated_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    CONSTRAINT customer_identities_issuer_check CHECK (((issuer)::text <> ''::text)),
+    CONSTRAINT customer_identities_subject_check CHECK (((subject)::text <> ''::text))
+);
+
+ALTER TABLE ONLY public.customer_identities FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.customer_identities ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.customer_identities_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.customer_links (
+    mail_id character varying(50) NOT NULL,
+    token_digest bytea NOT NULL,
+    email character varying(255) NOT NULL,
+    return_to character varying(255) NOT NULL,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    expires_at timestamp without time zone NOT NULL,
+    used_at timestamp without time zone,
+    CONSTRAINT customer_links_expires_at_check CHECK ((expires_at > created_at)),
+    CONSTRAINT customer_links_token_digest_check CHECK ((octet_length(token_digest) = 32))
+);
+
+ALTER TABLE ONLY public.customer_links FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.customer_sessions (
+    token_digest bytea NOT NULL,
+    customer_id bigint NOT NULL,
+    is_google boolean NOT NULL,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    expires_at timestamp without time zone NOT NULL,
+    CONSTRAINT customer_sessions_expires_at_check CHECK ((expires_at > created_at)),
+    CONSTRAINT customer_sessions_token_digest_check CHECK ((octet_length(token_digest) = 32))
+);
+
+ALTER TABLE ONLY public.customer_sessions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.customer_sign_ins (
+    state_digest bytea NOT NULL,
+    browser_digest bytea NOT NULL,
+    nonce character varying(64) NOT NULL,
+    pkce_verifier character varying(128) NOT NULL,
+    return_to character varying(255) NOT NULL,
+    language character varying(8) NOT NULL,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    expires_at timestamp without time zone NOT NULL,
+    CONSTRAINT customer_sign_ins_browser_digest_check CHECK ((octet_length(browser_digest) = 32)),
+    CONSTRAINT customer_sign_ins_expires_at_check CHECK ((expires_at > created_at)),
+    CONSTRAINT customer_sign_ins_state_digest_check CHECK ((octet_length(state_digest) = 32))
+);
+
+ALTER TABLE ONLY public.customer_sign_ins FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.customers (
+    id bigint NOT NULL,
+    email character varying(255) NOT NULL,
+    name character varying(255),
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    updated_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    CONSTRAINT customers_email_check CHECK ((((email)::text = lower((email)::text)) AND ((email)::text <> ''::text)))
+);
+
+ALTER TABLE ONLY public.customers FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.customers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.customers_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.heartbeats (
     task character varying(50) NOT NULL,
     beat_at timestamp without time zone NOT NULL,
@@ -760,7 +844,7 @@ CREATE TABLE public.mails (
     last_error character varying(500),
     created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
     updated_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
-    CONSTRAINT mails_kind_check CHECK (((kind)::text = ANY ((ARRAY['confirmed'::character varying, 'cancelled'::character varying, 'refunded'::character varying, 'payment_failed'::character varying])::text[]))),
+    CONSTRAINT mails_kind_check CHECK (((kind)::text = ANY ((ARRAY['confirmed'::character varying, 'cancelled'::character varying, 'refunded'::character varying, 'payment_failed'::character varying, 'sign_in'::character varying])::text[]))),
     CONSTRAINT mails_status_check CHECK (((status)::text = ANY ((ARRAY['pending'::character varying, 'sent'::character varying, 'kept'::character varying, 'dead'::character varying])::text[])))
 );
 
@@ -934,6 +1018,30 @@ ALTER TABLE ONLY public.backup_runs
 ALTER TABLE ONLY public.concerts
     ADD CONSTRAINT concerts_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.customer_identities
+    ADD CONSTRAINT customer_identities_issuer_subject_key UNIQUE (issuer, subject);
+
+ALTER TABLE ONLY public.customer_identities
+    ADD CONSTRAINT customer_identities_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.customer_links
+    ADD CONSTRAINT customer_links_pkey PRIMARY KEY (mail_id);
+
+ALTER TABLE ONLY public.customer_links
+    ADD CONSTRAINT customer_links_token_digest_key UNIQUE (token_digest);
+
+ALTER TABLE ONLY public.customer_sessions
+    ADD CONSTRAINT customer_sessions_pkey PRIMARY KEY (token_digest);
+
+ALTER TABLE ONLY public.customer_sign_ins
+    ADD CONSTRAINT customer_sign_ins_pkey PRIMARY KEY (state_digest);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_email_key UNIQUE (email);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.heartbeats
     ADD CONSTRAINT heartbeats_pkey PRIMARY KEY (task);
 
@@ -989,6 +1097,18 @@ CREATE INDEX audit_logs_user_id_idx ON public.audit_logs USING btree (user_id, c
 CREATE INDEX audit_seals_cluster_id_idx ON public.audit_seals USING btree (cluster_id, id);
 
 CREATE INDEX backup_runs_kind_repo_finished_at_idx ON public.backup_runs USING btree (kind, repo, finished_at) WHERE is_ok;
+
+CREATE INDEX customer_identities_customer_id_idx ON public.customer_identities USING btree (customer_id);
+
+CREATE INDEX customer_links_created_at_idx ON public.customer_links USING btree (created_at);
+
+CREATE INDEX customer_links_email_idx ON public.customer_links USING btree (email, created_at);
+
+CREATE INDEX customer_sessions_customer_id_idx ON public.customer_sessions USING btree (customer_id);
+
+CREATE INDEX customer_sessions_expires_at_idx ON public.customer_sessions USING btree (expires_at);
+
+CREATE INDEX customer_sign_ins_expires_at_idx ON public.customer_sign_ins USING btree (expires_at);
 
 CREATE INDEX idx_admin_users_username ON public.admin_users USING btree (username);
 
@@ -1056,6 +1176,20 @@ CREATE TRIGGER concerts_audit_update AFTER UPDATE ON public.concerts REFERENCING
 
 CREATE TRIGGER concerts_keep_id BEFORE UPDATE ON public.concerts FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION public.refuse_new_id();
 
+CREATE TRIGGER customer_identities_audit_delete AFTER DELETE ON public.customer_identities REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_delete('subject');
+
+CREATE TRIGGER customer_identities_audit_insert AFTER INSERT ON public.customer_identities REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_insert('subject');
+
+CREATE TRIGGER customer_identities_audit_truncate BEFORE TRUNCATE ON public.customer_identities FOR EACH STATEMENT EXECUTE FUNCTION public.audit_truncate();
+
+CREATE TRIGGER customers_audit_delete AFTER DELETE ON public.customers REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_delete('email', 'name');
+
+CREATE TRIGGER customers_audit_insert AFTER INSERT ON public.customers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_insert('email', 'name');
+
+CREATE TRIGGER customers_audit_truncate BEFORE TRUNCATE ON public.customers FOR EACH STATEMENT EXECUTE FUNCTION public.audit_truncate();
+
+CREATE TRIGGER customers_keep_id BEFORE UPDATE ON public.customers FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION public.refuse_new_id();
+
 CREATE TRIGGER mails_audit_insert AFTER INSERT ON public.mails REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_insert('recipient');
 
 CREATE TRIGGER mails_keep_id BEFORE UPDATE ON public.mails FOR EACH ROW WHEN (((old.id)::text <> (new.id)::text)) EXECUTE FUNCTION public.refuse_new_id();
@@ -1102,6 +1236,15 @@ ALTER TABLE ONLY public.admin_totp
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.admin_users(id);
 
+ALTER TABLE ONLY public.customer_identities
+    ADD CONSTRAINT customer_identities_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.customer_links
+    ADD CONSTRAINT customer_links_mail_id_fkey FOREIGN KEY (mail_id) REFERENCES public.mails(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.customer_sessions
+    ADD CONSTRAINT customer_sessions_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.mails
     ADD CONSTRAINT mails_reservation_id_fkey FOREIGN KEY (reservation_id) REFERENCES public.reservations(id);
 
@@ -1128,6 +1271,78 @@ ALTER TABLE public.admission_receipts ENABLE ROW LEVEL SECURITY;
 CREATE POLICY admission_receipts_app ON public.admission_receipts TO stagedoor_app USING ((( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif") = ANY (ARRAY['system'::text, 'job'::text])));
 
 CREATE POLICY admission_receipts_owner ON public.admission_receipts TO stagedoor_owner USING (true) WITH CHECK (true);
+
+ALTER TABLE public.customer_identities ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY customer_identities_app ON public.customer_identities TO stagedoor_app USING (
+CASE ( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif")
+    WHEN 'customer'::text THEN (EXISTS ( SELECT
+       FROM public.customers c
+      WHERE ((c.id = customer_identities.customer_id) AND ((c.email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif")))))
+    WHEN 'system'::text THEN true
+    WHEN 'job'::text THEN true
+    WHEN 'cli'::text THEN true
+    ELSE false
+END);
+
+CREATE POLICY customer_identities_owner ON public.customer_identities TO stagedoor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY customer_identities_report ON public.customer_identities FOR SELECT TO stagedoor_report USING (true);
+
+ALTER TABLE public.customer_links ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY customer_links_app ON public.customer_links TO stagedoor_app USING (
+CASE ( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif")
+    WHEN 'customer'::text THEN ((email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif"))
+    WHEN 'system'::text THEN true
+    WHEN 'job'::text THEN true
+    WHEN 'cli'::text THEN true
+    ELSE false
+END);
+
+CREATE POLICY customer_links_owner ON public.customer_links TO stagedoor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY customer_links_report ON public.customer_links FOR SELECT TO stagedoor_report USING (true);
+
+ALTER TABLE public.customer_sessions ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY customer_sessions_app ON public.customer_sessions TO stagedoor_app USING (
+CASE ( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif")
+    WHEN 'customer'::text THEN (EXISTS ( SELECT
+       FROM public.customers c
+      WHERE ((c.id = customer_sessions.customer_id) AND ((c.email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif")))))
+    WHEN 'system'::text THEN true
+    WHEN 'job'::text THEN true
+    WHEN 'cli'::text THEN true
+    ELSE false
+END);
+
+CREATE POLICY customer_sessions_owner ON public.customer_sessions TO stagedoor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY customer_sessions_report ON public.customer_sessions FOR SELECT TO stagedoor_report USING (true);
+
+ALTER TABLE public.customer_sign_ins ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY customer_sign_ins_app ON public.customer_sign_ins TO stagedoor_app USING ((( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif") = ANY (ARRAY['system'::text, 'job'::text, 'cli'::text])));
+
+CREATE POLICY customer_sign_ins_owner ON public.customer_sign_ins TO stagedoor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY customer_sign_ins_report ON public.customer_sign_ins FOR SELECT TO stagedoor_report USING (true);
+
+ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY customers_app ON public.customers TO stagedoor_app USING (
+CASE ( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif")
+    WHEN 'customer'::text THEN ((email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif"))
+    WHEN 'system'::text THEN true
+    WHEN 'job'::text THEN true
+    WHEN 'cli'::text THEN true
+    ELSE false
+END);
+
+CREATE POLICY customers_owner ON public.customers TO stagedoor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY customers_report ON public.customers FOR SELECT TO stagedoor_report USING (true);
 
 ALTER TABLE public.mails ENABLE ROW LEVEL SECURITY;
 

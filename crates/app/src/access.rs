@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::actor::Actor;
 use domain::id::ReservationId;
+use domain::text::EmailAddress;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use store::Acting;
@@ -34,10 +35,13 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-/// Proof that somebody showed a reservation's token; only [`AccessKey::check`] makes one.
+/// Proof that somebody showed a reservation's token, or is a customer who signed in: then the database
+/// finds the reservation if it is theirs. Only [`AccessKey::check`] and a session make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     reservation_id: ReservationId,
+    /// The address of a customer who signed in.
+    customer: Option<EmailAddress>,
     origin: Origin,
 }
 
@@ -49,6 +53,18 @@ pub struct Origin {
 }
 
 impl Holder {
+    pub(crate) const fn of_customer(
+        reservation_id: ReservationId,
+        email: EmailAddress,
+        origin: Origin,
+    ) -> Self {
+        Self {
+            reservation_id,
+            customer: Some(email),
+            origin,
+        }
+    }
+
     pub fn reservation_id(&self) -> &ReservationId {
         &self.reservation_id
     }
@@ -61,7 +77,10 @@ impl Holder {
 
     pub(crate) fn acting(&self) -> Acting {
         Acting {
-            actor: Actor::Holder(self.reservation_id.clone()),
+            actor: match &self.customer {
+                Some(email) => Actor::Customer(email.clone()),
+                None => Actor::Holder(self.reservation_id.clone()),
+            },
             address: self.origin.address,
             request_id: self.origin.request_id,
             authority: None,
@@ -129,6 +148,7 @@ impl AccessKey {
         let is_good = is_of(&self.current) || self.previous.iter().any(is_of);
         is_good.then(|| Holder {
             reservation_id: id.clone(),
+            customer: None,
             origin: Origin::default(),
         })
     }

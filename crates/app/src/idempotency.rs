@@ -35,15 +35,26 @@ impl IdempotencyKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     Anonymous,
-    Customer(EmailAddress),
+    /// Who signed in, and whether at the provider.
+    Customer {
+        email: EmailAddress,
+        is_google: bool,
+    },
     Staff(AdminUserId),
+}
+
+impl Caller {
+    /// Whether this buyer signed in at the provider with this very address.
+    pub fn proved_by_google(&self, address: &EmailAddress) -> bool {
+        matches!(self, Self::Customer { email, is_google: true } if email == address)
+    }
 }
 
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Anonymous => f.write_str("anonymous"),
-            Self::Customer(email) => write!(f, "customer {email}"),
+            Self::Customer { email, .. } => write!(f, "customer {email}"),
             Self::Staff(id) => write!(f, "staff {}", id.get()),
         }
     }
@@ -89,10 +100,13 @@ mod tests {
         let key = IdempotencyKey::parse("k").unwrap();
         let anonymous = key_digest("reserve", &Caller::Anonymous, &key);
         let email = EmailAddress::parse("a@example.com").unwrap();
-        assert_ne!(
-            anonymous,
-            key_digest("reserve", &Caller::Customer(email), &key)
-        );
+        let of = |is_google| Caller::Customer {
+            email: email.clone(),
+            is_google,
+        };
+        assert_ne!(anonymous, key_digest("reserve", &of(true), &key));
+        let both = [true, false].map(|way| key_digest("reserve", &of(way), &key));
+        assert_eq!(both[0], both[1], "one customer, however signed in");
         assert_ne!(anonymous, key_digest("pay", &Caller::Anonymous, &key));
         assert_ne!(values_digest(&["ab", "c"]), values_digest(&["a", "bc"]));
     }

@@ -9,6 +9,7 @@ pub mod cancel;
 pub mod concerts;
 pub mod confirm;
 pub mod ctx;
+pub mod customers;
 pub mod engine;
 pub mod expire;
 pub mod extend;
@@ -41,6 +42,7 @@ pub mod tickets;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use customers::Oidc;
 use domain::allotment::Limits;
 use domain::id::ConcertId;
 use domain::money::Currency;
@@ -99,6 +101,8 @@ struct Inner {
     till: Option<Till>,
     /// None where this process sends no mails.
     post: Option<Post>,
+    /// None where customers sign in by mail alone.
+    oidc: Option<Oidc>,
     passwords: Passwords,
     sign_in_lines: Lines,
     is_alone: bool,
@@ -124,6 +128,7 @@ impl App {
                 sealed_head: audit::Head::default(),
                 till: None,
                 post: None,
+                oidc: None,
                 passwords: Passwords::new(),
                 sign_in_lines: Lines::default(),
                 is_alone: false,
@@ -178,6 +183,15 @@ impl App {
     pub fn writing_to_people(mut self, post: Post) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.post = Some(post);
+        }
+        self
+    }
+
+    /// The same with a provider at which customers sign in. To be said before anybody else has a clone.
+    #[must_use]
+    pub fn signing_in_at(mut self, oidc: Oidc) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.oidc = Some(oidc);
         }
         self
     }
@@ -242,6 +256,11 @@ impl App {
     /// How people are written to, where they are.
     pub fn post(&self) -> Option<&Post> {
         self.inner.post.as_ref()
+    }
+
+    /// Where customers sign in, if not by mail.
+    pub fn oidc(&self) -> Option<&Oidc> {
+        self.inner.oidc.as_ref()
     }
 
     pub(crate) fn sealed_head(&self) -> &audit::Head {

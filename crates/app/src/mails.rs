@@ -9,6 +9,7 @@
 
 mod own;
 mod send;
+mod sign_in;
 mod staff;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use domain::language::Language;
 use domain::mail::{MailKind, MailStatus};
 use domain::money::Currency;
 use domain::reservation::Reservation;
+use domain::text::EmailAddress;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::json;
@@ -30,8 +32,8 @@ use crate::tickets::Issue;
 use crate::{App, jobs, payments};
 
 pub use own::{OwnResendError, resend_own};
-pub(crate) use send::{bury_orphans, forget_old};
 pub use send::{SEND, Written, list_written, send};
+pub(crate) use send::{bury_orphans, forget_old};
 pub use staff::{LIMIT_MAX, Page, ResendError, RetryError, list, resend, retry};
 
 /// How the product writes to people.
@@ -80,10 +82,19 @@ pub struct Attachment {
     pub content: Vec<u8>,
 }
 
+/// What a mail about no reservation tells: the link that signs its reader in.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    pub language: Language,
+    pub link: String,
+}
+
 /// The port to whoever puts things into words.
 pub trait Words: fmt::Debug + Send + Sync {
     /// Takes a processor for a tenth of a second or two where there are tickets to draw.
     fn write(&self, story: &Story) -> Letter;
+
+    fn invite(&self, invitation: &Invitation) -> Letter;
 }
 
 /// A letter with all that goes on its outside.
@@ -154,6 +165,32 @@ async fn enqueue_mail(
     stored::insert(transaction, &mail).await?;
     enqueue_sending(transaction, &mail.id, now).await?;
     Ok(Some(mail))
+}
+
+/// Writes a mail that is about no reservation, and its job, in the caller's transaction.
+pub(crate) async fn enqueue_to(
+    app: &App,
+    transaction: &Transaction,
+    (kind, language): (MailKind, Language),
+    recipient: &EmailAddress,
+) -> Result<MailId, StoreError> {
+    let now = app.ctx().now();
+    let id = MailId::new(now, app.ctx().random_u64());
+    let mail = Mail {
+        kind,
+        language,
+        recipient: recipient.to_string(),
+        reservation_id: None,
+        message_id: format!("<{id}@{}>", app.post().map_or("localhost", Post::host)),
+        status: MailStatus::Pending,
+        sent_at: None,
+        last_error: None,
+        created_at: now,
+        id,
+    };
+    stored::insert(transaction, &mail).await?;
+    enqueue_sending(transaction, &mail.id, now).await?;
+    Ok(mail.id)
 }
 
 async fn enqueue_sending(

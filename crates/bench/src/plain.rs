@@ -144,7 +144,7 @@ fn decide(
         total_price,
         status,
         payment_status,
-        google_auth: matches!(request.caller, Caller::Customer(_)),
+        google_auth: request.caller.proved_by_google(&request.customer_email),
         reserved_at: now,
         expires_at,
         extensions: 0,

@@ -134,6 +134,25 @@ timed_id! {
     MailId, "MAIL"
 }
 
+/// A customer's number, as `customers.id` (`BIGINT`): 1 and up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CustomerId(i64);
+
+impl CustomerId {
+    /// `None` below 1: no row can have such a number.
+    pub const fn new(number: i64) -> Option<Self> {
+        if number >= 1 {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
 /// A ticket's number, as `tickets.id` (`BIGSERIAL`): 1 and up, below 2^40, which is what fits into
 /// the code that its holder shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -18,14 +18,17 @@ pub enum MailKind {
     Refunded,
     /// No money came, and the tickets are still held.
     PaymentFailed,
+    /// A link that signs its reader in; about no reservation.
+    SignIn,
 }
 
 impl MailKind {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Confirmed,
         Self::Cancelled,
         Self::Refunded,
         Self::PaymentFailed,
+        Self::SignIn,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +37,7 @@ impl MailKind {
             Self::Cancelled => "cancelled",
             Self::Refunded => "refunded",
             Self::PaymentFailed => "payment_failed",
+            Self::SignIn => "sign_in",
         }
     }
 

@@ -221,6 +221,48 @@ money-going-back = Your money is on its way back to you. Banks take up to ten da
 money-back = Your money went back to you. Banks take up to ten days to show it.
 money-refund-stuck = Your money must go back to you, and that needs somebody's help. The organiser sees it; you need do nothing.
 
+## Signing in, and what a customer has
+
+me-title = My reservations
+me-nav = Your reservations
+me-signed-in = You are signed in as { $email }.
+me-upcoming = Coming up
+me-past = Earlier
+me-held = Held until { $time }
+me-next-pay = Pay now, or let the tickets go
+me-next-tickets = See tickets, or give them back
+me-none-title = Nothing here yet
+me-none-hint = Tickets that you book with this address appear here.
+me-more = More
+me-previous = Back
+sign-out = Sign out
+sign-out-hint = This browser then forgets your reservations. You find them again when you sign in, or by the links in your mails.
+sign-in-title = Sign in
+sign-in-sentence = See everything that is booked with your e-mail address. You need no password.
+sign-in-google = Continue with Google
+sign-in-provider = Continue with your account
+sign-in-or = or
+sign-in-email-hint = We send you a link that signs you in.
+sign-in-submit = Send me a link
+sign-in-note = You don't have to sign in to buy tickets.
+sign-in-sent-title = Look in your mail
+sign-in-sent-sentence = We have sent a link to { $email }. It works once, within 15 minutes.
+sign-in-sent-hint = Nothing there after some minutes? Look among unwanted mail, check the address, and send another one. An address gets five links in an hour.
+sign-in-again = Send another link
+sign-in-link-title = One more step
+sign-in-link-sentence = Press the button to sign in as { $email } in this browser.
+sign-in-link-submit = Sign in
+sign-in-over-title = This link no longer works
+sign-in-over-sentence = A link works once, within 15 minutes. If it has signed you in already, you need do nothing.
+sign-in-over-action = Get a new link
+sign-in-cancelled = You went back without signing in. Nothing has changed. Here you can try again, or take the other way.
+sign-in-unknown = This sign-in took too long, or was begun in another browser. Please begin again.
+sign-in-unverified = That account's e-mail address hasn't been verified by its provider, so it can't show that the address is yours. Verify it there, or let us send you a link.
+sign-in-refused = The answer that came back couldn't be trusted, so nobody was signed in. Please begin again, or let us send you a link.
+sign-in-away = The other site doesn't answer at the moment. Try again later, or let us send you a link.
+hold-sign-in = Sign in to fill this in. You don't have to.
+reservation-sign-in = Sign in to find it again on any device
+
 ## Mails
 
 mail-greeting = Hello { $name },
@@ -240,6 +282,12 @@ mail-failed-subject = Your payment didn't go through: { $concert }
 mail-failed-heading = The payment didn't go through
 mail-failed-sentence = Nothing was charged. Your tickets are still held for a short time, and you can try again.
 mail-failed-button = Try again
+mail-sign-in-subject = Your link to sign in
+mail-sign-in-heading = Sign in to your reservations
+mail-sign-in-greeting = Hello,
+mail-sign-in-sentence = This link signs you in. It works once, within 15 minutes. Nobody of ours will ever ask you for it; don't pass it on.
+mail-sign-in-button = Sign in
+mail-sign-in-footer = You get this mail because somebody entered your address to sign in. If it wasn't you, you need do nothing. It was written by a program.
 dev-mail-title = Mails that would have left
 dev-mail-follow = Follow the mail's link
 dev-mail-none = No mail was written yet.

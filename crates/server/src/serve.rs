@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::customers::{Oidc, OidcSettings};
 use app::jobs::{self, Tasks};
 use app::mails::{self, Carrier, Post};
 use app::payments::Till;
@@ -62,6 +63,8 @@ pub enum OpenError {
     Url(#[from] InvalidUrl),
     #[error(transparent)]
     Stripe(#[from] SettingsError),
+    #[error("sign-in at a provider: {0}")]
+    Oidc(#[from] app::customers::SettingsError),
 }
 
 /// The use cases, ready to run, from the configuration.
@@ -117,9 +120,14 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
     let previous = previous.map(|secret| secret.reveal().as_bytes());
     let access_key = access_key.with_previous(previous.clone());
     let till = till(config, &ctx, &pool)?;
+    let oidc = oidc(config, &ctx)?;
     let app = App::new(ctx, settings(config), pool, access_key)
         .taking_money(till)
         .writing_to_people(post(config));
+    let app = match oidc {
+        Some(oidc) => app.signing_in_at(oidc),
+        None => app,
+    };
     // Rows under a seal of a key that is gone could never be proven.
     Ok(match secret {
         Some(secret) => {
@@ -168,6 +176,21 @@ fn stripe_settings(config: &Config) -> StripeSettings {
         hold_time: config.sales.hold_ttl,
         patience: StripeSettings::PATIENCE,
     }
+}
+
+/// Where customers sign in besides by mail; `None` where no client of a provider is configured.
+fn oidc(config: &Config, ctx: &Ctx) -> Result<Option<Oidc>, app::customers::SettingsError> {
+    let Some(client) = &config.sign_in.google else {
+        return Ok(None);
+    };
+    let settings = OidcSettings {
+        issuer: config.sign_in.oidc_issuer.clone(),
+        client_id: client.id.clone(),
+        client_secret: client.secret.reveal().to_owned(),
+        redirect_url: format!("{}/auth/oidc/callback", base_url(config)),
+        patience: OidcSettings::PATIENCE,
+    };
+    Oidc::new(settings, ctx.clone()).map(Some)
 }
 
 /// How people are written to.

@@ -83,6 +83,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V16__create_mails",
         include_str!("../migrations/0016_create_mails.sql"),
     ),
+    (
+        "V17__create_customer_sign_in",
+        include_str!("../migrations/0017_create_customer_sign_in.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

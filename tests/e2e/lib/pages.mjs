@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { forgetPage, putMoney, runOut } from "./books.mjs";
 import { follow } from "./browser.mjs";
-import { addConcert, beginToPay, dayFromNow, decide, HASTY_HOLD_MS, listConcerts, readMails, reserve, world } from "./world.mjs";
+import { addConcert, beginToPay, cancel, dayFromNow, decide, HASTY_HOLD_MS, listConcerts, newEmail, readMails, reserve, signInLink, world } from "./world.mjs";
 
 /** A word that no line can hold. */
 const LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenverleih";
@@ -58,11 +58,6 @@ function paidFor(name, outcome, change = async () => {}) {
       return openReservation(visitor, lang, held);
     },
   };
-}
-
-async function cancel({ id, access_token: token }) {
-  const answer = await fetch(`${world().base}/api/v1/reservations/${id}/cancel`, { method: "POST", headers: { authorization: `Bearer ${token}` } });
-  if (!answer.ok) throw new Error(`${answer.url} answered ${answer.status}`);
 }
 
 /** Opens a page that would look again by itself, without its doing so: it shall stand still to be looked at. */
@@ -204,6 +199,45 @@ export const PAGES = [
       const action = await visitor.page.getAttribute(".cancel form", "action");
       await follow(visitor.page, () => visitor.page.click(".cancel .button"));
       return send(visitor.page, { action });
+    },
+  },
+  { name: "sign-in", status: 200, ...PRIVATE, open: at("/sign-in?return_to=/en/") },
+  {
+    name: "sign-in with an error", status: 422, ...PRIVATE, async open({ page }, lang) {
+      await page.goto(`/${lang}/sign-in`);
+      await page.fill("#email", "ada@");
+      return follow(page, () => page.click("form.hold .button"));
+    },
+  },
+  {
+    name: "sign-in, mail sent", status: 200, ...PRIVATE, async open({ page }, lang) {
+      await page.goto(`/${lang}/sign-in`);
+      await page.fill("#email", newEmail());
+      return follow(page, () => page.click("form.hold .button"));
+    },
+  },
+  {
+    name: "sign-in link", status: 200, ...PRIVATE, async open({ page }, lang) {
+      return page.goto(await signInLink(newEmail(), { lang }));
+    },
+  },
+  { name: "sign-in link that is over", status: 410, ...PRIVATE, open: at(`/sign-in/${"A".repeat(43)}`) },
+  {
+    name: "my reservations, none", status: 200, ...PRIVATE, async open({ page }, lang) {
+      await page.goto(await signInLink(newEmail(), { lang }));
+      return follow(page, () => page.click("main form .button"));
+    },
+  },
+  {
+    name: "my reservations", status: 200, ...PRIVATE, async open({ page }, lang) {
+      const { booked, free, long } = await stage();
+      const customer = { customer_email: newEmail() };
+      await reserve(booked.id, customer);
+      await reserve(long.id, { ...customer, quantity: 1 });
+      await reserve(free.id, { ...customer, quantity: 1 });
+      await cancel(await reserve(booked.id, customer));
+      await page.goto(await signInLink(customer.customer_email, { lang }));
+      return follow(page, () => page.click("main form .button"));
     },
   },
   {

@@ -79,6 +79,13 @@ export async function reserve(concertId, wishes = {}, base = world().base) {
   }));
 }
 
+/** Gives a reservation back. */
+export async function cancel({ id, access_token: token }, base = world().base) {
+  return json(await fetch(`${base}/api/v1/reservations/${id}/cancel`, {
+    method: "POST", headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(10_000),
+  }));
+}
+
 /** A reservation as the API shows it to whoever has its token. */
 export async function readReservation({ id, access_token: token }, base = world().base) {
   return json(await fetch(`${base}/api/v1/reservations/${id}`, {
@@ -110,6 +117,25 @@ export async function decide({ provider }, outcome) {
 export async function readMails(to) {
   const address = `${world().base}/dev/mail?to=${encodeURIComponent(to)}`;
   return (await json(await fetch(address, { signal: AbortSignal.timeout(10_000) }))).items;
+}
+
+/** The link that a mail brings to this address; asks for it unless that was done. */
+export async function signInLink(email, { lang = "en", base = world().base, isAsked = false } = {}) {
+  if (!isAsked) {
+    const asked = await fetch(`${base}/api/v1/sessions/email`, {
+      method: "POST", headers: { "content-type": "application/json", "accept-language": lang },
+      body: JSON.stringify({ email }), signal: AbortSignal.timeout(10_000),
+    });
+    if (asked.status !== 202) throw new Error(`a link was refused with ${asked.status}`);
+  }
+  const deadline = Date.now() + 20_000;
+  while (Date.now() < deadline) {
+    const { items } = await json(await fetch(`${base}/dev/mail?to=${encodeURIComponent(email)}`, { signal: AbortSignal.timeout(10_000) }));
+    const link = items[0]?.text.match(/^http\S+\/sign-in\/\S+$/m)?.[0];
+    if (link) return link;
+    await sleep(100);
+  }
+  throw new Error(`no mail came for ${email}`);
 }
 
 let emails = 0;

@@ -12,9 +12,7 @@ use domain::reservation::{Reservation, ReservationStatus, initial_status};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use store::StoreError;
-use store::admission::{
-    Admission, Answers, FoundReceipt, MailJob, NewMail, Questions, Writes,
-};
+use store::admission::{Admission, Answers, FoundReceipt, MailJob, NewMail, Questions, Writes};
 use store::concerts::LockedConcert;
 use store::receipts::Digest;
 
@@ -247,7 +245,7 @@ impl<'a> Sale<'a> {
             total_price,
             status,
             payment_status,
-            google_auth: matches!(request.caller, Caller::Customer(_)),
+            google_auth: request.caller.proved_by_google(customer),
             reserved_at: self.now,
             expires_at: (!total_price.is_zero()).then_some(self.expires_at),
             extensions: 0,

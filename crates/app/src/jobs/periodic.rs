@@ -7,7 +7,7 @@
 //! | delete finished jobs and old mails | every hour | one server at a time |
 //! | give up mails that no job sends any more | every minute | one server at a time |
 //! | seal the audit log | every five seconds, in a rush as `audit::pace` says | one server at a time |
-//! | forget old sessions and failed sign-ins of staff | every hour | one server at a time |
+//! | forget old sessions, links and failed sign-ins | every hour | one server at a time |
 //! | ask payment providers about what is undecided | every five seconds, for what is due | each server for itself |
 //! | measure how long jobs and unsealed audit rows wait | every five seconds | each server for itself |
 //! | measure how old backups are | every quarter of a minute | each server for itself |
@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use super::Tasks;
 use super::outage::Outage;
 use crate::sign_in::attempts;
-use crate::{App, audit, backups, expire, mails, payments, reserve};
+use crate::{App, audit, backups, customers, expire, mails, payments, reserve};
 
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 const DELETE_EVERY: Duration = Duration::from_hours(1);
@@ -243,7 +243,9 @@ async fn forget_sign_ins(app: App) -> Result<Duration, StoreError> {
     let Some(transaction) = begin_alone(&app, STAFF_LOCK).await? else {
         return Ok(DELETE_EVERY);
     };
-    let forgotten = attempts::forget_old(&app, &transaction, DELETED_MAX).await?;
+    let of_staff = attempts::forget_old(&app, &transaction, DELETED_MAX).await?;
+    let of_customers = customers::forget_old(&app, &transaction, DELETED_MAX).await?;
+    let forgotten = of_staff + of_customers;
     end(transaction, forgotten).await?;
     Ok(rest_after_deleting(forgotten, "old sign-ins", DELETE_EVERY))
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use store::mails::{self as stored, ERROR_LENGTH_MAX, Ended, Mail};
 use store::{Acting, StoreError, Transaction, concerts, reservations};
 
-use super::{Carrier, CarryError, Letter, Post, Sealed, Story};
+use super::{Carrier, CarryError, Letter, Post, Sealed, Story, sign_in};
 use crate::jobs::{ATTEMPTS_MAX, Attempt, Outcome};
 use crate::tickets::{self, Issue, IssueError};
 use crate::{App, task};
@@ -23,7 +23,7 @@ use crate::{App, task};
 /// Sends a mail.
 pub const SEND: &str = "mail.send";
 
-const ACTING: Acting = Acting::new(Actor::Job("mails"));
+pub(super) const ACTING: Acting = Acting::new(Actor::Job("mails"));
 /// How often it is written down that a mail left, where the database doesn't take it: a short outage
 /// should not send it twice. With the carrier's half minute it stays within a job's minute.
 const NOTE_TRIES: u32 = 8;
@@ -56,6 +56,9 @@ async fn send_in(app: &App, id: &MailId, is_last: bool) -> Result<Outcome, Store
     if mail.status != MailStatus::Pending {
         return Ok(Outcome::Done);
     }
+    if mail.kind == MailKind::SignIn {
+        return sign_in::send(app, post, &mail, is_last).await;
+    }
     let Some(story) = story else {
         let gone = "its reservation is gone";
         end(app, id, Ended::Dead(gone)).await?;
@@ -66,7 +69,8 @@ async fn send_in(app: &App, id: &MailId, is_last: bool) -> Result<Outcome, Store
         return Ok(Outcome::Done);
     };
     let (story, letter) = write(post, story).await;
-    carry(app, carrier, (&mail, story, letter), is_last).await
+    let name = story.reservation.customer_name;
+    carry(app, carrier, (&mail, name, letter), is_last).await
 }
 
 /// Words and drawings, where they keep nobody else waiting.
@@ -82,15 +86,16 @@ async fn write(post: &Post, story: Story) -> (Story, Letter) {
     }
 }
 
-async fn carry(
+/// Hands a letter to the mail server, to somebody of this name, and writes down what became of it.
+pub(super) async fn carry(
     app: &App,
     carrier: &dyn Carrier,
-    (mail, story, letter): (&Mail, Story, Letter),
+    (mail, name, letter): (&Mail, String, Letter),
     is_last: bool,
 ) -> Result<Outcome, StoreError> {
     let sealed = Sealed {
         message_id: mail.message_id.clone(),
-        name: story.reservation.customer_name,
+        name,
         address: mail.recipient.clone(),
         date: mail.created_at,
         letter,
@@ -129,7 +134,7 @@ async fn note_sent(app: &App, id: &MailId) -> Result<(), StoreError> {
     end(app, id, Ended::Sent).await
 }
 
-async fn end(app: &App, id: &MailId, ended: Ended<'_>) -> Result<(), StoreError> {
+pub(super) async fn end(app: &App, id: &MailId, ended: Ended<'_>) -> Result<(), StoreError> {
     let transaction = task::begin(app, &ACTING).await?;
     let now = app.ctx().now();
     let written = stored::update_ended(&transaction, id, ended, now).await;
@@ -222,7 +227,18 @@ pub async fn list_written(app: &App, to: &str) -> Result<Option<Vec<Written>>, S
     transaction.rollback().await;
     let mut written = Vec::new();
     for id in ids? {
-        if let Some((mail, Some(story))) = find(app, post, &id).await? {
+        let Some((mail, story)) = find(app, post, &id).await? else {
+            continue;
+        };
+        if mail.kind == MailKind::SignIn {
+            if let Some(invitation) = sign_in::show(app, post, &mail).await? {
+                written.push(Written {
+                    letter: post.words.invite(&invitation),
+                    link: invitation.link,
+                    to: mail.recipient,
+                });
+            }
+        } else if let Some(story) = story {
             let (story, letter) = write(post, story).await;
             written.push(Written {
                 to: mail.recipient,

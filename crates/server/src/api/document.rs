@@ -3,7 +3,7 @@
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response};
 use utoipa::{OpenApi, ToSchema as _};
 
@@ -23,6 +23,7 @@ use crate::http::problem_render::ProblemBody;
     tags(
         (name = "concerts", description = "What is on"),
         (name = "reservations", description = "Tickets held and bought"),
+        (name = "customers", description = "Who has signed in: their reservations, signing in and out"),
         (name = "staff", description = "Who works here: signing in, second factors, accounts"),
     ),
     components(schemas(
@@ -46,6 +47,12 @@ pub fn base() -> utoipa::openapi::OpenApi {
             .build();
         schemes.insert(name.to_owned(), SecurityScheme::Http(token).into());
     }
+    let session = ApiKeyValue::with_description(
+        "__Host-stagedoor",
+        "What signing in on the pages gave the browser; over plain HTTP the name has no prefix",
+    );
+    let session = SecurityScheme::ApiKey(ApiKey::Cookie(session));
+    schemes.insert("customer_session".to_owned(), session.into());
     document
 }
 

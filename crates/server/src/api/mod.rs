@@ -8,6 +8,7 @@ pub mod concerts;
 pub mod cursor;
 pub mod document;
 pub mod live;
+pub mod me;
 pub mod model;
 pub mod query;
 pub mod reservations;

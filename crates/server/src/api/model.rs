@@ -190,6 +190,29 @@ pub struct PaymentRequestBody {
     method: String,
 }
 
+/// The customer who is signed in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Me)]
+pub struct MeBody {
+    #[schema(value_type = shape::EmailAddress)]
+    pub email: String,
+    /// As the provider tells it, or as the customer last booked.
+    #[schema(required)]
+    pub name: Option<String>,
+    /// Whether this session began at the provider.
+    pub google_auth: bool,
+}
+
+/// Whom a sign-in link is for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = LinkRequest)]
+#[expect(dead_code, reason = "documents the field that the handler reads")]
+pub struct LinkRequestBody {
+    #[schema(value_type = shape::EmailAddress)]
+    email: String,
+}
+
 /// What a reservation is asked for with.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

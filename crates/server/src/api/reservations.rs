@@ -22,6 +22,7 @@ use super::model::{
 };
 use super::shape;
 use crate::http::client::{ClientAddress, origin};
+use crate::http::customer::MaybeCustomer;
 use crate::http::fields::{FieldError, FieldReason, Fields};
 use crate::http::headers::bearer;
 use crate::http::path::Segment;
@@ -62,6 +63,7 @@ pub async fn create(
     State(app): State<App>,
     Extension(request_id): Extension<RequestId>,
     ClientAddress(client_ip): ClientAddress,
+    MaybeCustomer(customer): MaybeCustomer,
     headers: HeaderMap,
     JsonFields(fields): JsonFields,
 ) -> Result<Response, Problem> {
@@ -70,6 +72,7 @@ pub async fn create(
     let request = ReserveRequest {
         key,
         language: language(&headers),
+        caller: customer.map_or(Caller::Anonymous, |customer| customer.caller()),
         client_ip,
         request_id: request_id.0,
         ..wish
@@ -96,7 +99,7 @@ pub async fn create(
 #[utoipa::path(
     get, path = "/reservations/{id}", tag = "reservations", operation_id = "getReservation",
     params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
-    security(("access_token" = []), ("staff_session" = [])),
+    security(("access_token" = []), ("customer_session" = []), ("staff_session" = [])),
     responses(
         (status = 200, body = ReservationBody, description = "The reservation"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
@@ -125,7 +128,7 @@ pub async fn show(
 #[utoipa::path(
     post, path = "/reservations/{id}/cancel", tag = "reservations", operation_id = "cancelReservation",
     params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
-    security(("access_token" = [])),
+    security(("access_token" = []), ("customer_session" = [])),
     responses(
         (status = 200, body = ReservationBody, description = "The cancelled reservation"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
@@ -152,7 +155,7 @@ pub async fn cancel(
 #[utoipa::path(
     post, path = "/reservations/{id}/extend", tag = "reservations", operation_id = "extendReservation",
     params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
-    security(("access_token" = [])),
+    security(("access_token" = []), ("customer_session" = [])),
     responses(
         (status = 200, body = ReservationBody, description = "The reservation with its new `expires_at`"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
@@ -179,7 +182,7 @@ pub async fn extend(
 #[utoipa::path(
     post, path = "/reservations/{id}/payments", tag = "reservations", operation_id = "createPayment",
     params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
-    security(("access_token" = [])),
+    security(("access_token" = []), ("customer_session" = [])),
     request_body = PaymentRequestBody,
     responses(
         (status = 201, body = PaymentBody, description = "The attempt to pay"),
@@ -225,8 +228,10 @@ impl FromRequestParts<Web> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
-        if let Ok(Bearer(holder)) = Bearer::from_request_parts(parts, web).await {
-            return Ok(Self::Holder(holder));
+        match Bearer::from_request_parts(parts, web).await {
+            Ok(Bearer(holder)) => return Ok(Self::Holder(holder)),
+            Err(problem) if problem.code.status().is_server_error() => return Err(problem),
+            Err(_) => {}
         }
         let Segment(id) = Segment::from_request_parts(parts, web).await?;
         match Staff::<ReadReservations>::from_request_parts(parts, web).await {
@@ -238,7 +243,8 @@ impl FromRequestParts<Web> for Reader {
     }
 }
 
-/// Proof of the reservation in the path: `Authorization: Bearer <access_token>` (RFC 6750).
+/// Proof of the reservation in the path: `Authorization: Bearer <access_token>` (RFC 6750), or the
+/// customer's session.
 ///
 /// Without it the reservation is not found, as if it didn't exist.
 #[derive(Debug)]
@@ -249,9 +255,13 @@ impl FromRequestParts<Web> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let Segment(id) = Segment::<ReservationId>::from_request_parts(parts, web).await?;
-        let holder = bearer(&parts.headers)
-            .and_then(|token| web.app.access_key().check(&id, token))
-            .ok_or_else(Problem::not_found)?;
+        let Some(token) = bearer(&parts.headers) else {
+            let MaybeCustomer(found) = MaybeCustomer::from_request_parts(parts, web).await?;
+            let customer = found.ok_or_else(Problem::not_found)?;
+            return Ok(Self(customer.holder(&id)));
+        };
+        let holder = web.app.access_key().check(&id, token);
+        let holder = holder.ok_or_else(Problem::not_found)?;
         Ok(Self(holder.from(origin(parts, web).await)))
     }
 }

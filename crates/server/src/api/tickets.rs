@@ -56,7 +56,7 @@ impl TicketBody {
 #[utoipa::path(
     get, path = "/reservations/{id}/tickets", tag = "reservations", operation_id = "listTickets",
     params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
-    security(("access_token" = []), ("staff_session" = [])),
+    security(("access_token" = []), ("customer_session" = []), ("staff_session" = [])),
     responses(
         (status = 200, body = TicketListBody, description = "The tickets"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
@@ -77,7 +77,7 @@ pub async fn list(State(app): State<App>, reader: Reader) -> Result<Json<TicketL
 #[utoipa::path(
     get, path = "/reservations/{id}/tickets.pdf", tag = "reservations", operation_id = "printTickets",
     params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
-    security(("access_token" = []), ("staff_session" = [])),
+    security(("access_token" = []), ("customer_session" = []), ("staff_session" = [])),
     responses(
         (status = 200, content_type = "application/pdf", description = "In the language that `Accept-Language` prefers"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
@@ -101,7 +101,7 @@ pub async fn pdf(
 #[utoipa::path(
     get, path = "/reservations/{id}/calendar.ics", tag = "reservations", operation_id = "getCalendar",
     params(("id" = shape::ReservationId, Path, description = "The reservation's id")),
-    security(("access_token" = []), ("staff_session" = [])),
+    security(("access_token" = []), ("customer_session" = []), ("staff_session" = [])),
     responses(
         (status = 200, content_type = "text/calendar", description = "iCalendar (RFC 5545)"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such reservation, or not its token"),
@@ -119,11 +119,7 @@ pub async fn calendar(
     let name = takeaway::calendar_name(&issued.reservation.id);
     let base_url = &web.site.base_url;
     let text = takeaway::calendar(&web.app, &issued, lang(&headers), base_url).await?;
-    Ok(takeaway::file(
-        takeaway::CALENDAR,
-        &name,
-        text.into_bytes(),
-    ))
+    Ok(takeaway::file(takeaway::CALENDAR, &name, text.into_bytes()))
 }
 
 async fn issue(app: &App, reader: Reader) -> Result<Issued, Problem> {

@@ -1,6 +1,7 @@
 //! Everything between a socket and a handler, shared by the fronts.
 
 pub mod client;
+pub mod customer;
 pub mod etag;
 pub mod feed;
 pub mod fields;

@@ -178,6 +178,13 @@ impl Problem {
         Self::new(Code::Unauthenticated, detail)
     }
 
+    /// No customer is signed in, or no longer.
+    pub fn not_signed_in() -> Self {
+        let detail = "Sign in on the page `/en/sign-in`, or by the link that `POST /sessions/email` \
+                      sends; the browser's cookie then carries the session.";
+        Self::new(Code::Unauthenticated, detail)
+    }
+
     /// Signed in, but the role isn't enough.
     pub fn not_allowed(role: Role) -> Self {
         let detail = format!("The role {role} may not do this. Ask a superadmin.");

@@ -34,10 +34,15 @@ pub enum Kind {
     Write,
     /// An attempt to sign in.
     SignIn,
+    /// A customer who begins to sign in: a mail is sent, or the provider asked.
+    Link,
 }
 
 /// Addresses where somebody signs in: guessing has to be slow.
 const SIGN_IN: [&str; 1] = ["/api/v1/admin/sessions"];
+/// Where customers begin to. Nothing can be guessed there, but each costs a mail or a row.
+const LINK: [&str; 2] = ["/api/v1/sessions/email", "/{lang}/sign-in"];
+const PROVIDER: &str = "/auth/oidc/start";
 const RESERVE: [&str; 2] = ["/api/v1/reservations", "/{lang}/concerts/{id}/hold"];
 const WEBHOOKS: &str = "/webhooks/{provider}";
 const WATCH: &str = "/api/v1/concerts/{id}/live";
@@ -55,6 +60,12 @@ impl Kind {
             if SIGN_IN.contains(&route) {
                 return Some(Self::SignIn);
             }
+            if LINK.contains(&route) {
+                return Some(Self::Link);
+            }
+        }
+        if route == PROVIDER {
+            return Some(Self::Link);
         }
         // Looking whether its token is right is an attempt too.
         if route == setup::PATH {
@@ -82,6 +93,7 @@ impl Kind {
             Self::Watch => (5_000, Duration::from_millis(10)),
             Self::Write => (5_000, Duration::from_millis(20)),
             Self::SignIn => (20, Duration::from_secs(6)),
+            Self::Link => (200, Duration::from_secs(5)),
         }
     }
 }
@@ -94,6 +106,7 @@ pub struct Budgets {
     watch: Option<Budget>,
     write: Option<Budget>,
     sign_in: Option<Budget>,
+    link: Option<Budget>,
 }
 
 impl Budgets {
@@ -102,9 +115,16 @@ impl Budgets {
         let sign_in = Self::default().with(Kind::SignIn);
         match rate_limit {
             RateLimit::Off => sign_in,
-            RateLimit::On => [Kind::Read, Kind::Reserve, Kind::Watch, Kind::Write]
-                .into_iter()
-                .fold(sign_in, Self::with),
+            RateLimit::On => {
+                let kinds = [
+                    Kind::Read,
+                    Kind::Reserve,
+                    Kind::Watch,
+                    Kind::Write,
+                    Kind::Link,
+                ];
+                kinds.into_iter().fold(sign_in, Self::with)
+            }
         }
     }
 
@@ -123,6 +143,7 @@ impl Budgets {
             Kind::Watch => &mut self.watch,
             Kind::Write => &mut self.write,
             Kind::SignIn => &mut self.sign_in,
+            Kind::Link => &mut self.link,
         }
     }
 
@@ -133,6 +154,7 @@ impl Budgets {
             Kind::Watch => &self.watch,
             Kind::Write => &self.write,
             Kind::SignIn => &self.sign_in,
+            Kind::Link => &self.link,
         };
         budget.as_ref()
     }
@@ -236,6 +258,11 @@ mod tests {
             (Method::POST, "/api/v1/admin/sessions", Some(Kind::SignIn)),
             (Method::POST, "/staff/setup", Some(Kind::SignIn)),
             (Method::GET, "/staff/setup", Some(Kind::SignIn)),
+            (Method::POST, "/api/v1/sessions/email", Some(Kind::Link)),
+            (Method::POST, "/{lang}/sign-in", Some(Kind::Link)),
+            (Method::GET, "/{lang}/sign-in", Some(Kind::Read)),
+            (Method::POST, "/{lang}/sign-in/{token}", Some(Kind::Write)),
+            (Method::GET, "/auth/oidc/start", Some(Kind::Link)),
             (Method::POST, "/theme", Some(Kind::Write)),
             (Method::POST, "/none", Some(Kind::Write)),
             (Method::DELETE, "/api/v1/admin/sessions", Some(Kind::Write)),

@@ -23,7 +23,7 @@ use super::page::Assets;
 use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request, seen};
-use crate::api::{admin, concerts, document, live, reservations, tickets};
+use crate::api::{admin, concerts, document, live, me, reservations, tickets};
 use crate::{mail, sandbox, setup, shop, webhooks};
 
 /// Every request is answered within five seconds, the way back included.
@@ -96,6 +96,10 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(tickets::list))
         .routes(routes!(tickets::pdf))
         .routes(routes!(tickets::calendar))
+        .routes(routes!(me::ask_for_link))
+        .routes(routes!(me::sign_out))
+        .routes(routes!(me::show))
+        .routes(routes!(me::list_reservations))
         .routes(routes!(admin::sessions::create))
         .routes(routes!(admin::sessions::delete))
         .routes(routes!(admin::password::change))
@@ -149,6 +153,18 @@ fn shop() -> Router<Web> {
         .route("/{lang}/r/{id}/calendar.ics", get(shop::tickets::calendar))
         .route("/{lang}/r/{id}/resend", post(shop::tickets::resend))
         .route("/sw.js", get(shop::tickets::worker))
+        .route("/{lang}/me", get(shop::me::show))
+        .route(
+            "/{lang}/sign-in",
+            get(shop::sign_in::show).post(shop::sign_in::ask),
+        )
+        .route(
+            "/{lang}/sign-in/{token}",
+            get(shop::sign_in::look).post(shop::sign_in::enter),
+        )
+        .route("/{lang}/sign-out", post(shop::me::sign_out))
+        .route("/auth/oidc/start", get(shop::oidc::start))
+        .route("/auth/oidc/callback", get(shop::oidc::callback))
         .route("/theme", post(shop::theme::choose))
         .route("/robots.txt", get(shop::robots))
 }

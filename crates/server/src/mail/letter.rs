@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use app::mails::{Attachment, Letter, Story, Words};
+use app::mails::{Attachment, Invitation, Letter, Story, Words};
 use askama::Template;
 use domain::mail::MailKind;
 use mrml::prelude::render::RenderOptions;
@@ -25,6 +25,16 @@ impl Words for Writer {
             html: view.to_html(),
             subject: view.subject,
             attachments: attachments(story),
+        }
+    }
+
+    fn invite(&self, invitation: &Invitation) -> Letter {
+        let view = View::inviting(invitation);
+        Letter {
+            text: view.to_text(),
+            html: view.to_html(),
+            subject: view.subject,
+            attachments: Vec::new(),
         }
     }
 }
@@ -98,6 +108,24 @@ impl View {
         }
     }
 
+    /// A mail that greets nobody by name and tells of no booking.
+    fn inviting(invitation: &Invitation) -> Self {
+        let lang = Lang::of(invitation.language);
+        let keys = Keys::of(MailKind::SignIn);
+        Self {
+            lang: lang.as_str(),
+            brand: lang.text("brand"),
+            subject: lang.text(keys.subject),
+            heading: lang.text(keys.heading),
+            greeting: lang.text("mail-sign-in-greeting"),
+            sentences: vec![lang.text(keys.sentence)],
+            facts: Vec::new(),
+            button: lang.text(keys.button),
+            link: invitation.link.clone(),
+            footer: lang.text("mail-sign-in-footer"),
+        }
+    }
+
     fn to_text(&self) -> String {
         let facts: Vec<String> = self
             .facts
@@ -106,7 +134,9 @@ impl View {
             .collect();
         let mut parts = vec![self.heading.clone(), self.greeting.clone()];
         parts.extend(self.sentences.iter().cloned());
-        parts.push(facts.join("\n"));
+        if !facts.is_empty() {
+            parts.push(facts.join("\n"));
+        }
         parts.push(format!("{}:\n{}", self.button, self.link));
         parts.push(format!("-- \n{}\n{}", self.brand, self.footer));
         parts.join("\n\n") + "\n"
@@ -191,6 +221,12 @@ impl Keys {
                 heading: "mail-failed-heading",
                 sentence: "mail-failed-sentence",
                 button: "mail-failed-button",
+            },
+            MailKind::SignIn => Self {
+                subject: "mail-sign-in-subject",
+                heading: "mail-sign-in-heading",
+                sentence: "mail-sign-in-sentence",
+                button: "mail-sign-in-button",
             },
         }
     }

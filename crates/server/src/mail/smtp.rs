@@ -106,11 +106,8 @@ impl Smtp {
         let way = way.as_ref().map_err(|words| later("settings", words))?;
         let to = sealed.address.parse::<Address>();
         let to = to.map_err(|error| never("address", &error.to_string()))?;
-        let message = write(
-            &way.from,
-            &Mailbox::new(Some(one_line(&sealed.name)), to),
-            sealed,
-        );
+        let name = Some(one_line(&sealed.name)).filter(|name| !name.is_empty());
+        let message = write(&way.from, &Mailbox::new(name, to), sealed);
         let message = message.map_err(|error| never("message", &error.to_string()))?;
         let mut connection = way.connect().await.map_err(|error| {
             // Whatever is said before the mail is about us.

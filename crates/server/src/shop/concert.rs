@@ -14,6 +14,7 @@ use super::asked::Asked;
 pub use super::hold::hold;
 use super::hold_form::HoldForm;
 use super::{SaleState, event, poster, price};
+use crate::http::customer::MaybeCustomer;
 use crate::http::page::{Layout, figure};
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
@@ -24,6 +25,7 @@ pub async fn show(
     State(app): State<App>,
     Seen(seen): Seen,
     Asked { layout, answer }: Asked,
+    MaybeCustomer(customer): MaybeCustomer,
     Segment(id): Segment<ConcertId>,
 ) -> Result<Response, Problem> {
     let concert = concerts::show(&app, id, seen)
@@ -36,8 +38,13 @@ pub async fn show(
         settings.currency,
         settings.limits.per_buyer(),
         key,
-    );
+    )
+    .known(customer.as_ref());
     let page = ConcertPage::new(layout, &concert, settings.currency, app.today(), form);
+    // With somebody's name in it, nothing keeps it.
+    if customer.is_some() {
+        return Ok(answer.private(StatusCode::OK, &page));
+    }
     Ok(answer.public(StatusCode::OK, &page))
 }
 

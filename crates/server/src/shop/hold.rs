@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use app::App;
 use app::concerts;
+use app::customers::SignedIn;
 use app::idempotency::{Caller, IdempotencyKey};
 use app::reserve::{self, ReserveError, ReserveRequest, Reserved};
 use axum::Extension;
@@ -25,6 +26,7 @@ use super::concert::ConcertPage;
 use super::hold_form::{FIELDS, HoldForm, booking_text, line_text, quantity_text};
 use super::visitor::Holdings;
 use crate::http::client::ClientAddress;
+use crate::http::customer::MaybeCustomer;
 use crate::http::fields::{FieldError, FieldReason, Fields};
 use crate::http::page::Layout;
 use crate::http::path::Segment;
@@ -50,7 +52,7 @@ pub async fn hold(
         quantity: wish.quantity,
         customer_name: wish.customer_name,
         customer_email: wish.customer_email,
-        caller: Caller::Anonymous,
+        caller: caller_of(sender.customer.as_ref()),
         language: sender.asked.layout.lang.language(),
         key: IdempotencyKey::parse(&key).ok(),
         client_ip: sender.client_ip,
@@ -62,12 +64,18 @@ pub async fn hold(
     }
 }
 
+/// Whose key the form's is.
+pub fn caller_of(customer: Option<&SignedIn>) -> Caller {
+    customer.map_or(Caller::Anonymous, SignedIn::caller)
+}
+
 /// Who sends the form, and for which concert.
 #[derive(Debug)]
 pub struct Sender {
     asked: Asked,
     concert_id: ConcertId,
     holdings: Holdings,
+    customer: Option<SignedIn>,
     client_ip: Option<IpAddr>,
     request_id: Uuid,
 }
@@ -86,6 +94,7 @@ impl FromRequestParts<Web> for Sender {
         };
         let Ok(holdings) = Holdings::from_request_parts(parts, web).await;
         let Ok(ClientAddress(client_ip)) = ClientAddress::from_request_parts(parts, web).await;
+        let MaybeCustomer(customer) = MaybeCustomer::from_request_parts(parts, web).await?;
         let Extension(RequestId(request_id)) = Extension::from_request_parts(parts, web)
             .await
             .map_err(|_| Problem::internal())?;
@@ -93,6 +102,7 @@ impl FromRequestParts<Web> for Sender {
             asked,
             concert_id,
             holdings,
+            customer,
             client_ip,
             request_id,
         })
@@ -188,6 +198,7 @@ async fn refused(
         Ok(found) => found.ok_or_else(Problem::not_found)?,
         Err(_) => return Err(problem),
     };
+    let is_signed_in = sender.customer.is_some();
     let Asked { layout, answer } = sender.asked;
     let (settings, fresh) = (app.settings(), problem.code == Code::IdempotencyKeyReused);
     // Whatever may still succeed keeps its key, so that it can't succeed twice.
@@ -203,7 +214,8 @@ async fn refused(
         settings.limits.per_buyer(),
         key,
     )
-    .filled(FIELDS.map(|field| typed.value(field)));
+    .filled(FIELDS.map(|field| typed.value(field)))
+    .for_somebody(is_signed_in);
     let form = said
         .into_iter()
         .fold(form, |form, (field, text)| form.refused(field, text));

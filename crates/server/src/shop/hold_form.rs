@@ -1,5 +1,6 @@
 //! The form that books tickets: what was typed, and each thing that is wrong as a sentence.
 
+use app::customers::SignedIn;
 use app::reserve::ReserveError;
 use domain::allotment::Refusal;
 use domain::concert::Concert;
@@ -7,6 +8,7 @@ use domain::money::Currency;
 use domain::text::TextError;
 use store::StoreError;
 
+use super::sign_in::sign_in_address;
 use crate::http::page::Layout;
 use crate::i18n::{Lang, sign};
 
@@ -26,6 +28,8 @@ pub struct HoldForm {
     /// What the script multiplies for the running total; the server's total is what counts.
     pub price_minor: i64,
     pub currency_sign: String,
+    /// Where those sign in who aren't, and come back from.
+    pub sign_in: Option<String>,
     /// Everything that is wrong, in the order of the form.
     pub problems: Vec<Problem>,
 }
@@ -69,8 +73,32 @@ impl HoldForm {
                 .count("hold-quantity-hint", i64::from(per_buyer)),
             price_minor: concert.price.minor(),
             currency_sign: sign(currency.as_str()),
+            sign_in: Some(sign_in_address(
+                layout,
+                &format!("/concerts/{}", concert.id),
+            )),
             problems: Vec::new(),
         }
+    }
+
+    /// Fills in what is known of whoever is signed in.
+    #[must_use]
+    pub fn known(mut self, customer: Option<&SignedIn>) -> Self {
+        if let Some(customer) = customer {
+            self.customer_name.value = customer.name().unwrap_or_default().to_owned();
+            customer
+                .email()
+                .as_str()
+                .clone_into(&mut self.customer_email.value);
+        }
+        self.for_somebody(customer.is_some())
+    }
+
+    /// Whoever is signed in needs no way to it.
+    #[must_use]
+    pub fn for_somebody(mut self, is_signed_in: bool) -> Self {
+        self.sign_in = self.sign_in.filter(|_| !is_signed_in);
+        self
     }
 
     pub fn problem_count(&self) -> i64 {

@@ -9,8 +9,11 @@ mod event;
 pub mod hold;
 pub mod hold_form;
 pub mod keep;
+pub mod me;
+pub mod oidc;
 pub mod pay;
 pub mod reservation;
+pub mod sign_in;
 #[cfg(test)]
 mod tests;
 pub mod theme;

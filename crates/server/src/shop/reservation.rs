@@ -3,7 +3,7 @@
 use app::access::Holder;
 use app::{App, cancel as cancelling, concerts, payments, reservations};
 use askama::Template;
-use axum::extract::{FromRequestParts, RawQuery, State};
+use axum::extract::{FromRequestParts, RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::concert::Concert;
 use domain::id::ReservationId;
@@ -18,10 +18,11 @@ use store::payments::Stored;
 
 use super::asked::Asked;
 use super::keep::Keep;
+use super::sign_in::sign_in_address;
 use super::tickets::{Pass, Take, door_pages, issue, passes};
 use super::visitor::Holdings;
 use super::{poster, price};
-use crate::http::client::origin;
+use crate::http::customer::find_holder;
 use crate::http::page::Layout;
 use crate::http::path::Segment;
 use crate::http::problem::{Code, Problem};
@@ -32,19 +33,19 @@ pub(super) const MAIL_SENT: &str = "mail=sent";
 
 /// `GET /{lang}/r/{id}?t=`: the token moves into the cookie, out of the address and the history.
 pub async fn show(
-    State(app): State<App>,
-    asked: Asked,
+    State(web): State<Web>,
     Segment(id): Segment<ReservationId>,
-    mut holdings: Holdings,
     RawQuery(query): RawQuery,
+    request: Request,
 ) -> Result<Response, Problem> {
     let is_sent = query.as_deref() == Some(MAIL_SENT);
+    let (app, mut parts) = (web.app.clone(), request.into_parts().0);
+    let asked = Asked::from_request_parts(&mut parts, &web).await?;
+    let Ok(mut holdings) = Holdings::from_request_parts(&mut parts, &web).await;
     if let Some(moved) = move_token(&app, &asked.layout, (&id, ""), &mut holdings, query) {
         return Ok(moved);
     }
-    let holder = holdings
-        .find(app.access_key(), &id)
-        .ok_or_else(Problem::not_found)?;
+    let holder = find_holder(&mut parts, &web, &id).await?;
     let Asked { layout, answer } = asked;
     let layout = Layout {
         query: String::new(),
@@ -52,6 +53,9 @@ pub async fn show(
     };
     let mut page = find_page(&app, layout, &holder).await?;
     page.said = is_sent.then(|| page.layout.t("resend-done"));
+    let here = page.layout.here();
+    let is_signed_in = holdings.session().is_some();
+    page.sign_in = (!is_signed_in).then(|| sign_in_address(&page.layout, &here));
     Ok(answer.private(StatusCode::OK, &page))
 }
 
@@ -78,7 +82,7 @@ pub async fn cancel(State(app): State<App>, own: Own) -> Result<Response, Proble
     own.answer(&app, outcome, "cancel-not-possible").await
 }
 
-/// A reservation that the visitor wants to change, and has the token of.
+/// A reservation that the visitor wants to change, and has the token of, or is signed in for.
 #[derive(Debug)]
 pub struct Own {
     asked: Asked,
@@ -153,11 +157,7 @@ impl FromRequestParts<Web> for Own {
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         let mut asked = Asked::from_request_parts(parts, web).await?;
         let Segment(id) = Segment::<ReservationId>::from_request_parts(parts, web).await?;
-        let Ok(holdings) = Holdings::from_request_parts(parts, web).await;
-        let holder = holdings
-            .find(web.app.access_key(), &id)
-            .ok_or_else(Problem::not_found)?
-            .from(origin(parts, web).await);
+        let holder = find_holder(parts, web, &id).await?;
         // Whatever is answered stands for the reservation's page, also in the other language.
         asked.layout.path = format!("/r/{id}");
         Ok(Self { asked, holder })
@@ -231,6 +231,8 @@ pub struct ReservationPage {
     pub pay: Option<Action>,
     pub action: Option<Action>,
     pub cancel: Option<Cancel>,
+    /// Where those sign in who aren't, and come back from.
+    pub sign_in: Option<String>,
 }
 
 /// How a reservation stands, with all that its page tells.
@@ -335,6 +337,7 @@ impl ReservationPage {
                 action(&layout, status, concert)
             },
             cancel: may_cancel.then(|| give_back(&layout, reservation, held)),
+            sign_in: None,
             layout: layout.titled(&title),
         }
     }

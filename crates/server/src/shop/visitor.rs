@@ -1,6 +1,7 @@
 //! Who looks at a page, as far as a page needs to know: language, theme, and what they hold.
 
 use std::convert::Infallible;
+use std::fmt;
 
 use app::AccessKey;
 use app::access::Holder;
@@ -17,6 +18,11 @@ use crate::i18n::Lang;
 
 /// What a buyer holds stays in the browser: reservation ids with their access tokens.
 const HOLDINGS_MAX: usize = 20;
+/// 256 bits are 43 characters.
+const TOKEN_LENGTH_MAX: usize = 64;
+/// What the parts are called that aren't reservations.
+const SESSION: &str = "s";
+const PENDING: &str = "o";
 const HOLDINGS_SECONDS: u32 = 90 * 24 * 60 * 60;
 
 /// A visitor's language and theme.
@@ -53,23 +59,67 @@ impl FromRequestParts<Web> for Visitor {
     }
 }
 
-/// The reservations whose tokens this browser has shown, newest first.
-#[derive(Clone, Debug, Default)]
+/// What one browser has of ours: the reservations whose tokens it has shown, newest first; its session
+/// when its customer is signed in; and what proves that it began a sign-in at the provider.
+#[derive(Clone, Default)]
 pub struct Holdings {
     pairs: Vec<(ReservationId, String)>,
+    session: Option<String>,
+    pending: Option<String>,
     is_https: bool,
+}
+
+impl fmt::Debug for Holdings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<&ReservationId> = self.pairs.iter().map(|(id, _)| id).collect();
+        f.debug_struct("Holdings")
+            .field("reservations", &ids)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Holdings {
     fn of(headers: &HeaderMap, is_https: bool) -> Self {
-        let pairs = cookie(headers, Self::name(is_https))
-            .unwrap_or_default()
-            .split('~')
-            .filter_map(|pair| pair.split_once('.'))
+        let parts = cookie(headers, Self::name(is_https)).unwrap_or_default();
+        let parts = || parts.split('~').filter_map(|part| part.split_once('.'));
+        let named = |wanted: &str| {
+            let found = parts().find(|(name, token)| *name == wanted && is_token(token));
+            found.map(|(_, token)| token.to_owned())
+        };
+        let pairs = parts()
             .filter_map(|(id, token)| Some((id.parse().ok()?, token.to_owned())))
             .take(HOLDINGS_MAX)
             .collect();
-        Self { pairs, is_https }
+        Self {
+            pairs,
+            session: named(SESSION),
+            pending: named(PENDING),
+            is_https,
+        }
+    }
+
+    /// The token of the session, whether it lives or not.
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// What this browser keeps of a sign-in that it began at the provider.
+    pub fn pending(&self) -> Option<&str> {
+        self.pending.as_deref()
+    }
+
+    pub fn set_pending(&mut self, token: Option<String>) {
+        self.pending = token;
+    }
+
+    /// Of whoever signs in; whoever was signed in here before is so no more.
+    pub fn set_session(&mut self, token: String) {
+        self.session = Some(token);
+    }
+
+    /// The value of `Set-Cookie` that takes everything out of the browser.
+    pub fn to_no_cookie(&self) -> String {
+        self.set_cookie("", 0)
     }
 
     /// `__Host-` ties the cookie to this host and HTTPS (RFC 6265bis, 4.1.3.2).
@@ -96,20 +146,30 @@ impl Holdings {
 
     /// The value of `Set-Cookie`.
     pub fn to_cookie(&self) -> String {
-        let pairs: Vec<String> = self
-            .pairs
-            .iter()
-            .map(|(id, token)| format!("{id}.{token}"))
-            .collect();
+        let named = [(SESSION, &self.session), (PENDING, &self.pending)];
+        let named = named.into_iter().filter_map(|(name, token)| {
+            let token = token.as_ref()?;
+            Some(format!("{name}.{token}"))
+        });
+        let pairs = self.pairs.iter();
+        let pairs = pairs.map(|(id, token)| format!("{id}.{token}"));
+        let parts: Vec<String> = named.chain(pairs).collect();
+        self.set_cookie(&parts.join("~"), HOLDINGS_SECONDS)
+    }
+
+    fn set_cookie(&self, value: &str, seconds: u32) -> String {
         let (name, secure) = (
             Self::name(self.is_https),
             if self.is_https { "; Secure" } else { "" },
         );
-        format!(
-            "{name}={}; Path=/; Max-Age={HOLDINGS_SECONDS}; HttpOnly; SameSite=Lax{secure}",
-            pairs.join("~")
-        )
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
     }
+}
+
+/// Base64url: nothing else may get back into a header.
+fn is_token(text: &str) -> bool {
+    let is_of_tokens = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    text.len() <= TOKEN_LENGTH_MAX && text.bytes().all(is_of_tokens)
 }
 
 impl FromRequestParts<Web> for Holdings {
@@ -132,6 +192,8 @@ mod tests {
         let key = AccessKey::new(b"a secret of at least 32 characters");
         let id = |n: u64| ReservationId::new(jiff::Timestamp::UNIX_EPOCH, n);
         let mut holdings = Holdings::default();
+        holdings.set_session("s".repeat(43));
+        holdings.set_pending(Some("o".repeat(43)));
         for n in 0..25 {
             holdings.add(&id(n), &key.token(&id(n)));
         }
@@ -142,6 +204,8 @@ mod tests {
         let read = Holdings::of(&headers, false);
         assert!(read.find(&key, &id(24)).is_some());
         assert!(read.find(&key, &id(4)).is_none());
+        assert_eq!(read.session(), Some(&*"s".repeat(43)));
+        assert_eq!(read.pending(), Some(&*"o".repeat(43)));
         assert!(sent.len() < 4096, "browsers keep cookies up to 4096 bytes");
     }
 

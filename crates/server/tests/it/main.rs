@@ -9,6 +9,7 @@ mod backups;
 mod bad_input;
 mod chaos;
 mod commands;
+mod customers;
 mod database_tls;
 mod disconnect;
 mod document;

@@ -236,6 +236,49 @@ const GOOD_ROWS: [GoodRow; 19] = [
         ],
     },
     GoodRow {
+        name: "customers",
+        row: &[("email", "'som@example.com'")],
+    },
+    GoodRow {
+        name: "customer_identities",
+        row: &[
+            ("customer_id", "(SELECT min(id) FROM customers)"),
+            ("issuer", "'https://accounts.example'"),
+            ("subject", "'1'"),
+        ],
+    },
+    GoodRow {
+        name: "customer_sessions",
+        row: &[
+            ("token_digest", "decode(repeat('00', 32), 'hex')"),
+            ("customer_id", "(SELECT min(id) FROM customers)"),
+            ("is_google", "false"),
+            ("expires_at", "'infinity'"),
+        ],
+    },
+    GoodRow {
+        name: "customer_links",
+        row: &[
+            ("mail_id", "(SELECT min(id) FROM mails)"),
+            ("token_digest", "decode(repeat('00', 32), 'hex')"),
+            ("email", "'som@example.com'"),
+            ("return_to", "'/'"),
+            ("expires_at", "'infinity'"),
+        ],
+    },
+    GoodRow {
+        name: "customer_sign_ins",
+        row: &[
+            ("state_digest", "decode(repeat('00', 32), 'hex')"),
+            ("browser_digest", "decode(repeat('00', 32), 'hex')"),
+            ("nonce", "'n'"),
+            ("pkce_verifier", "'v'"),
+            ("return_to", "'/'"),
+            ("language", "'en'"),
+            ("expires_at", "'infinity'"),
+        ],
+    },
+    GoodRow {
         name: "sign_in_failures",
         row: &[
             ("subject_digest", "decode(repeat('00', 32), 'hex')"),
@@ -347,6 +390,45 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "sign_in_failures_subject_digest_check",
     ),
     ("failures", "-1", "sign_in_failures_failures_check"),
+    ("email", "''", "customers_email_check"),
+    ("email", "'Som@example.com'", "customers_email_check"),
+    ("issuer", "''", "customer_identities_issuer_check"),
+    ("subject", "''", "customer_identities_subject_check"),
+    (
+        "token_digest",
+        "'\\x00'",
+        "customer_sessions_token_digest_check",
+    ),
+    (
+        "expires_at",
+        "'2001-01-31'",
+        "customer_sessions_expires_at_check",
+    ),
+    (
+        "token_digest",
+        "'\\x00'",
+        "customer_links_token_digest_check",
+    ),
+    (
+        "expires_at",
+        "'2001-01-31'",
+        "customer_links_expires_at_check",
+    ),
+    (
+        "state_digest",
+        "'\\x00'",
+        "customer_sign_ins_state_digest_check",
+    ),
+    (
+        "browser_digest",
+        "'\\x00'",
+        "customer_sign_ins_browser_digest_check",
+    ),
+    (
+        "expires_at",
+        "'2001-01-31'",
+        "customer_sign_ins_expires_at_check",
+    ),
     ("provider", "'cash'", "payments_provider_check"),
     ("amount", "0", "payments_amount_check"),
     ("currency", "'thb'", "payments_currency_check"),

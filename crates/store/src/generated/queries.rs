@@ -10,6 +10,10 @@ pub mod audit_logs;
 pub mod audit_seals;
 pub mod backup_runs;
 pub mod concerts;
+pub mod customer_links;
+pub mod customer_sessions;
+pub mod customer_sign_ins;
+pub mod customers;
 pub mod heartbeats;
 pub mod jobs;
 pub mod mails;
@@ -107,6 +111,25 @@ pub const NAMES: &[&str] = &[
     "concerts.return_tickets",
     "concerts.insert",
     "concerts.exist",
+    "customer_links.lock_email",
+    "customer_links.count_since",
+    "customer_links.insert",
+    "customer_links.find_by_mail",
+    "customer_links.find",
+    "customer_links.take",
+    "customer_links.delete_old",
+    "customer_sessions.insert",
+    "customer_sessions.find",
+    "customer_sessions.delete",
+    "customer_sessions.delete_old",
+    "customer_sign_ins.insert",
+    "customer_sign_ins.take",
+    "customer_sign_ins.delete_old",
+    "customers.upsert",
+    "customers.update_name",
+    "customers.update_name_from_booking",
+    "customers.upsert_identity",
+    "customers.list_bookings",
     "heartbeats.try_lock",
     "heartbeats.find",
     "heartbeats.lock",

@@ -32,6 +32,7 @@ const TABLE: &str = "
     delete /admin/totp                            401    401       415   415        415      401     401
     delete /admin/users/{id}                      401    401       403   403        404      401     401
     delete /admin/users/{id}/sessions             401    401       403   403        404      401     401
+    delete /sessions/current                      401    401       401   401        401      401     401
     get    /admin/audit-logs                      401    401       403   200        200      401     401
     get    /admin/concerts                        401    401       200   200        200      401     401
     get    /admin/concerts/{id}                   401    401       200   200        200      401     401
@@ -42,6 +43,8 @@ const TABLE: &str = "
     get    /concerts                              200    200       200   200        200      200     200
     get    /concerts/{id}                         200    200       200   200        200      200     200
     get    /concerts/{id}/live                    200    200       200   200        200      200     200
+    get    /me                                    401    401       401   401        401      401     401
+    get    /me/reservations                       401    401       401   401        401      401     401
     get    /reservations/{id}                     404    200       200   200        200      404     404
     get    /reservations/{id}/calendar.ics        404    409       409   409        409      404     404
     get    /reservations/{id}/tickets             404    409       409   409        409      404     404
@@ -68,6 +71,7 @@ const TABLE: &str = "
     post   /reservations/{id}/cancel              404    200       404   404        404      404     404
     post   /reservations/{id}/extend              404    200       404   404        404      404     404
     post   /reservations/{id}/payments            404    422       404   404        404      404     404
+    post   /sessions/email                        422    422       422   422        422      422     422
 ";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ pub(crate) mod fault_proxy;
 pub(crate) mod own_cluster;
 pub(crate) mod program;
 pub(crate) mod reported;
+mod signed_in;
 pub(crate) mod slow_proxy;
 pub(crate) mod small_disk;
 pub(crate) mod smtp_server;
