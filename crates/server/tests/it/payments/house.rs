@@ -235,8 +235,8 @@ impl House {
             TICKETS
         };
         let available = "SELECT available_tickets FROM concerts WHERE id = $1";
-        let row = self.postgres.query_one(available, &[&self.concert]);
-        assert_eq!(row.await.unwrap().get::<_, i32>(0), left);
+        let row = self.postgres.query_one(available, &[&self.concert]).await;
+        assert_eq!(row.unwrap().get::<_, i32>(0), left);
         self.assert_books(status);
     }
 

@@ -181,7 +181,8 @@ async fn what_staff_had_by_hand_is_owed_until_they_say_that_it_went_back() {
         reported(app).await;
         assert!(buyer.page().await.contains("needs somebody&#39;s help"));
         let (status, body) = staff(app, &admin, &buyer.hold, "refund").await;
-        assert_eq!((status, &body["payment_status"]), (200, &"refunded".into()));
+        assert_eq!(status, 200, "{body}");
+        assert_eq!(body["payment_status"], "refunded");
         let (status, _) = staff(app, &admin, &buyer.hold, "refund").await;
         assert_eq!(status, 409);
         assert_eq!(app.available(buyer.concert).await, 10);
