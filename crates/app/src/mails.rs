@@ -30,8 +30,8 @@ use crate::tickets::Issue;
 use crate::{App, jobs, payments};
 
 pub use own::{OwnResendError, resend_own};
-pub(crate) use send::{bury_orphans, forget_old};
 pub use send::{SEND, Written, list_written, send};
+pub(crate) use send::{bury_orphans, forget_old};
 pub use staff::{LIMIT_MAX, Page, ResendError, RetryError, list, resend, retry};
 
 /// How the product writes to people.

@@ -51,10 +51,10 @@ pub(crate) async fn run(
         ensure!(answers.receipts.is_empty(), "a key came twice");
         let now = ctx.now();
         let writes = Writes {
-        mail_job: MailJob {
-            task: "mail.send",
-            attempts_max: 25,
-        },
+            mail_job: MailJob {
+                task: "mail.send",
+                attempts_max: 25,
+            },
             admissions: &batch.admissions,
             taken: &[(concert, i32::try_from(BATCH)?)],
             stale_keys: &[],

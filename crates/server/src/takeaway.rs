@@ -45,7 +45,12 @@ pub async fn pdf(app: &App, issued: Issued, lang: Lang) -> Result<Vec<u8>, Probl
     let concert = find_concert(app, &issued).await?;
     let currency = app.settings().currency;
     let drawn = tokio::task::spawn_blocking(move || {
-        draw(&concert, &issued.reservation, &issued.tickets, (lang, currency))
+        draw(
+            &concert,
+            &issued.reservation,
+            &issued.tickets,
+            (lang, currency),
+        )
     });
     Ok(drawn.await.map_err(|_| Problem::internal())??)
 }

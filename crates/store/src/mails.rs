@@ -130,12 +130,7 @@ pub async fn find_recent(
     since: Timestamp,
 ) -> Result<Recent, StoreError> {
     let found = statements::find_recent()
-        .bind(
-            connection,
-            &id.as_str(),
-            &kind.as_str(),
-            &to_column(since),
-        )
+        .bind(connection, &id.as_str(), &kind.as_str(), &to_column(since))
         .one()
         .await?;
     Ok(Recent {

@@ -12,9 +12,7 @@ use domain::reservation::{Reservation, ReservationStatus, initial_status};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use store::StoreError;
-use store::admission::{
-    Admission, Answers, FoundReceipt, MailJob, NewMail, Questions, Writes,
-};
+use store::admission::{Admission, Answers, FoundReceipt, MailJob, NewMail, Questions, Writes};
 use store::concerts::LockedConcert;
 use store::receipts::Digest;
 

@@ -119,11 +119,7 @@ pub async fn calendar(
     let name = takeaway::calendar_name(&issued.reservation.id);
     let base_url = &web.site.base_url;
     let text = takeaway::calendar(&web.app, &issued, lang(&headers), base_url).await?;
-    Ok(takeaway::file(
-        takeaway::CALENDAR,
-        &name,
-        text.into_bytes(),
-    ))
+    Ok(takeaway::file(takeaway::CALENDAR, &name, text.into_bytes()))
 }
 
 async fn issue(app: &App, reader: Reader) -> Result<Issued, Problem> {

@@ -70,11 +70,7 @@ pub async fn calendar(State(web): State<Web>, own: Own) -> Result<Response, Prob
     let name = takeaway::calendar_name(&issued.reservation.id);
     let (lang, base_url) = (own.layout().lang, &web.site.base_url);
     let text = takeaway::calendar(&web.app, &issued, lang, base_url).await?;
-    Ok(takeaway::file(
-        takeaway::CALENDAR,
-        &name,
-        text.into_bytes(),
-    ))
+    Ok(takeaway::file(takeaway::CALENDAR, &name, text.into_bytes()))
 }
 
 /// `POST /{lang}/r/{id}/resend`: the mail with the tickets once more, now and then.
@@ -149,7 +145,10 @@ pub(super) fn passes(layout: &Layout, issued: &Issued) -> Result<Vec<Pass>, Prob
         let number = issue.ticket.number.to_string();
         let values = [("number", number.as_str()), ("count", count.as_str())];
         let title = layout.lang.text_with("pass-qr", &values);
-        let used = issue.ticket.used_at.map(|at| moment(layout, "pass-used", at));
+        let used = issue
+            .ticket
+            .used_at
+            .map(|at| moment(layout, "pass-used", at));
         Ok(Pass {
             number: issue.ticket.number,
             name: layout.lang.text_with("pass-name", &values),

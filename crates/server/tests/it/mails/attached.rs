@@ -28,7 +28,8 @@ async fn book_free(app: &TestApp, quantity: i32, language: &str) -> Value {
 fn attachment(taken: &Taken, end: &str) -> Vec<u8> {
     let mail = taken.parse();
     let named = |part: &&mail_parser::MessagePart<'_>| {
-        part.attachment_name().is_some_and(|name| name.ends_with(end))
+        part.attachment_name()
+            .is_some_and(|name| name.ends_with(end))
     };
     let part = mail.attachments().find(named).expect("an attachment");
     part.contents().to_vec()
@@ -64,15 +65,29 @@ async fn a_paid_buyers_mail_brings_tickets_that_a_scanner_reads_and_a_calendar_e
         let folder = tempfile::TempDir::new().unwrap();
         std::fs::write(folder.path().join("t.pdf"), attachment(&taken, ".pdf")).unwrap();
         run("qpdf", &["--check", "t.pdf"], folder.path());
-        run("pdftoppm", &["-r", "150", "-png", "t.pdf", "page"], folder.path());
+        run(
+            "pdftoppm",
+            &["-r", "150", "-png", "t.pdf", "page"],
+            folder.path(),
+        );
         let pages = ["page-1.png", "page-2.png"];
-        let read = ["--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", pages[0], pages[1]];
+        let read = [
+            "--quiet",
+            "--raw",
+            "-Sdisable",
+            "-Sqrcode.enable",
+            pages[0],
+            pages[1],
+        ];
         let read = run("zbarimg", &read, folder.path());
         let expected = payloads(app, &hold).await;
         assert_eq!(read.lines().collect::<Vec<_>>(), expected);
         let calendar = String::from_utf8(attachment(&taken, ".ics")).unwrap();
         let unfolded = calendar.replace("\r\n ", "");
-        let page = format!("http://tickets.example/th/r/{}", hold["id"].as_str().unwrap());
+        let page = format!(
+            "http://tickets.example/th/r/{}",
+            hold["id"].as_str().unwrap()
+        );
         assert!(unfolded.contains(&page), "{unfolded}");
         let secret = hold["access_token"].as_str().unwrap();
         assert!(!unfolded.contains(secret), "it may be shared: {unfolded}");
@@ -147,12 +162,20 @@ async fn a_buyer_gets_the_mail_again_once_a_minute_and_five_times_a_day() {
         assert_eq!(soon.status(), 429);
         assert_eq!(soon.headers()["retry-after"], "61");
         let page = soon.text().await.unwrap();
-        assert!(page.contains("A mail left less than a minute ago"), "{page}");
+        assert!(
+            page.contains("A mail left less than a minute ago"),
+            "{page}"
+        );
         for _ in 2..=5 {
             app.clock.advance(Duration::from_mins(1));
             let sent = ask_again(app, &booked).await;
             assert_eq!(sent.status(), 303);
-            assert!(sent.headers()["location"].to_str().unwrap().ends_with("?mail=sent"));
+            assert!(
+                sent.headers()["location"]
+                    .to_str()
+                    .unwrap()
+                    .ends_with("?mail=sent")
+            );
         }
         app.clock.advance(Duration::from_mins(1));
         let often = ask_again(app, &booked).await;

@@ -28,7 +28,10 @@ async fn a_mail_server_that_stalls_keeps_no_other_job_waiting() {
             app.reserved(free, 1, buyer).await;
         }
         let begun = "SELECT count(*) FROM jobs WHERE task = 'mail.send' AND attempts > 0";
-        eventually("mails under way", LIMIT, async || app.count(begun).await >= 2).await;
+        eventually("mails under way", LIMIT, async || {
+            app.count(begun).await >= 2
+        })
+        .await;
         let concert = app.plant(NewConcert::default()).await;
         let hold = app.reserved(concert, 2, "som").await;
         pay(app, &hold, "en", "pay").await;
@@ -54,7 +57,8 @@ async fn a_mail_whose_worker_died_in_the_last_attempt_is_seen_by_staff_and_tried
         let concert = app.plant(free).await;
         app.reserved(concert, 1, "som").await;
         app.reserved(concert, 1, "waits").await;
-        let died = "UPDATE jobs SET status = 'dead', attempts = 25, finished_at = now() AT TIME ZONE 'utc'
+        let died =
+            "UPDATE jobs SET status = 'dead', attempts = 25, finished_at = now() AT TIME ZONE 'utc'
                     WHERE payload->>'mail' = (SELECT id FROM mails WHERE recipient LIKE 'som@%')";
         app.postgres.batch_execute(died).await.unwrap();
         let (stop, stopped) = watch::channel(false);
