@@ -1134,6 +1134,8 @@ CREATE UNIQUE INDEX jobs_task_dedup_key_idx ON public.jobs USING btree (task, de
 
 CREATE INDEX mails_created_at_idx ON public.mails USING btree (created_at, id);
 
+CREATE INDEX mails_reservation_id_idx ON public.mails USING btree (reservation_id, created_at);
+
 CREATE INDEX mails_status_idx ON public.mails USING btree (status, created_at, id);
 
 CREATE INDEX payment_events_payment_id_idx ON public.payment_events USING btree (payment_id, received_at);

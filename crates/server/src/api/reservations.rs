@@ -210,7 +210,7 @@ pub async fn pay(
     if method.is_none() || !errors.is_empty() {
         return Err(Problem::validation(errors));
     }
-    let language = language(headers);
+    let language = language(&headers);
     let token = app.access_key().token(holder.reservation_id());
     let payment = payments::begin(app, Begin { holder, language }).await?;
     let body = PaymentBody::new(&payment, &web.site.base_url, &token);

@@ -39,7 +39,7 @@ async fn a_mail_server_that_stalls_keeps_no_other_job_waiting() {
         let cancel = app.with_token(Method::POST, &hold, "/cancel");
         assert_eq!(cancel.send().await.unwrap().status(), 200);
         // All of it sooner than the mail server's half minute is over.
-        let refunded = "SELECT count(*) FROM payments WHERE state = 'refunded'";
+        let refunded = "SELECT count(*) FROM payments WHERE status = 'refunded'";
         eventually("the refund", LIMIT, async || app.count(refunded).await == 1).await;
         assert!(since.elapsed() < Duration::from_secs(25), "{since:?}");
     })

@@ -70,6 +70,29 @@ pub struct InsertReceiptsParams<
     pub request_ids: T7,
     pub are_held: T8,
 }
+#[derive(Debug)]
+pub struct InsertMailsParams<
+    T1: crate::generated::StringSql,
+    T2: crate::generated::ArraySql<Item = T1>,
+    T3: crate::generated::StringSql,
+    T4: crate::generated::ArraySql<Item = T3>,
+    T5: crate::generated::StringSql,
+    T6: crate::generated::ArraySql<Item = T5>,
+    T7: crate::generated::StringSql,
+    T8: crate::generated::ArraySql<Item = T7>,
+    T9: crate::generated::StringSql,
+    T10: crate::generated::ArraySql<Item = T9>,
+    T11: crate::generated::StringSql,
+> {
+    pub now: jiff::civil::DateTime,
+    pub ids: T2,
+    pub languages: T4,
+    pub recipients: T6,
+    pub reservation_ids: T8,
+    pub message_ids: T10,
+    pub task: T11,
+    pub attempts_max: i32,
+}
 #[derive(Debug, Clone, PartialEq)]
 pub struct SetLimits {
     pub lock_timeout: String,
@@ -1069,6 +1092,112 @@ impl<
             &params.reservation_ids,
             &params.request_ids,
             &params.are_held,
+        ))
+    }
+}
+pub struct InsertMailsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn insert_mails() -> InsertMailsStmt {
+    InsertMailsStmt(
+        "/* admission.insert_mails */ WITH written AS ( INSERT INTO mails (id, kind, language, recipient, reservation_id, message_id, created_at, updated_at) SELECT id, 'confirmed', language, recipient, reservation_id, message_id, $1::timestamp, $1::timestamp FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) AS new (id, language, recipient, reservation_id, message_id) RETURNING id ) INSERT INTO jobs (task, payload, run_at, attempts_max, created_at) SELECT $7::text, jsonb_build_object('mail', id), $1::timestamp, $8::int, $1::timestamp FROM written",
+        None,
+    )
+}
+impl InsertMailsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::ArraySql<Item = T1>,
+        T3: crate::generated::StringSql,
+        T4: crate::generated::ArraySql<Item = T3>,
+        T5: crate::generated::StringSql,
+        T6: crate::generated::ArraySql<Item = T5>,
+        T7: crate::generated::StringSql,
+        T8: crate::generated::ArraySql<Item = T7>,
+        T9: crate::generated::StringSql,
+        T10: crate::generated::ArraySql<Item = T9>,
+        T11: crate::generated::StringSql,
+    >(
+        &'s self,
+        client: &'c C,
+        now: &'a jiff::civil::DateTime,
+        ids: &'a T2,
+        languages: &'a T4,
+        recipients: &'a T6,
+        reservation_ids: &'a T8,
+        message_ids: &'a T10,
+        task: &'a T11,
+        attempts_max: &'a i32,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client
+            .execute(
+                self.0,
+                &[
+                    now,
+                    ids,
+                    languages,
+                    recipients,
+                    reservation_ids,
+                    message_ids,
+                    task,
+                    attempts_max,
+                ],
+            )
+            .await
+    }
+}
+impl<
+    'a,
+    C: GenericClient + Send + Sync,
+    T1: crate::generated::StringSql,
+    T2: crate::generated::ArraySql<Item = T1>,
+    T3: crate::generated::StringSql,
+    T4: crate::generated::ArraySql<Item = T3>,
+    T5: crate::generated::StringSql,
+    T6: crate::generated::ArraySql<Item = T5>,
+    T7: crate::generated::StringSql,
+    T8: crate::generated::ArraySql<Item = T7>,
+    T9: crate::generated::StringSql,
+    T10: crate::generated::ArraySql<Item = T9>,
+    T11: crate::generated::StringSql,
+>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        InsertMailsParams<T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for InsertMailsStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a InsertMailsParams<T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(
+            client,
+            &params.now,
+            &params.ids,
+            &params.languages,
+            &params.recipients,
+            &params.reservation_ids,
+            &params.message_ids,
+            &params.task,
+            &params.attempts_max,
         ))
     }
 }

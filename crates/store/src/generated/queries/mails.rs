@@ -30,6 +30,12 @@ pub struct ListWrittenParams<T1: crate::generated::StringSql> {
     pub limit: i64,
 }
 #[derive(Debug)]
+pub struct FindRecentParams<T1: crate::generated::StringSql, T2: crate::generated::StringSql> {
+    pub reservation_id: T1,
+    pub kind: T2,
+    pub since: jiff::civil::DateTime,
+}
+#[derive(Debug)]
 pub struct UpdateEndedParams<
     T1: crate::generated::StringSql,
     T2: crate::generated::StringSql,
@@ -51,6 +57,13 @@ pub struct UpdateErrorParams<T1: crate::generated::StringSql, T2: crate::generat
 pub struct UpdatePendingParams<T1: crate::generated::StringSql> {
     pub now: jiff::civil::DateTime,
     pub id: T1,
+}
+#[derive(Debug)]
+pub struct UpdateOrphanedParams<T1: crate::generated::StringSql, T2: crate::generated::StringSql> {
+    pub last_error: T1,
+    pub now: jiff::civil::DateTime,
+    pub task: T2,
+    pub limit: i64,
 }
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteOldParams {
@@ -110,6 +123,12 @@ impl<'a> From<MailBorrowed<'a>> for Mail {
             created_at,
         }
     }
+}
+#[derive(Debug, Clone, PartialEq, Copy)]
+pub struct FindRecent {
+    pub mails: i64,
+    pub oldest_at: Option<jiff::civil::DateTime>,
+    pub newest_at: Option<jiff::civil::DateTime>,
 }
 use crate::client::GenericClient;
 use futures_util::{self, StreamExt, TryStreamExt};
@@ -184,6 +203,63 @@ where
 {
     pub fn map<R>(self, mapper: fn(&str) -> R) -> StringQuery<'c, 'a, 's, C, R, N> {
         StringQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct FindRecentQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<FindRecent, tokio_postgres::Error>,
+    mapper: fn(FindRecent) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> FindRecentQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(FindRecent) -> R) -> FindRecentQuery<'c, 'a, 's, C, R, N> {
+        FindRecentQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -526,6 +602,99 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>
         self.bind(client, &params.recipient, &params.limit)
     }
 }
+pub struct FindLanguageStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn find_language() -> FindLanguageStmt {
+    FindLanguageStmt(
+        "/* mails.find_language */ SELECT language FROM mails WHERE reservation_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1",
+        None,
+    )
+}
+impl FindLanguageStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        reservation_id: &'a T1,
+    ) -> StringQuery<'c, 'a, 's, C, String, 1> {
+        StringQuery {
+            client,
+            params: [reservation_id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it.into(),
+        }
+    }
+}
+pub struct FindRecentStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn find_recent() -> FindRecentStmt {
+    FindRecentStmt(
+        "/* mails.find_recent */ SELECT count(*) AS mails, min(created_at) AS oldest_at, max(created_at) AS newest_at FROM mails WHERE reservation_id = $1 AND kind = $2 AND created_at > $3",
+        None,
+    )
+}
+impl FindRecentStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::StringSql,
+    >(
+        &'s self,
+        client: &'c C,
+        reservation_id: &'a T1,
+        kind: &'a T2,
+        since: &'a jiff::civil::DateTime,
+    ) -> FindRecentQuery<'c, 'a, 's, C, FindRecent, 3> {
+        FindRecentQuery {
+            client,
+            params: [reservation_id, kind, since],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row: &tokio_postgres::Row| -> Result<FindRecent, tokio_postgres::Error> {
+                Ok(FindRecent {
+                    mails: row.try_get(0)?,
+                    oldest_at: row.try_get(1)?,
+                    newest_at: row.try_get(2)?,
+                })
+            },
+            mapper: |it| FindRecent::from(it),
+        }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql, T2: crate::generated::StringSql>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        FindRecentParams<T1, T2>,
+        FindRecentQuery<'c, 'a, 's, C, FindRecent, 3>,
+        C,
+    > for FindRecentStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a FindRecentParams<T1, T2>,
+    ) -> FindRecentQuery<'c, 'a, 's, C, FindRecent, 3> {
+        self.bind(client, &params.reservation_id, &params.kind, &params.since)
+    }
+}
 pub struct UpdateEndedStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn update_ended() -> UpdateEndedStmt {
     UpdateEndedStmt(
@@ -701,6 +870,74 @@ impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
         Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
     > {
         Box::pin(self.bind(client, &params.now, &params.id))
+    }
+}
+pub struct UpdateOrphanedStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn update_orphaned() -> UpdateOrphanedStmt {
+    UpdateOrphanedStmt(
+        "/* mails.update_orphaned */ UPDATE mails SET status = 'dead', last_error = $1, updated_at = $2 WHERE id IN ( SELECT m.id FROM mails m WHERE m.status = 'pending' AND NOT EXISTS ( SELECT FROM jobs j WHERE j.status = 'pending' AND j.task = $3 AND j.payload ->> 'mail' = m.id) ORDER BY m.created_at LIMIT $4 )",
+        None,
+    )
+}
+impl UpdateOrphanedStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::StringSql,
+    >(
+        &'s self,
+        client: &'c C,
+        last_error: &'a T1,
+        now: &'a jiff::civil::DateTime,
+        task: &'a T2,
+        limit: &'a i64,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client
+            .execute(self.0, &[last_error, now, task, limit])
+            .await
+    }
+}
+impl<
+    'a,
+    C: GenericClient + Send + Sync,
+    T1: crate::generated::StringSql,
+    T2: crate::generated::StringSql,
+>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        UpdateOrphanedParams<T1, T2>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for UpdateOrphanedStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a UpdateOrphanedParams<T1, T2>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(
+            client,
+            &params.last_error,
+            &params.now,
+            &params.task,
+            &params.limit,
+        ))
     }
 }
 pub struct DeleteOldStmt(&'static str, Option<tokio_postgres::Statement>);
