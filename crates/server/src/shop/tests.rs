@@ -9,17 +9,14 @@ use app::reserve::ReserveError;
 use askama::Template;
 use domain::allotment::Refusal;
 use domain::concert::{Concert, ConcertStatus};
-use domain::id::{ConcertId, PaymentId, ReservationId};
-use domain::language::Language;
+use domain::id::{ConcertId, ReservationId};
 use domain::money::{Currency, Money};
-use domain::payment::{Payment, PaymentState, RefundReason};
 use domain::reservation::{PaymentStatus, Reservation, ReservationStatus};
 use domain::text::TextError;
 use http::StatusCode;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use store::payments::Stored;
 
 use super::concert::ConcertPage;
 use super::concerts::{Card, Choice, ConcertsPage, Filter};
@@ -368,52 +365,6 @@ fn an_error_says_when_to_try_again() {
     assert_eq!(page(0), "Try again in 1 second.");
     assert_eq!(page(120), "Try again in 120 seconds.");
     assert_eq!(page(121), "Try again in 3 minutes.");
-}
-
-#[test]
-fn who_may_have_paid_is_never_told_that_nothing_was_charged() {
-    for (state, refund_reason, sentence) in [
-        (PaymentState::Failed, None, "Nothing was charged."),
-        (PaymentState::Pending, None, "A payment was under way"),
-        (
-            PaymentState::Refunding,
-            Some(RefundReason::Late),
-            "on its way back",
-        ),
-        (
-            PaymentState::Refunded,
-            Some(RefundReason::Late),
-            "went back to you",
-        ),
-    ] {
-        let expired = reservation(ReservationStatus::Expired, -1);
-        let attempts = [Stored {
-            payment: Payment {
-                id: PaymentId::new(now(), 1),
-                reservation_id: expired.id.clone(),
-                amount: expired.total_price,
-                currency: Currency::THB,
-                state,
-                refund_reason,
-                created_at: now(),
-            },
-            provider: "sandbox".to_owned(),
-            language: Language::En,
-            page: None,
-            money: None,
-            refund_error: None,
-            ask_at: None,
-        }];
-        let standing = Standing {
-            attempts: &attempts,
-            ..standing(&expired, None)
-        };
-        let page = ReservationPage::new(english("/r/x"), &standing);
-        let page = page.render().unwrap();
-        assert!(page.contains(sentence), "{state}: {page}");
-        let says_nothing = page.contains("Nothing was charged");
-        assert_eq!(says_nothing, state == PaymentState::Failed, "{state}");
-    }
 }
 
 #[test]
