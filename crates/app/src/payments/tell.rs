@@ -297,7 +297,9 @@ async fn act(
         }
         Consequence::Fail => {
             stored::update_state(transaction, id, &change(PaymentState::Failed), now).await?;
-            if let Some(held) = reservation.filter(|one| one.status == ReservationStatus::Pending) {
+            // Whose hold has run out, swept or not, has nothing left to pay, and no failed payment.
+            let is_held = |one: &Reservation| one.status_at(now) == ReservationStatus::Pending;
+            if let Some(held) = reservation.filter(is_held) {
                 let failed = PaymentStatus::Failed;
                 stored::update_reservation_payment(transaction, &held.id, failed, now).await?;
                 mails::enqueue(app, transaction, MailKind::PaymentFailed, &held.id).await?;
