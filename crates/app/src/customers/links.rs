@@ -53,7 +53,12 @@ async fn ask_in(app: &App, transaction: &Transaction, wish: Wish) -> Result<(), 
         tracing::info!("an address has had its links for this hour");
         return Ok(());
     }
-    let mail = mails::enqueue_to(app, transaction, (MailKind::SignIn, wish.language), &wish.email);
+    let mail = mails::enqueue_to(
+        app,
+        transaction,
+        (MailKind::SignIn, wish.language),
+        &wish.email,
+    );
     let mail = mail.await?;
     let link = Link {
         token_digest: Sha256::digest(token_bytes(&current_key(app), &mail)).into(),

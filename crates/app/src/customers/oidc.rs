@@ -126,10 +126,9 @@ pub async fn finish_oidc(
 ) -> Result<Begun, Failed> {
     let app = app.clone();
     task::uninterrupted(async move {
-        let pending = take(&app, &answer, origin).await.map_err(|error| Failed {
-            error,
-            began: None,
-        })?;
+        let pending = take(&app, &answer, origin)
+            .await
+            .map_err(|error| Failed { error, began: None })?;
         let began = (pending.language, pending.return_to.clone());
         finish(&app, answer, pending, (before, origin))
             .await

@@ -69,5 +69,8 @@ async fn find(app: &App, post: &Post, mail: &Mail) -> Result<Found, StoreError> 
     };
     let (language, base_url) = (mail.language, &post.base_url);
     let link = format!("{base_url}/{language}/sign-in/{token}");
-    Ok(Found::Invitation(Invitation { language, link }, found.expires_at))
+    Ok(Found::Invitation(
+        Invitation { language, link },
+        found.expires_at,
+    ))
 }

@@ -116,7 +116,13 @@ impl Budgets {
         match rate_limit {
             RateLimit::Off => sign_in,
             RateLimit::On => {
-                let kinds = [Kind::Read, Kind::Reserve, Kind::Watch, Kind::Write, Kind::Link];
+                let kinds = [
+                    Kind::Read,
+                    Kind::Reserve,
+                    Kind::Watch,
+                    Kind::Write,
+                    Kind::Link,
+                ];
                 kinds.into_iter().fold(sign_in, Self::with)
             }
         }

@@ -73,7 +73,10 @@ impl HoldForm {
                 .count("hold-quantity-hint", i64::from(per_buyer)),
             price_minor: concert.price.minor(),
             currency_sign: sign(currency.as_str()),
-            sign_in: Some(sign_in_address(layout, &format!("/concerts/{}", concert.id))),
+            sign_in: Some(sign_in_address(
+                layout,
+                &format!("/concerts/{}", concert.id),
+            )),
             problems: Vec::new(),
         }
     }
@@ -83,7 +86,10 @@ impl HoldForm {
     pub fn known(mut self, customer: Option<&SignedIn>) -> Self {
         if let Some(customer) = customer {
             self.customer_name.value = customer.name().unwrap_or_default().to_owned();
-            customer.email().as_str().clone_into(&mut self.customer_email.value);
+            customer
+                .email()
+                .as_str()
+                .clone_into(&mut self.customer_email.value);
         }
         self.for_somebody(customer.is_some())
     }

@@ -94,7 +94,7 @@ impl MePage {
         let lines = |upcoming: bool| {
             let wanted = bookings.items.iter();
             let wanted = wanted.filter(move |booking| booking.is_upcoming == upcoming);
-            let line = |booking| Line::new(&layout, booking, (now, currency));
+            let line = |booking: &Booking| Line::new(&layout, booking, (now, currency));
             wanted.map(line).collect::<Vec<_>>()
         };
         let at = |number: u16| layout.href(&format!("/me?page={number}"));
@@ -143,7 +143,10 @@ impl Line {
             venue: booking.venue.clone(),
             date: lang.date_long(booking.date),
             date_iso: booking.date.to_string(),
-            poster: booking.image_url.clone().unwrap_or_else(|| POSTER_NONE.to_owned()),
+            poster: booking
+                .image_url
+                .clone()
+                .unwrap_or_else(|| POSTER_NONE.to_owned()),
             tickets: lang.count("tickets", i64::from(reservation.quantity)),
             total: price(lang, reservation.total_price, currency),
             state,

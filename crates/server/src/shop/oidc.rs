@@ -106,7 +106,9 @@ fn failed(app: &App, layout: Layout, failure: Failed) -> Result<Response, Proble
     let Failed { error, began } = failure;
     let lang = began
         .as_ref()
-        .map_or(layout.lang, |(language, _): &(Language, _)| Lang::of(*language));
+        .map_or(layout.lang, |(language, _): &(Language, _)| {
+            Lang::of(*language)
+        });
     let layout = Layout { lang, ..layout };
     let return_to = began.map_or_else(|| return_path("", &layout), |(_, path)| path);
     let (status, key) = match error {

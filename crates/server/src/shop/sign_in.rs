@@ -251,7 +251,11 @@ impl SignInPage {
             ..titled(layout, "sign-in-title")
         };
         let provider = app.oidc().map(|oidc| {
-            let key = if oidc.is_google() { "sign-in-google" } else { "sign-in-provider" };
+            let key = if oidc.is_google() {
+                "sign-in-google"
+            } else {
+                "sign-in-provider"
+            };
             let lang = layout.lang.as_str();
             let href = format!("/auth/oidc/start?lang={lang}&return_to={query}");
             (layout.t(key), href)

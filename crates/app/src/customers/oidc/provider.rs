@@ -212,7 +212,8 @@ impl Oidc {
         code: String,
         verifier: String,
     ) -> Result<CoreTokenResponse, Trouble> {
-        let request = self.client(known).exchange_code(AuthorizationCode::new(code));
+        let client = self.client(known);
+        let request = client.exchange_code(AuthorizationCode::new(code));
         let request = request.map_err(|_| Trouble::Refused("it gives no tokens".to_owned()))?;
         let http = |request| self.exchange.send(request);
         let answer = request
@@ -220,9 +221,10 @@ impl Oidc {
             .request_async(&http)
             .await;
         answer.map_err(|error| match error {
-            RequestTokenError::ServerResponse(told) => {
-                Trouble::Refused(format!("it refuses the code: {}", super::word(told.error().as_ref())))
-            }
+            RequestTokenError::ServerResponse(told) => Trouble::Refused(format!(
+                "it refuses the code: {}",
+                super::word(told.error().as_ref())
+            )),
             RequestTokenError::Request(error) => Trouble::Away(error.to_string()),
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
                 Trouble::Away("its answer to the code can't be read".to_owned())
@@ -262,12 +264,11 @@ impl Oidc {
 
     /// What is known of the provider, or what it says now; newer than `before`, where that isn't enough.
     async fn known(&self, before: Option<Instant>) -> Result<Known, Trouble> {
-        let kept = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = kept.clone().filter(|known| match before {
+        let is_enough = |known: &Known| match before {
             None => known.at.elapsed() < KNOWN_FOR,
             Some(before) => known.at > before || known.at.elapsed() < ASKED_AGAIN_AFTER,
-        });
-        if let Some(kept) = kept {
+        };
+        if let Some(kept) = self.kept().filter(is_enough) {
             return Ok(kept);
         }
         let http = |request| self.exchange.send(request);
@@ -284,6 +285,11 @@ impl Oidc {
         Ok(known)
     }
 
+    fn kept(&self) -> Option<Known> {
+        let known = self.known.lock();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn client(&self, known: &Known) -> Client {
         CoreClient::from_provider_metadata(
             (*known.metadata).clone(),
@@ -298,7 +304,12 @@ impl Oidc {
         work: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
         let done = tokio::time::timeout(self.patience, work).await;
-        done.unwrap_or_else(|_| Err(Trouble::Away(format!("no answer within {:?}", self.patience))))
+        done.unwrap_or_else(|_| {
+            Err(Trouble::Away(format!(
+                "no answer within {:?}",
+                self.patience
+            )))
+        })
     }
 }
 

@@ -17,7 +17,10 @@ async fn a_link_signs_in_by_its_button_and_leads_where_they_wanted_to_go() {
         let form = app
             .request(Method::POST, "/th/sign-in")
             .header("sec-fetch-site", "same-origin")
-            .form(&[("email", " Som@Example.com "), ("return_to", "/th/concerts/7?x=1")]);
+            .form(&[
+                ("email", " Som@Example.com "),
+                ("return_to", "/th/concerts/7?x=1"),
+            ]);
         let sent = form.send().await.unwrap();
         assert_eq!(sent.status(), 200);
         assert!(sent.text().await.unwrap().contains("som@example.com"));
@@ -34,7 +37,11 @@ async fn a_link_signs_in_by_its_button_and_leads_where_they_wanted_to_go() {
             let page = looked.text().await.unwrap();
             assert!(page.contains("som@example.com") && page.contains("noindex"));
         }
-        let entered = app.as_browser("", Method::POST, &link).send().await.unwrap();
+        let entered = app
+            .as_browser("", Method::POST, &link)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(entered.status(), 303);
         assert_eq!(entered.headers()["location"], "/th/concerts/7?x=1");
         let set = entered.headers()["set-cookie"].to_str().unwrap();
@@ -76,7 +83,11 @@ async fn a_link_is_over_after_a_quarter_of_an_hour() {
         assert_eq!(looked.status(), 410);
         let page = looked.text().await.unwrap();
         assert!(page.contains("href=\"/en/sign-in\""), "{page}");
-        let entered = app.as_browser("", Method::POST, &link).send().await.unwrap();
+        let entered = app
+            .as_browser("", Method::POST, &link)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(entered.status(), 410);
         assert!(entered.headers().get("set-cookie").is_none());
         for unknown in ["/en/sign-in/x", &format!("/en/sign-in/{}", "A".repeat(43))] {
@@ -130,7 +141,12 @@ async fn many_at_once_get_no_more_links_than_one_after_the_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_address_is_refused_by_name() {
     TestApp::run(async |app| {
-        for body in [json!({}), json!({ "email": "som" }), json!({ "email": 1 }), json!({ "email": "a@b.co", "x": 1 })] {
+        for body in [
+            json!({}),
+            json!({ "email": "som" }),
+            json!({ "email": 1 }),
+            json!({ "email": "a@b.co", "x": 1 }),
+        ] {
             let request = app.request(Method::POST, "/api/v1/sessions/email");
             let refused = request.json(&body).send().await.unwrap();
             assert_eq!(refused.status(), 422, "{body}");
@@ -159,7 +175,10 @@ async fn what_is_no_address_is_refused_by_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_token_of_a_link_lies_in_the_database_and_a_changed_key_still_sends_it() {
     let options = Options {
-        secrets: &[b"a new key that is only used for tests", b"a key that is only used for tests"],
+        secrets: &[
+            b"a new key that is only used for tests",
+            b"a key that is only used for tests",
+        ],
         ..Options::default()
     };
     let database = crate::support::TestDatabase::migrated().await;
@@ -170,7 +189,11 @@ async fn no_token_of_a_link_lies_in_the_database_and_a_changed_key_still_sends_i
     let written = app::mails::list_written(&new, "som@example.com");
     assert!(written.await.unwrap().unwrap().is_empty(), "not sent yet");
     let (_stop, stopped) = tokio::sync::watch::channel(false);
-    tokio::spawn(app::jobs::work(new.clone(), app::jobs::Tasks::of_product(), stopped));
+    tokio::spawn(app::jobs::work(
+        new.clone(),
+        app::jobs::Tasks::of_product(),
+        stopped,
+    ));
     eventually("a mail", LIMIT, async || {
         let written = app::mails::list_written(&new, "som@example.com").await;
         !written.unwrap().unwrap().is_empty()
@@ -185,6 +208,10 @@ async fn no_token_of_a_link_lies_in_the_database_and_a_changed_key_still_sends_i
                     UNION ALL SELECT to_jsonb(a)::text FROM audit_logs a) AS rows
                 WHERE line LIKE '%";
     assert_eq!(old.count(&format!("{rows}{token}%'")).await, 0);
-    let entered = old.as_browser("", Method::POST, &link).send().await.unwrap();
+    let entered = old
+        .as_browser("", Method::POST, &link)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(entered.status(), 303);
 }

@@ -15,7 +15,10 @@ async fn hold(app: &TestApp, cookie: &str, concert: i32, email: &str) -> (String
         ("idempotency_key", &app.app.ctx().random_uuid().to_string()),
     ];
     let path = format!("/en/concerts/{concert}/hold");
-    let held = app.as_browser(cookie, Method::POST, &path).form(&form).send();
+    let held = app
+        .as_browser(cookie, Method::POST, &path)
+        .form(&form)
+        .send();
     let held = held.await.unwrap();
     assert_eq!(held.status(), 303);
     let to = held.headers()["location"].to_str().unwrap();
@@ -35,16 +38,27 @@ async fn a_hold_survives_the_sign_in_and_is_then_the_customers() {
         let _work = work(app);
         let concert = app.plant(NewConcert::default()).await;
         let (id, cookie) = hold(app, "", concert, "som@example.com").await;
-        assert_eq!(read(app, &cookie, &id).await.0, 404, "the API knows no holdings");
+        assert_eq!(
+            read(app, &cookie, &id).await.0,
+            404,
+            "the API knows no holdings"
+        );
         let page = app.get_as(&cookie, &format!("/en/r/{id}")).await;
         let page = page.text().await.unwrap();
         let sign_in = format!("/en/sign-in?return_to=/en/r/{id}");
         assert!(page.contains(&sign_in), "{page}");
         let link = link(app, "som@example.com").await;
-        let entered = app.as_browser(&cookie, Method::POST, &link).send().await.unwrap();
+        let entered = app
+            .as_browser(&cookie, Method::POST, &link)
+            .send()
+            .await
+            .unwrap();
         let both = cookie_of(&entered);
         assert!(both.contains("s.") && both.contains(&id), "{both}");
-        assert_eq!(app.get_as(&both, &format!("/en/r/{id}")).await.status(), 200);
+        assert_eq!(
+            app.get_as(&both, &format!("/en/r/{id}")).await.status(),
+            200
+        );
         // The session alone opens it too, on another device.
         let session = both.split('~').next().unwrap();
         let page = app.get_as(session, &format!("/th/r/{id}")).await;
@@ -105,7 +119,9 @@ async fn what_is_booked_with_the_address_that_google_verified_says_so() {
             let found = app.postgres.query_one(&found, &[]).await.unwrap();
             assert_eq!(found.get::<_, bool>(0), expected, "{email}");
         }
-        let form = app.get_as(&google, &format!("/en/concerts/{concert}")).await;
+        let form = app
+            .get_as(&google, &format!("/en/concerts/{concert}"))
+            .await;
         assert_eq!(form.headers()["cache-control"], "no-store");
         let form = form.text().await.unwrap();
         assert!(form.contains("value=\"som@example.com\"") && form.contains("value=\"Som Chai\""));
@@ -125,13 +141,18 @@ async fn a_key_is_a_signed_in_customers_own() {
             let request = app
                 .as_browser(cookie, Method::POST, "/api/v1/reservations")
                 .header("idempotency-key", "k")
-                .json(&json!({ "concert_id": concert, "quantity": 1, "customer_name": "Som",
-                               "customer_email": "friend@example.com" }));
+                .json(
+                    &json!({ "concert_id": concert, "quantity": 1, "customer_name": "Som",
+                               "customer_email": "friend@example.com" }),
+                );
             let answer: Value = request.send().await.unwrap().json().await.unwrap();
             answer["id"].as_str().unwrap().to_owned()
         };
         let ids = [reserve("").await, reserve(&som).await, reserve(&dao).await];
-        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
+        assert!(
+            ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2],
+            "{ids:?}"
+        );
         assert_eq!(reserve(&som).await, ids[1]);
     })
     .await;
@@ -140,7 +161,12 @@ async fn a_key_is_a_signed_in_customers_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customers_list_has_all_of_theirs_in_pages_newest_first() {
     TestApp::run(async |app| {
-        let concert = app.plant(NewConcert { tickets: 500, ..NewConcert::default() }).await;
+        let concert = app
+            .plant(NewConcert {
+                tickets: 500,
+                ..NewConcert::default()
+            })
+            .await;
         let mut expected = Vec::new();
         for _ in 0..5 {
             app.clock.advance(std::time::Duration::from_secs(1));
@@ -175,9 +201,28 @@ async fn the_page_has_what_is_to_come_first_and_turns_when_there_is_much() {
         let som = app.plant_customer("som@example.com", false).await;
         let empty = app.get_as(&som, "/en/me").await.text().await.unwrap();
         assert!(empty.contains("Nothing here yet"), "{empty}");
-        let soon = app.plant(NewConcert { name: "Soon", in_days: 3, price: "0", ..NewConcert::default() }).await;
-        let late = app.plant(NewConcert { name: "Late", in_days: 90, ..NewConcert::default() }).await;
-        let over = app.plant(NewConcert { name: "Over", in_days: 3, ..NewConcert::default() }).await;
+        let soon = app
+            .plant(NewConcert {
+                name: "Soon",
+                in_days: 3,
+                price: "0",
+                ..NewConcert::default()
+            })
+            .await;
+        let late = app
+            .plant(NewConcert {
+                name: "Late",
+                in_days: 90,
+                ..NewConcert::default()
+            })
+            .await;
+        let over = app
+            .plant(NewConcert {
+                name: "Over",
+                in_days: 3,
+                ..NewConcert::default()
+            })
+            .await;
         app.reserved(late, 1, "som").await;
         app.reserved(soon, 1, "som").await;
         let gone = app.reserved(soon, 1, "som").await;
@@ -189,7 +234,15 @@ async fn the_page_has_what_is_to_come_first_and_turns_when_there_is_much() {
         let page = app.get_as(&som, "/en/me").await;
         assert_eq!(page.headers()["cache-control"], "no-store");
         let page = page.text().await.unwrap();
-        let places = ["som@example.com", "Coming up", "Soon", "Late", "Held until", "Earlier", "Cancelled"];
+        let places = [
+            "som@example.com",
+            "Coming up",
+            "Soon",
+            "Late",
+            "Held until",
+            "Earlier",
+            "Cancelled",
+        ];
         let places = places.map(|text| page.find(text).unwrap_or_else(|| panic!("{text}: {page}")));
         assert!(places.is_sorted(), "{places:?}");
         assert!(page.contains("Over") && page.contains("noindex"), "{page}");
@@ -197,11 +250,22 @@ async fn the_page_has_what_is_to_come_first_and_turns_when_there_is_much() {
         for _ in 0..20 {
             app.clock.advance(std::time::Duration::from_secs(1));
             let held = app.reserved(late, 1, "som").await;
-            app.with_token(Method::POST, &held, "/cancel").send().await.unwrap();
+            app.with_token(Method::POST, &held, "/cancel")
+                .send()
+                .await
+                .unwrap();
         }
         let first = app.get_as(&som, "/th/me").await.text().await.unwrap();
-        assert!(first.contains("href=\"/th/me?page=2\" rel=\"next\""), "{first}");
-        let second = app.get_as(&som, "/th/me?page=2").await.text().await.unwrap();
+        assert!(
+            first.contains("href=\"/th/me?page=2\" rel=\"next\""),
+            "{first}"
+        );
+        let second = app
+            .get_as(&som, "/th/me?page=2")
+            .await
+            .text()
+            .await
+            .unwrap();
         assert!(second.contains("rel=\"prev\"") && !second.contains("rel=\"next\""));
         for nonsense in ["0", "x", "-1", "99999999"] {
             let page = app.get_as(&som, &format!("/en/me?page={nonsense}")).await;

@@ -17,13 +17,20 @@ async fn signing_in_again_ends_the_session_that_the_browser_had() {
     TestApp::run(async |app| {
         let _work = work(app);
         let first = link(app, "som@example.com").await;
-        let entered = app.as_browser("", Method::POST, &first).send().await.unwrap();
+        let entered = app
+            .as_browser("", Method::POST, &first)
+            .send()
+            .await
+            .unwrap();
         let before = cookie_of(&entered);
         let second = link(app, "som@example.com").await;
         let entered = app.as_browser(&before, Method::POST, &second).send();
         let after = cookie_of(&entered.await.unwrap());
         assert_ne!(before, after);
-        assert_eq!((status(app, &before).await, status(app, &after).await), (401, 200));
+        assert_eq!(
+            (status(app, &before).await, status(app, &after).await),
+            (401, 200)
+        );
     })
     .await;
 }
@@ -74,7 +81,8 @@ async fn the_database_itself_shows_a_customer_only_what_is_theirs() {
         let concert = app.plant(NewConcert::default()).await;
         for buyer in ["som", "dao"] {
             app.reserved(concert, 1, buyer).await;
-            app.plant_customer(&format!("{buyer}@example.com"), false).await;
+            app.plant_customer(&format!("{buyer}@example.com"), false)
+                .await;
             assert_eq!(app.ask_for_link(&format!("{buyer}@example.com")).await, 202);
         }
         let som = domain::text::EmailAddress::parse("som@example.com").unwrap();
@@ -87,7 +95,11 @@ async fn the_database_itself_shows_a_customer_only_what_is_theirs() {
             assert_eq!(found.await.unwrap().len(), expected, "{email}");
             let since = now - Duration::from_hours(1);
             let links = store::customer_links::count_since(&transaction, email, since);
-            assert_eq!(links.await.unwrap(), i64::try_from(expected).unwrap(), "{email}");
+            assert_eq!(
+                links.await.unwrap(),
+                i64::try_from(expected).unwrap(),
+                "{email}"
+            );
         }
         transaction.rollback().await;
     })
