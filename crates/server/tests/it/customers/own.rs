@@ -15,10 +15,7 @@ async fn hold(app: &TestApp, cookie: &str, concert: i32, email: &str) -> (String
         ("idempotency_key", &app.app.ctx().random_uuid().to_string()),
     ];
     let path = format!("/en/concerts/{concert}/hold");
-    let held = app
-        .as_browser(cookie, Method::POST, &path)
-        .form(&form)
-        .send();
+    let held = app.form_as(cookie, &path, &form).send();
     let held = held.await.unwrap();
     assert_eq!(held.status(), 303);
     let to = held.headers()["location"].to_str().unwrap();
