@@ -147,7 +147,12 @@ describe("nobody is signed in", () => {
     await page.goto("/en/sign-in");
     await page.click("a.button-wide");
     provider.keeps = true;
-    await follow(page, () => agree(page, `ada-${process.pid}`)).finally(() => (provider.keeps = false));
+    try {
+      await agree(page, `ada-${process.pid}`);
+      await page.waitForSelector("text=kept");
+    } finally {
+      provider.keeps = false;
+    }
     const callback = provider.kept;
     assert.match(callback, /\/auth\/oidc\/callback\?/);
     const wrong = new URL(callback);
