@@ -4,7 +4,7 @@
 //! It gives the same answers as the engine, to the same requests, with the same guards.
 
 use app::App;
-use app::idempotency::Caller;
+
 use app::idempotency::{self, IdempotencyKey};
 use app::reserve::{ReserveError, ReserveRequest, Reserved};
 use domain::allotment::{self, Allotment};

@@ -72,7 +72,7 @@ pub async fn find_by_mail(
         .bind(connection, &mail.as_str())
         .opt()
         .await?;
-    found.map(read).transpose()
+    found.as_ref().map(read).transpose()
 }
 
 /// One that can still be used.
@@ -85,7 +85,7 @@ pub async fn find(
         .bind(connection, &token_digest.as_slice(), &to_column(now))
         .opt()
         .await?;
-    found.map(read).transpose()
+    found.as_ref().map(read).transpose()
 }
 
 /// Uses one up, if it still can be.
@@ -98,7 +98,7 @@ pub async fn take(
         .bind(connection, &to_column(now), &token_digest.as_slice())
         .opt()
         .await?;
-    taken.map(read).transpose()
+    taken.as_ref().map(read).transpose()
 }
 
 /// Deletes up to `limit` that were made before; returns how many.
@@ -112,7 +112,7 @@ pub async fn delete_old(
         .await?)
 }
 
-fn read(row: statements::Link) -> Result<Link, StoreError> {
+fn read(row: &statements::Link) -> Result<Link, StoreError> {
     let table = "customer_links";
     Ok(Link {
         token_digest: Digest::try_from(row.token_digest.as_slice())

@@ -38,7 +38,7 @@ export async function startProvider() {
   await once(server, "listening");
   const issuer = `http://127.0.0.1:${server.address().port}`;
   const self = {
-    issuer, other: other.privateKey, change: undefined, isAway: false, asked: [],
+    issuer, other: other.privateKey, change: undefined, keeps: false, kept: undefined, isAway: false, asked: [],
     open(redirectUrl) {
       const key = { ...privateKey.export({ format: "jwk" }), kid: "one", use: "sig", alg: "RS256" };
       const provider = new Provider(issuer, {
@@ -62,6 +62,7 @@ export async function startProvider() {
     const path = request.url.split("?")[0];
     self.asked.push(path);
     if (self.isAway) return response.writeHead(502).end();
+    if (self.keeps) keepWayBack(response);
     if (path !== "/token" || !self.change) return self.handle(request, response);
     const end = response.end.bind(response);
     response.end = (body) => {
@@ -72,6 +73,19 @@ export async function startProvider() {
       return end(text);
     };
     return self.handle(request, response);
+  }
+
+  /** The browser stays with the provider, and the test learns where it would have been sent. */
+  function keepWayBack(response) {
+    const end = response.end.bind(response);
+    response.end = (body) => {
+      const location = response.getHeader("location");
+      if (!location?.includes("/auth/oidc/callback")) return end(body);
+      self.kept = location;
+      response.statusCode = 200;
+      for (const name of ["location", "content-length"]) response.removeHeader(name);
+      return end("kept");
+    };
   }
 
   function changed(token) {

@@ -17,7 +17,7 @@ use store::concerts::LockedConcert;
 use store::receipts::Digest;
 
 use super::{Shared, Waiting};
-use crate::idempotency::{Caller, KEPT_FOR};
+use crate::idempotency::KEPT_FOR;
 use crate::jobs::ATTEMPTS_MAX;
 use crate::mails;
 use crate::reserve::{ReserveError, Reserved, as_first_answered};

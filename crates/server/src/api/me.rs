@@ -46,7 +46,7 @@ const LIMIT_DEFAULT: u16 = 50;
 )]
 pub async fn ask_for_link(
     State(app): State<App>,
-    From(origin): From,
+    Sender(origin): Sender,
     headers: HeaderMap,
     JsonFields(mut fields): JsonFields,
 ) -> Result<StatusCode, Problem> {
@@ -165,9 +165,9 @@ fn read_place(query: &str) -> Result<(Option<Position>, u16), Problem> {
 
 /// Where a request came from.
 #[derive(Debug)]
-pub struct From(app::access::Origin);
+pub struct Sender(app::access::Origin);
 
-impl FromRequestParts<Web> for From {
+impl FromRequestParts<Web> for Sender {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Self::Rejection> {

@@ -88,6 +88,7 @@ fn no_text_is_empty_and_none_is_a_key() {
                     "site",
                     "artist",
                     "concert",
+                    "email",
                     "name",
                     "date",
                     "venue",

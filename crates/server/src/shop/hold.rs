@@ -65,7 +65,7 @@ pub async fn hold(
 }
 
 /// Whose key the form's is.
-pub fn caller_of(customer: Option<&SignedIn>) -> Caller {
+fn caller_of(customer: Option<&SignedIn>) -> Caller {
     customer.map_or(Caller::Anonymous, SignedIn::caller)
 }
 

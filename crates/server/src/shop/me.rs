@@ -94,7 +94,7 @@ impl MePage {
         let lines = |upcoming: bool| {
             let wanted = bookings.items.iter();
             let wanted = wanted.filter(move |booking| booking.is_upcoming == upcoming);
-            let line = |booking| Line::new(&layout, booking, (now, currency));
+            let line = |booking: &Booking| Line::new(&layout, booking, (now, currency));
             wanted.map(line).collect::<Vec<_>>()
         };
         let at = |number: u16| layout.href(&format!("/me?page={number}"));

@@ -72,7 +72,7 @@ impl GoodRow {
     }
 }
 
-const GOOD_ROWS: [GoodRow; 19] = [
+const GOOD_ROWS: [GoodRow; 24] = [
     GoodRow {
         name: "concerts",
         row: &[

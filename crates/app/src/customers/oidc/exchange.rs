@@ -5,13 +5,14 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::Uri;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use openidconnect::{HttpRequest, HttpResponse};
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
@@ -87,7 +88,7 @@ impl Exchange {
         }
     }
 
-    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ExchangeError> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ExchangeError> {
         if !self.may_lead_to(&request.uri().to_string()) {
             return Err(ExchangeError::Plain);
         }
@@ -101,6 +102,15 @@ impl Exchange {
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|_| ExchangeError::Body)?;
         Ok(http::Response::from_parts(parts, body.to_bytes().to_vec()))
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Exchange {
+    type Error = ExchangeError;
+    type Future = BoxFuture<'c, Result<HttpResponse, ExchangeError>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
     }
 }
 

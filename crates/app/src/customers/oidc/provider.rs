@@ -30,8 +30,6 @@ use crate::Ctx;
 const KNOWN_FOR: Duration = Duration::from_hours(1);
 /// However many tokens with unknown keys come, the provider is asked for keys only so often.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(10);
-/// A request is answered within five seconds, our own work included.
-pub const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What a provider must be told and asked by.
 #[derive(Clone)]
@@ -54,7 +52,8 @@ impl fmt::Debug for OidcSettings {
 }
 
 impl OidcSettings {
-    pub const PATIENCE: Duration = PATIENCE;
+    /// A request is answered within five seconds, our own work included.
+    pub const PATIENCE: Duration = Duration::from_secs(4);
 }
 
 /// Why the settings can't be used.
@@ -212,14 +211,12 @@ impl Oidc {
         code: String,
         verifier: String,
     ) -> Result<CoreTokenResponse, Trouble> {
-        let request = self
-            .client(known)
-            .exchange_code(AuthorizationCode::new(code));
+        let client = self.client(known);
+        let request = client.exchange_code(AuthorizationCode::new(code));
         let request = request.map_err(|_| Trouble::Refused("it gives no tokens".to_owned()))?;
-        let http = |request| self.exchange.send(request);
         let answer = request
             .set_pkce_verifier(PkceCodeVerifier::new(verifier))
-            .request_async(&http)
+            .request_async(&self.exchange)
             .await;
         answer.map_err(|error| match error {
             RequestTokenError::ServerResponse(told) => Trouble::Refused(format!(
@@ -258,23 +255,20 @@ impl Oidc {
         let client = self.client(known);
         let request = client.user_info(token, Some(subject));
         let request = request.map_err(|_| Trouble::Unverified)?;
-        let http = |request| self.exchange.send(request);
-        let told = request.request_async(&http).await;
+        let told = request.request_async(&self.exchange).await;
         told.map_err(|error| Trouble::Refused(format!("what it tells of the person: {error}")))
     }
 
     /// What is known of the provider, or what it says now; newer than `before`, where that isn't enough.
     async fn known(&self, before: Option<Instant>) -> Result<Known, Trouble> {
-        let kept = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = kept.clone().filter(|known| match before {
+        let is_enough = |known: &Known| match before {
             None => known.at.elapsed() < KNOWN_FOR,
             Some(before) => known.at > before || known.at.elapsed() < ASKED_AGAIN_AFTER,
-        });
-        if let Some(kept) = kept {
+        };
+        if let Some(kept) = self.kept().filter(is_enough) {
             return Ok(kept);
         }
-        let http = |request| self.exchange.send(request);
-        let told = CoreProviderMetadata::discover_async(self.issuer.clone(), &http).await;
+        let told = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.exchange).await;
         let metadata = told.map_err(|error| match error {
             openidconnect::DiscoveryError::Validation(why) => Trouble::Refused(why),
             error => Trouble::Away(format!("discovery: {error}")),
@@ -285,6 +279,11 @@ impl Oidc {
         };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
         Ok(known)
+    }
+
+    fn kept(&self) -> Option<Known> {
+        let known = self.known.lock();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn client(&self, known: &Known) -> Client {

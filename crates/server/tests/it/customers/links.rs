@@ -14,13 +14,14 @@ use crate::support::{Options, TestApp};
 async fn a_link_signs_in_by_its_button_and_leads_where_they_wanted_to_go() {
     TestApp::run(async |app| {
         let _work = work(app);
-        let form = app
-            .request(Method::POST, "/th/sign-in")
-            .header("sec-fetch-site", "same-origin")
-            .form(&[
+        let form = app.form_as(
+            "",
+            "/th/sign-in",
+            &[
                 ("email", " Som@Example.com "),
                 ("return_to", "/th/concerts/7?x=1"),
-            ]);
+            ],
+        );
         let sent = form.send().await.unwrap();
         assert_eq!(sent.status(), 200);
         assert!(sent.text().await.unwrap().contains("som@example.com"));
@@ -106,10 +107,7 @@ async fn nobody_is_told_which_addresses_are_known_or_had_enough() {
         let mut answers = HashSet::new();
         for email in ["known@example.com", "unknown@example.com"] {
             for _ in 0..7 {
-                let form = app
-                    .request(Method::POST, "/en/sign-in")
-                    .header("sec-fetch-site", "same-origin")
-                    .form(&[("email", email)]);
+                let form = app.form_as("", "/en/sign-in", &[("email", email)]);
                 let answer = form.send().await.unwrap();
                 let status = answer.status();
                 let page = answer.text().await.unwrap().replace(email, "…");
@@ -153,10 +151,11 @@ async fn what_is_no_address_is_refused_by_name() {
             let problem: serde_json::Value = refused.json().await.unwrap();
             assert_eq!(problem["code"], "validation_failed");
         }
-        let form = app
-            .request(Method::POST, "/en/sign-in")
-            .header("sec-fetch-site", "same-origin")
-            .form(&[("email", "som@"), ("return_to", "//evil.example")]);
+        let form = app.form_as(
+            "",
+            "/en/sign-in",
+            &[("email", "som@"), ("return_to", "//evil.example")],
+        );
         let refused = form.send().await.unwrap();
         assert_eq!(refused.status(), 422);
         let page = refused.text().await.unwrap();
@@ -165,7 +164,8 @@ async fn what_is_no_address_is_refused_by_name() {
         let foreign = app
             .request(Method::POST, "/en/sign-in")
             .header("sec-fetch-site", "cross-site")
-            .form(&[("email", "som@example.com")]);
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("email=som%40example.com");
         assert_eq!(foreign.send().await.unwrap().status(), 403);
         assert_eq!(app.count("SELECT count(*) FROM mails").await, 0);
     })

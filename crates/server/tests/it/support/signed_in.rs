@@ -38,6 +38,19 @@ impl TestApp {
         request.header("sec-fetch-site", "same-origin")
     }
 
+    /// The same that sends a form of this site.
+    pub(crate) fn form_as(
+        &self,
+        cookie: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> RequestBuilder {
+        let body = serde_urlencoded::to_string(fields).expect("a form");
+        self.as_browser(cookie, Method::POST, path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body)
+    }
+
     pub(crate) async fn get_as(&self, cookie: &str, path: &str) -> Response {
         let request = self.as_browser(cookie, Method::GET, path);
         request.send().await.expect("an answer")
