@@ -9,6 +9,7 @@ pub mod cursor;
 pub mod document;
 pub mod live;
 pub mod model;
+pub mod personal_data;
 pub mod query;
 pub mod reservations;
 pub mod shape;
