@@ -11,10 +11,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use store::Acting;
 
-use crate::support::app::open_app;
 use crate::support::program::Program;
 use crate::support::wait::{LIMIT, eventually};
-use crate::support::{APP, NewConcert, Options, TestApp, connect};
+use crate::support::{APP, NewConcert, Options, TestApp, connect, open_app};
 
 const KEY: &str = "a key that only the tests of erasing have";
 const NAME: &str = "Zebulon Quartz";
