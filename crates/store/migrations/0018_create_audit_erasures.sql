@@ -173,9 +173,16 @@ BEGIN
         UNION ALL SELECT 'customer_identities', unnest(identity_ids)
         UNION ALL SELECT 'tickets', t.id::text FROM public.tickets t
                   WHERE t.reservation_id = ANY (own_ids)
-    ), found AS (
-        SELECT l.id FROM public.audit_logs l
+    ), own AS MATERIALIZED (
+        SELECT l.id, l.tx, l.request_id FROM public.audit_logs l
         JOIN subject s ON s.record_id = l.record_id AND s.table_name = l.table_name
+    ), found AS (
+        SELECT o.id FROM own o
+        UNION
+        -- What else they did with it, such as a concert's stock when they cancelled.
+        SELECT l.id FROM own o JOIN public.audit_logs l ON l.tx = o.tx
+        WHERE o.tx <> '0' AND (l.actor_kind = 'holder' AND l.actor = ANY (own_ids)
+                               OR l.actor_kind = 'customer' AND l.request_id = o.request_id)
         UNION
         SELECT l.id FROM public.audit_logs l WHERE l.action = 'EXPORT'
     ), blank AS MATERIALIZED (
