@@ -42,32 +42,32 @@ pub enum CustomerCommand {
 pub struct ExportArgs {
     /// The customer's e-mail address
     #[arg(value_name = "EMAIL")]
-    email: String,
+    pub email: String,
 
     #[command(flatten)]
-    by: ByArgs,
+    pub by: ByArgs,
 
     /// JSON is what is written in any case
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct EraseArgs {
     /// The customer's e-mail address
     #[arg(value_name = "EMAIL")]
-    email: String,
+    pub email: String,
 
     /// Which member of staff you are, for the audit log
     #[arg(long = "as", value_name = "USERNAME")]
-    actor: String,
+    pub actor: String,
 
     /// Don't ask; for scripts
     #[arg(long)]
-    yes: bool,
+    pub yes: bool,
 
     #[command(flatten)]
-    report: ReportArgs,
+    pub report: ReportArgs,
 }
 
 pub(super) async fn run(config: Config, command: CustomerCommand) -> Result<(), CliError> {

@@ -23,7 +23,7 @@ pub mod backup;
 mod completions;
 pub mod concert;
 mod config;
-mod customer;
+pub mod customer;
 pub mod demo;
 pub mod doctor;
 mod login;
