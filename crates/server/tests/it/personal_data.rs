@@ -131,7 +131,8 @@ async fn a_copy_has_all_that_is_kept_and_nothing_that_opens_or_pays() {
     TestApp::run(async |app| {
         let reservation = bought(app).await;
         let concert = reservation["concert_id"].as_i64().unwrap();
-        app.reserved(i32::try_from(concert).unwrap(), 1, "other").await;
+        app.reserved(i32::try_from(concert).unwrap(), 1, "other")
+            .await;
         let done = Program::on(
             &app.database,
             &["customer", "export", "Zebulon@Example.com"],
@@ -186,7 +187,7 @@ async fn a_customer_gets_and_erases_their_own_and_nothing_else() {
             .await
             .unwrap();
         assert_eq!(erased.reservations, 1);
-        let left = tables_with(app, &["zebulon").await;
+        let left = tables_with(app, &["zebulon"]).await;
         assert_eq!(left, <[&str; 0]>::default());
     })
     .await;
@@ -421,7 +422,7 @@ async fn a_sale_beside_an_erasure_is_in_its_way_or_stays() {
         }
         let erased = erase(&own).await;
         assert!(erased.is_ok(), "{erased:?}");
-        let left = tables_with(app, &["zebulon").await;
+        let left = tables_with(app, &["zebulon"]).await;
         assert_eq!(left, <[&str; 0]>::default());
         assert_eq!(verify(app).await.wrong, None);
     })
