@@ -16,7 +16,7 @@ use store::{Acting, StoreError, Transaction, audit_erasures, audit_logs};
 use crate::{App, SealKey, task};
 
 /// The most reservations, and the most mails, in a copy: some megabytes.
-const ROWS_MAX: i64 = 5_000;
+const ROWS_MAX: i32 = 5_000;
 
 /// All that is kept under an e-mail address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +54,12 @@ async fn export_in(
     email: EmailAddress,
 ) -> Result<PersonalData, StoreError> {
     // One more than a copy holds tells whether there is more.
-    let mut reservations = stored::list_reservations(transaction, &email, ROWS_MAX + 1).await?;
+    let mut reservations =
+        stored::list_reservations(transaction, &email, i64::from(ROWS_MAX) + 1).await?;
     let ids: Vec<ReservationId> = reservations.iter().map(|one| one.id.clone()).collect();
     let ids: Vec<&str> = ids.iter().map(ReservationId::as_str).collect();
     let ids = &ids[..ids.len().min(ROWS_MAX as usize)];
-    let mut mails = stored::list_mails(transaction, ids, &email, ROWS_MAX + 1).await?;
+    let mut mails = stored::list_mails(transaction, ids, &email, i64::from(ROWS_MAX) + 1).await?;
     let is_complete = reservations.len().max(mails.len()) <= ROWS_MAX as usize;
     reservations.truncate(ROWS_MAX as usize);
     mails.truncate(ROWS_MAX as usize);
