@@ -207,7 +207,9 @@ DECLARE
     payment_ids text[];
     mail_ids text[];
     touched bigint;
-    gone bigint;
+    gone bigint := 0;
+    account_ids text[] := '{}';
+    identity_ids text[] := '{}';
 BEGIN
     SELECT * INTO who FROM public.audit_actor();
     IF of_email LIKE '%@%.%' AND of_email = lower(of_email)
@@ -263,17 +265,36 @@ BEGIN
     SET customer_name = 'erased', customer_email = as_pseudonym, client_ip = NULL, updated_at = at
     WHERE r.id = ANY (own_ids);
 
+    -- Accounts, with their sessions and identities, and links by mail; where customers can sign in.
+    IF to_regclass('public.customers') IS NOT NULL THEN
+        account_ids := ARRAY(SELECT c.id::text FROM public.customers c WHERE c.email = of_email);
+        identity_ids := ARRAY(SELECT i.id::text FROM public.customer_identities i
+                              WHERE i.customer_id::text = ANY (account_ids));
+        DELETE FROM public.customer_links k WHERE k.email = of_email;
+        DELETE FROM public.customers c WHERE c.email = of_email;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+    END IF;
+
     -- Their rows of the log, and exports that were asked for by the address. Rows of this transaction
     -- nobody has seen yet, so that of them nothing needs to be proven.
     WITH subject (table_name, record_id) AS (
         SELECT 'reservations', unnest(own_ids)
         UNION ALL SELECT 'payments', unnest(payment_ids)
         UNION ALL SELECT 'mails', unnest(mail_ids)
+        UNION ALL SELECT 'customers', unnest(account_ids)
+        UNION ALL SELECT 'customer_identities', unnest(identity_ids)
         UNION ALL SELECT 'tickets', t.id::text FROM public.tickets t
                   WHERE t.reservation_id = ANY (own_ids)
-    ), found AS (
-        SELECT l.id FROM public.audit_logs l
+    ), own AS MATERIALIZED (
+        SELECT l.id, l.tx, l.request_id FROM public.audit_logs l
         JOIN subject s ON s.record_id = l.record_id AND s.table_name = l.table_name
+    ), found AS (
+        SELECT o.id FROM own o
+        UNION
+        -- What else they did with it, such as a concert's stock when they cancelled.
+        SELECT l.id FROM own o JOIN public.audit_logs l ON l.tx = o.tx
+        WHERE o.tx <> '0' AND (l.actor_kind = 'holder' AND l.actor = ANY (own_ids)
+                               OR l.actor_kind = 'customer' AND l.request_id = o.request_id)
         UNION
         SELECT l.id FROM public.audit_logs l WHERE l.action = 'EXPORT'
     ), blank AS MATERIALIZED (
@@ -301,7 +322,7 @@ BEGIN
     INTO touched, rows_blanked, digests_before, digests_after
     FROM (SELECT *, changed.tx <> pg_current_xact_id() AS is_old FROM changed) AS c;
 
-    IF touched = 0 AND cardinality(own_ids) + cardinality(mail_ids) = 0 THEN
+    IF touched + gone + cardinality(own_ids) + cardinality(mail_ids) = 0 THEN
         RETURN;
     END IF;
     erasure_id := nextval(pg_get_serial_sequence('public.audit_erasures', 'id'));
