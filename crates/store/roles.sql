@@ -54,6 +54,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE
     TO stagedoor_app;
 -- Seals over the audit log, which it can neither read nor change.
 GRANT SELECT, INSERT ON audit_seals TO stagedoor_app;
+-- Erasing a customer, which only blanks and leaves its trace.
+GRANT SELECT ON audit_erasures TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION erase_customer(text[], text, text, timestamp) TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION sign_audit_erasure(bigint, bytea, bytea) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_unsealed_audit_logs(integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_audit_digests(integer, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION log_export(text, jsonb) TO stagedoor_app;

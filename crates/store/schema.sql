@@ -195,6 +195,190 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.erase_customer(of_ids text[], of_email text, as_pseudonym text, at timestamp without time zone) RETURNS TABLE(erasure_id bigint, log_row integer, rows_blanked integer[], digests_before bytea, digests_after bytea)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $_$
+DECLARE
+    who record;
+    names text[];
+    own_ids text[];
+    payment_ids text[];
+    mail_ids text[];
+    touched bigint;
+    gone bigint := 0;
+    account_ids text[] := '{}';
+    identity_ids text[] := '{}';
+BEGIN
+    SELECT * INTO who FROM public.audit_actor();
+    IF of_email LIKE '%@%.%' AND of_email = lower(of_email)
+       AND as_pseudonym ~ '^erased-[0-9a-f]{32}@invalid$' THEN
+        NULL;
+    ELSE
+        RAISE EXCEPTION 'no erasure: an e-mail address, and a pseudonym for it'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    IF who.kind = 'customer'
+       AND of_email IS DISTINCT FROM current_setting('stagedoor.actor', true) THEN
+        RAISE EXCEPTION 'customers erase nobody but themselves'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+
+    own_ids := ARRAY(SELECT r.id FROM public.reservations r
+                     WHERE r.id = ANY (of_ids) AND r.customer_email = of_email);
+    payment_ids := ARRAY(SELECT p.id FROM public.payments p WHERE p.reservation_id = ANY (own_ids));
+    mail_ids := ARRAY(SELECT m.id FROM public.mails m
+                      WHERE m.reservation_id = ANY (own_ids)
+                         OR (m.reservation_id IS NULL AND m.recipient = of_email));
+    names := ARRAY(
+        SELECT DISTINCT lower(held.name)
+        FROM (SELECT r.customer_name AS name FROM public.reservations r WHERE r.id = ANY (own_ids)
+              UNION ALL
+              SELECT told.held ->> 'customer_name'
+              FROM public.audit_logs l, unnest(ARRAY[l.old_values, l.new_values]) AS told (held)
+              WHERE l.record_id = ANY (own_ids) AND l.table_name = 'reservations') AS held
+        WHERE held.name IS NOT NULL);
+
+    -- The same request, repeated, is another one from now on: its receipt knows the values no more.
+    -- Receipts are kept for a day.
+    IF EXISTS (SELECT FROM public.reservations r
+               WHERE r.id = ANY (own_ids) AND r.created_at > at - interval '25 hours') THEN
+        UPDATE public.admission_receipts a SET values_digest = decode(repeat('00', 16), 'hex')
+        WHERE a.reservation_id = ANY (own_ids);
+    END IF;
+    UPDATE public.payments p
+    SET redirect_url = NULL, updated_at = at,
+        refund_error = public.erased_values(to_jsonb(p.refund_error), of_email, names, as_pseudonym,
+                                            'refund_error') #>> '{}'
+    WHERE p.id = ANY (payment_ids) AND (p.redirect_url IS NOT NULL OR p.refund_error IS NOT NULL);
+    DELETE FROM public.mails m WHERE m.id = ANY (mail_ids) AND m.status IN ('pending', 'dead');
+    UPDATE public.mails m SET recipient = as_pseudonym, last_error = NULL, updated_at = at
+    WHERE m.id = ANY (mail_ids);
+    UPDATE public.jobs j
+    SET last_error = public.erased_values(to_jsonb(j.last_error), of_email, names, as_pseudonym,
+                                          'last_error') #>> '{}'
+    WHERE j.last_error IS NOT NULL
+      AND (position(of_email IN lower(j.last_error)) > 0
+           OR j.payload ->> 'mail' = ANY (mail_ids) OR j.payload ->> 'payment' = ANY (payment_ids));
+    UPDATE public.reservations r
+    SET customer_name = 'erased', customer_email = as_pseudonym, client_ip = NULL, updated_at = at
+    WHERE r.id = ANY (own_ids);
+
+    -- Accounts, with their sessions and identities, and links by mail; where customers can sign in.
+    IF to_regclass('public.customers') IS NOT NULL THEN
+        account_ids := ARRAY(SELECT c.id::text FROM public.customers c WHERE c.email = of_email);
+        identity_ids := ARRAY(SELECT i.id::text FROM public.customer_identities i
+                              WHERE i.customer_id::text = ANY (account_ids));
+        DELETE FROM public.customer_links k WHERE k.email = of_email;
+        DELETE FROM public.customers c WHERE c.email = of_email;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+    END IF;
+
+    -- Their rows of the log, and exports that were asked for by the address. Rows of this transaction
+    -- nobody has seen yet, so that of them nothing needs to be proven.
+    WITH subject (table_name, record_id) AS (
+        SELECT 'reservations', unnest(own_ids)
+        UNION ALL SELECT 'payments', unnest(payment_ids)
+        UNION ALL SELECT 'mails', unnest(mail_ids)
+        UNION ALL SELECT 'customers', unnest(account_ids)
+        UNION ALL SELECT 'customer_identities', unnest(identity_ids)
+        UNION ALL SELECT 'tickets', t.id::text FROM public.tickets t
+                  WHERE t.reservation_id = ANY (own_ids)
+    ), own AS MATERIALIZED (
+        SELECT l.id, l.tx, l.request_id FROM public.audit_logs l
+        JOIN subject s ON s.record_id = l.record_id AND s.table_name = l.table_name
+    ), found AS (
+        SELECT o.id FROM own o
+        UNION
+        -- What else they did with it, such as a concert's stock when they cancelled.
+        SELECT l.id FROM own o JOIN public.audit_logs l ON l.tx = o.tx
+        WHERE o.tx <> '0' AND (l.actor_kind = 'holder' AND l.actor = ANY (own_ids)
+                               OR l.actor_kind = 'customer' AND l.request_id = o.request_id)
+        UNION
+        SELECT l.id FROM public.audit_logs l WHERE l.action = 'EXPORT'
+    ), blank AS MATERIALIZED (
+        SELECT l.id, l.tx, public.audit_digest(l) AS before,
+               public.erased_values(l.old_values, of_email, names, as_pseudonym, '') AS olds,
+               public.erased_values(l.new_values, of_email, names, as_pseudonym, '') AS news,
+               -- Of an export only if it is theirs.
+               CASE WHEN l.actor_kind IN ('holder', 'customer')
+                         AND (l.action <> 'EXPORT' OR position(of_email IN l.new_values::text) > 0)
+                    THEN NULL ELSE l.ip_address END AS address
+        FROM found JOIN public.audit_logs l ON l.id = found.id
+    ), changed AS (
+        UPDATE public.audit_logs l
+        SET old_values = b.olds, new_values = b.news, ip_address = b.address
+        FROM blank b
+        WHERE l.id = b.id
+          AND (l.old_values IS DISTINCT FROM b.olds OR l.new_values IS DISTINCT FROM b.news
+               OR l.ip_address IS DISTINCT FROM b.address)
+        RETURNING l.id, b.tx, b.before, public.audit_digest(l) AS after
+    )
+    SELECT count(*),
+           coalesce(array_agg(c.id ORDER BY c.id) FILTER (WHERE c.is_old), '{}'),
+           coalesce(string_agg(c.before, ''::bytea ORDER BY c.id) FILTER (WHERE c.is_old), ''),
+           coalesce(string_agg(c.after, ''::bytea ORDER BY c.id) FILTER (WHERE c.is_old), '')
+    INTO touched, rows_blanked, digests_before, digests_after
+    FROM (SELECT *, changed.tx <> pg_current_xact_id() AS is_old FROM changed) AS c;
+
+    IF touched + gone + cardinality(own_ids) + cardinality(mail_ids) = 0 THEN
+        RETURN;
+    END IF;
+    erasure_id := nextval(pg_get_serial_sequence('public.audit_erasures', 'id'));
+    INSERT INTO public.audit_logs (user_id, action, table_name, record_id, new_values, ip_address,
+                                   actor_kind, actor, request_id)
+    VALUES (who.user_id, 'CREATE', 'audit_erasures', erasure_id::text,
+            jsonb_build_object('pseudonym', as_pseudonym, 'reservations', cardinality(own_ids),
+                               'payments', cardinality(payment_ids), 'mails', cardinality(mail_ids),
+                               'audit_rows', cardinality(rows_blanked)),
+            CASE WHEN who.kind <> 'customer' THEN who.address END, who.kind, who.actor,
+            who.request_id)
+    RETURNING id INTO log_row;
+    INSERT INTO public.audit_erasures (id, pseudonym, log_id, row_ids, befores, afters, erased_at)
+    OVERRIDING SYSTEM VALUE
+    VALUES (erasure_id, as_pseudonym, log_row, rows_blanked, digests_before, digests_after, at);
+    RETURN NEXT;
+END
+$_$;
+
+CREATE FUNCTION public.erased_values(held jsonb, of_email text, names text[], pseudonym text, of_key text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    words text := lower(held #>> '{}');
+    erased jsonb := '"erased"';
+BEGIN
+    CASE jsonb_typeof(held)
+        WHEN 'object' THEN
+            RETURN (SELECT coalesce(jsonb_object_agg(key, public.erased_values(
+                               value, of_email, names, pseudonym, key)), '{}')
+                    FROM jsonb_each(held));
+        WHEN 'array' THEN
+            RETURN (SELECT coalesce(jsonb_agg(public.erased_values(
+                               value, of_email, names, pseudonym, of_key) ORDER BY at), '[]')
+                    FROM jsonb_array_elements(held) WITH ORDINALITY AS items (value, at));
+        WHEN 'string' THEN
+            IF words = of_email THEN
+                RETURN to_jsonb(pseudonym);
+            ELSIF position(of_email IN words) > 0 THEN
+                RETURN erased;
+            ELSIF of_key = 'client_ip' THEN
+                RETURN 'null';
+            ELSIF of_key IN ('customer_name', 'name', 'q', 'text') AND words = ANY (names) THEN
+                RETURN erased;
+            ELSIF of_key IN ('last_error', 'refund_error')
+                  AND EXISTS (SELECT FROM unnest(names) AS name WHERE position(name IN words) > 0) THEN
+                RETURN erased;
+            END IF;
+            RETURN held;
+        ELSE
+            RETURN held;
+    END CASE;
+END
+$$;
+
 CREATE FUNCTION public.find_admin_credentials(wanted_username text) RETURNS TABLE(id integer, password_hash text, role text, is_active boolean, deleted_at timestamp without time zone)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -482,7 +666,8 @@ CREATE FUNCTION public.log_export(of_table text, asked jsonb) RETURNS void
 DECLARE
     who record;
 BEGIN
-    IF of_table IN ('concerts', 'reservations', 'audit_logs') AND length(asked::text) <= 2000 THEN
+    IF of_table IN ('concerts', 'reservations', 'audit_logs', 'customers')
+       AND length(asked::text) <= 2000 THEN
         NULL;
     ELSE
         RAISE EXCEPTION 'no export: a table that is exported, and up to 2000 characters'
@@ -533,6 +718,19 @@ CREATE FUNCTION public.refuse_truncate() RETURNS trigger
 BEGIN
     RAISE EXCEPTION '% is never emptied', TG_TABLE_NAME
         USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+
+CREATE FUNCTION public.sign_audit_erasure(of_id bigint, with_key bytea, with_mac bytea) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE public.audit_erasures e SET key_id = with_key, mac = with_mac
+    WHERE e.id = of_id AND e.mac IS NULL AND e.tx = pg_current_xact_id();
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'only who erases signs, and once' USING ERRCODE = 'insufficient_privilege';
+    END IF;
 END
 $$;
 
@@ -616,6 +814,35 @@ CREATE TABLE public.admission_receipts (
 );
 
 ALTER TABLE ONLY public.admission_receipts FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.audit_erasures (
+    id bigint NOT NULL,
+    pseudonym character varying(255) NOT NULL,
+    log_id integer NOT NULL,
+    row_ids integer[] NOT NULL,
+    befores bytea NOT NULL,
+    afters bytea NOT NULL,
+    key_id bytea,
+    mac bytea,
+    erased_at timestamp without time zone NOT NULL,
+    tx xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT audit_erasures_afters_check CHECK ((octet_length(afters) = (16 * cardinality(row_ids)))),
+    CONSTRAINT audit_erasures_befores_check CHECK ((octet_length(befores) = (16 * cardinality(row_ids)))),
+    CONSTRAINT audit_erasures_key_id_check CHECK ((octet_length(key_id) = 8)),
+    CONSTRAINT audit_erasures_mac_check CHECK ((octet_length(mac) = 32)),
+    CONSTRAINT audit_erasures_pseudonym_check CHECK (((pseudonym)::text ~ '^erased-[0-9a-f]{32}@invalid$'::text))
+);
+ALTER TABLE ONLY public.audit_erasures ALTER COLUMN befores SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.audit_erasures ALTER COLUMN afters SET STORAGE EXTERNAL;
+
+ALTER TABLE public.audit_erasures ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_erasures_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE SEQUENCE public.audit_logs_id_seq
     AS integer
@@ -1006,6 +1233,12 @@ ALTER TABLE ONLY public.admin_users
 ALTER TABLE ONLY public.admission_receipts
     ADD CONSTRAINT admission_receipts_pkey PRIMARY KEY (key_digest);
 
+ALTER TABLE ONLY public.audit_erasures
+    ADD CONSTRAINT audit_erasures_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.audit_erasures
+    ADD CONSTRAINT audit_erasures_pseudonym_key UNIQUE (pseudonym);
+
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (id);
 
@@ -1350,9 +1583,9 @@ ALTER TABLE public.mails ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY mails_app ON public.mails TO stagedoor_app USING (
 CASE ( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif")
-    WHEN 'customer'::text THEN (EXISTS ( SELECT
+    WHEN 'customer'::text THEN (((recipient)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif")) OR (EXISTS ( SELECT
        FROM public.reservations r
-      WHERE (((r.id)::text = (mails.reservation_id)::text) AND ((r.customer_email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif")))))
+      WHERE (((r.id)::text = (mails.reservation_id)::text) AND ((r.customer_email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif"))))))
     WHEN 'holder'::text THEN ((reservation_id)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif"))
     WHEN 'staff'::text THEN true
     WHEN 'system'::text THEN true
@@ -1397,7 +1630,7 @@ ALTER TABLE public.reservations ENABLE ROW LEVEL SECURITY;
 CREATE POLICY reservations_app ON public.reservations TO stagedoor_app USING (
 CASE ( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif")
     WHEN 'customer'::text THEN ((customer_email)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif"))
-    WHEN 'holder'::text THEN ((id)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif"))
+    WHEN 'holder'::text THEN (((id)::text = ( SELECT NULLIF(current_setting('stagedoor.actor'::text, true), ''::text) AS "nullif")) AND ((customer_email)::text !~~ 'erased-%@invalid'::text))
     WHEN 'staff'::text THEN true
     WHEN 'system'::text THEN true
     WHEN 'job'::text THEN true

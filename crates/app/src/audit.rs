@@ -16,12 +16,14 @@ use store::{Acting, StoreError, Transaction};
 use crate::App;
 
 mod entries;
+mod erased;
 mod head;
 mod key;
 mod pace;
 mod verify;
 
 pub use entries::{Difference, PAGE_ROWS, differences};
+pub use erased::Erased;
 pub(crate) use head::Head;
 pub use key::SealKey;
 pub use pace::Sealed;

@@ -23,6 +23,7 @@ pub mod mails;
 pub mod own_password;
 mod passwords;
 pub mod payments;
+pub mod personal_data;
 pub mod providers;
 pub mod reservations;
 pub mod reserve;

@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::concert::Concert;
+use domain::erasure::is_pseudonym;
 use domain::id::{MailId, ReservationId};
 use domain::language::Language;
 use domain::mail::{MailKind, MailStatus};
@@ -127,7 +128,7 @@ pub enum CarryError {
 }
 
 /// Writes a mail about a reservation, and its job, in the caller's transaction; none where there is
-/// no such reservation.
+/// no such reservation, or its customer was erased.
 pub(crate) async fn enqueue(
     app: &App,
     transaction: &Transaction,
@@ -148,6 +149,9 @@ async fn enqueue_mail(
     let Some(reservation) = reservations::find_in(transaction, id).await? else {
         return Ok(None);
     };
+    if is_pseudonym(&reservation.customer_email) {
+        return Ok(None);
+    }
     let now = app.ctx().now();
     let mail_id = MailId::new(now, app.ctx().random_u64());
     let mail = Mail {

@@ -7,6 +7,7 @@ pub mod actor;
 pub mod allotment;
 pub mod concert;
 pub mod customer;
+pub mod erasure;
 pub mod id;
 pub mod language;
 pub mod mail;

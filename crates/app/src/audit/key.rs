@@ -7,11 +7,14 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use store::audit_erasures::Erasure;
 use store::audit_seals::{Covered, KeyId, Mac, Signature};
 use subtle::ConstantTimeEq as _;
 
 /// Keeps this use of the secret key apart from every other.
 const PURPOSE: &[u8] = b"stagedoor audit seal v1\0";
+/// The same of what was lawfully blanked.
+const ERASURE_PURPOSE: &[u8] = b"stagedoor audit erasure v1\0";
 /// And what tells the keys apart from what they sign.
 const ID_PURPOSE: &[u8] = b"stagedoor audit seal key id v1\0";
 
@@ -70,7 +73,28 @@ impl SealKey {
         covered: &Covered,
         signature: &Signature,
     ) -> Result<(), Misfit> {
-        let fits = |key: &Key| bool::from(key.mac(before, covered).ct_eq(&signature.mac));
+        self.check_by(signature, |key| key.mac(before, covered))
+    }
+
+    /// What makes an erasure one of ours.
+    pub(crate) fn sign_erasure(&self, erasure: &Erasure) -> Signature {
+        Signature {
+            key_id: Some(self.current.id),
+            mac: self.current.erasure_mac(erasure),
+        }
+    }
+
+    /// Whether one of our keys signed an erasure.
+    pub(super) fn check_erasure(
+        &self,
+        erasure: &Erasure,
+        signature: &Signature,
+    ) -> Result<(), Misfit> {
+        self.check_by(signature, |key| key.erasure_mac(erasure))
+    }
+
+    fn check_by(&self, signature: &Signature, mac: impl Fn(&Key) -> Mac) -> Result<(), Misfit> {
+        let fits = |key: &Key| bool::from(mac(key).ct_eq(&signature.mac));
         let mut all = std::iter::once(&self.current).chain(&self.previous);
         let Some(id) = signature.key_id else {
             return all.any(fits).then_some(()).ok_or(Misfit::Forged);
@@ -116,6 +140,23 @@ impl Key {
             mac.update(&id.to_be_bytes());
         }
         mac.update(&covered.digests);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// The MAC of an erasure, whose digests have a length that follows from its rows.
+    fn erasure_mac(&self, erasure: &Erasure) -> Mac {
+        let mut mac = started(&self.secret);
+        mac.update(ERASURE_PURPOSE);
+        mac.update(&erasure.id.to_be_bytes());
+        mac.update(&erasure.log_id.to_be_bytes());
+        mac.update(&(erasure.pseudonym.len() as u64).to_be_bytes());
+        mac.update(erasure.pseudonym.as_bytes());
+        mac.update(&(erasure.row_ids.len() as u64).to_be_bytes());
+        for id in &erasure.row_ids {
+            mac.update(&id.to_be_bytes());
+        }
+        mac.update(&erasure.befores);
+        mac.update(&erasure.afters);
         mac.finalize().into_bytes().into()
     }
 }

@@ -1,4 +1,5 @@
-//! Following the seals: every sealed row is there as it was, and none has come between.
+//! Following the seals: every sealed row is there as it was, or as a lawful erasure left it, and none has
+//! come between.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,6 +12,7 @@ use store::audit_logs::{self, Position};
 use store::audit_seals::{self, Covered, KeyId, Mac, Seal};
 use store::receipts::Digest;
 
+use super::erased::{Erased, Erasures, Suspect};
 use super::key::Misfit;
 use super::{SealKey, read};
 use crate::App;
@@ -34,6 +36,8 @@ pub struct Report {
     pub wrong: Option<Wrong>,
     /// Whether each head that was asked for is one of the seals.
     pub has_heads: bool,
+    /// What was lawfully blanked, by whose request; the rows are as that left them.
+    pub erased: Vec<Erased>,
 }
 
 /// A seal's head, as the log of the process that made it has it.
@@ -70,6 +74,10 @@ pub enum Wrong {
     Removed(i32),
     /// It came between rows that were sealed already.
     Inserted(i32),
+    /// It was lawfully blanked, and says something else than that left.
+    Refilled(i32),
+    /// Somebody else than this product says that it was lawfully blanked, or changed what is said.
+    Erasure { erasure: i64, first_id: i32 },
 }
 
 impl Wrong {
@@ -80,7 +88,9 @@ impl Wrong {
             | Self::UnknownKey { first_id: id, .. }
             | Self::Changed(id)
             | Self::Removed(id)
-            | Self::Inserted(id) => id,
+            | Self::Inserted(id)
+            | Self::Refilled(id)
+            | Self::Erasure { first_id: id, .. } => id,
         }
     }
 }
@@ -107,6 +117,15 @@ impl fmt::Display for Wrong {
             Self::Changed(id) => write!(f, "row {id} was changed after it was sealed"),
             Self::Removed(id) => write!(f, "row {id} was sealed and is gone"),
             Self::Inserted(id) => write!(f, "row {id} came between rows that were sealed already"),
+            Self::Refilled(id) => write!(
+                f,
+                "row {id} was blanked when a customer was erased, and says something else since"
+            ),
+            Self::Erasure { erasure, first_id } => write!(
+                f,
+                "erasure {erasure}, of row {first_id} and others, has no signature of a key that this \
+                 process knows: it was changed, or made by somebody else than this product"
+            ),
         }
     }
 }
@@ -159,7 +178,11 @@ pub async fn verify(app: &App, key: &SealKey, heads: &[SealHead]) -> Result<Repo
         unsealed: 0,
         wrong: sealed.wrong,
         has_heads: sealed.heads_left.is_empty(),
+        erased: Vec::new(),
     };
+    let mut erasures = Erasures::default();
+    erasures.read_on(app, key).await?;
+    let mut suspects = Vec::new();
     let mut after = i32::MIN;
     loop {
         let page = read(app, async |transaction| {
@@ -175,9 +198,18 @@ pub async fn verify(app: &App, key: &SealKey, heads: &[SealHead]) -> Result<Repo
         report.last_id = Some(after);
         for row in page {
             let id = row.position.id;
-            match sealed.rows.remove(&id) {
-                Some(digest) if digest == row.digest => {}
-                Some(_) => note(&mut report.wrong, Wrong::Changed(id)),
+            let was = sealed.rows.remove(&id);
+            let suspect = Suspect {
+                id,
+                sealed: was,
+                found: row.digest,
+                known: erasures.count(id),
+            };
+            if !erasures.explain(&suspect) {
+                suspects.push(suspect);
+            }
+            match was {
+                Some(_) => {}
                 None if sealed.is_past(row.position, next_tx) => {
                     // Behind a seal that is gone all its rows look like this.
                     if !matches!(report.wrong, Some(Wrong::Seal { .. })) {
@@ -191,6 +223,15 @@ pub async fn verify(app: &App, key: &SealKey, heads: &[SealHead]) -> Result<Repo
     if let Some(removed) = sealed.rows.keys().min() {
         note(&mut report.wrong, Wrong::Removed(*removed));
     }
+    // Customers are erased meanwhile, too.
+    erasures.read_on(app, key).await?;
+    if let Some(wrong) = erasures.wrong() {
+        note(&mut report.wrong, wrong);
+    }
+    for suspect in suspects.iter().filter(|one| !erasures.explain(one)) {
+        note(&mut report.wrong, erasures.blame(suspect));
+    }
+    report.erased = erasures.told();
     Ok(report)
 }
 

@@ -10,6 +10,7 @@ pub mod document;
 pub mod live;
 pub mod me;
 pub mod model;
+pub mod personal_data;
 pub mod query;
 pub mod reservations;
 pub mod shape;

@@ -200,7 +200,7 @@ fn first_member(first: &FirstAdmin) -> Result<NewStaffMember, CliError> {
 }
 
 /// Somebody at the command line, and who of the staff they say they are.
-async fn acting(app: &App, by: &ByArgs) -> Result<Acting, CliError> {
+pub(super) async fn acting(app: &App, by: &ByArgs) -> Result<Acting, CliError> {
     let Some(name) = &by.actor else {
         return Ok(Acting::cli(None));
     };
@@ -280,7 +280,7 @@ fn ask_password() -> Result<Password, CliError> {
     }
 }
 
-fn parse<T>(what: &str, parsed: Result<T, TextError>) -> Result<T, CliError> {
+pub(super) fn parse<T>(what: &str, parsed: Result<T, TextError>) -> Result<T, CliError> {
     parsed.map_err(|error| CliError::Usage(format!("{what} {error}")))
 }
 

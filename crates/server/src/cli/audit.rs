@@ -1,7 +1,7 @@
 //! `audit verify`: following the seals over the audit log, and double entry.
 
 use app::audit;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{AuditCommand, AuditVerifyArgs, CliError, demo, login, print, print_json};
 use crate::config::Config;
@@ -39,6 +39,7 @@ async fn verify(config: Config, args: AuditVerifyArgs) -> Result<(), CliError> {
             "first_bad_id": report.wrong.map(audit::Wrong::id),
             "detail": report.wrong.map(|wrong| wrong.to_string()),
             "differences": differences,
+            "erased": report.erased.iter().map(erased).collect::<Vec<_>>(),
         }))?;
     } else {
         print(text(&report, &differences).as_bytes())?;
@@ -48,6 +49,16 @@ async fn verify(config: Config, args: AuditVerifyArgs) -> Result<(), CliError> {
     } else {
         Err(CliError::CheckFailed)
     }
+}
+
+/// One erasure: which rows are blanked, and which row tells who asked for it.
+fn erased(one: &audit::Erased) -> Value {
+    json!({
+        "erasure": one.erasure,
+        "audit_row": one.log_id,
+        "erased_at": one.erased_at.to_string(),
+        "row_ids": one.row_ids,
+    })
 }
 
 /// What to set, and where its value is found; never the value.
@@ -80,6 +91,12 @@ fn text(report: &audit::Report, differences: &[String]) -> String {
             "NOT ok: no seal has the head that was given: the end of the log, or all of it, was \
              removed together with its seals, unless it was restored from an older backup since\n",
         );
+    }
+    for one in &report.erased {
+        let (erasure, rows, log_id) = (one.erasure, one.row_ids.len(), one.log_id);
+        text.push_str(&format!(
+            "erasure {erasure} blanked {rows} rows lawfully, which row {log_id} tells of\n"
+        ));
     }
     for difference in differences {
         text.push_str("NOT ok: ");

@@ -23,6 +23,7 @@ pub mod backup;
 mod completions;
 pub mod concert;
 mod config;
+pub mod customer;
 pub mod demo;
 pub mod doctor;
 mod login;
@@ -121,6 +122,10 @@ pub enum Command {
     /// List, import or export concerts
     #[command(subcommand)]
     Concert(ConcertCommand),
+
+    /// Copy or erase what is kept about a customer
+    #[command(subcommand)]
+    Customer(customer::CustomerCommand),
 
     /// Check the audit log
     #[command(subcommand)]
@@ -483,6 +488,9 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Admin(command) => admin::run(load(&overrides, Verbosity::Quiet)?, command).await,
         Command::Concert(command) => {
             concert::run(load(&overrides, Verbosity::Quiet)?, command).await
+        }
+        Command::Customer(command) => {
+            customer::run(load(&overrides, Verbosity::Quiet)?, command).await
         }
         Command::Audit(command) => audit::run(load(&overrides, Verbosity::Quiet)?, command).await,
         Command::Backup(command) => backup::run(load(&overrides, Verbosity::Quiet)?, command).await,

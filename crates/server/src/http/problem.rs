@@ -9,6 +9,7 @@ use app::concerts::change::{ChangeError, Current};
 use app::confirm::ConfirmError;
 use app::extend::ExtendError;
 use app::payments::{BeginError, RefundError};
+use app::personal_data::EraseError;
 use app::reservations::DeleteError;
 use app::reserve::ReserveError;
 use app::tickets::{CheckError, IssueError};
@@ -346,6 +347,22 @@ impl From<RefundError> for Problem {
             ),
             RefundError::Transition(error) => error.into(),
             RefundError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EraseError> for Problem {
+    fn from(error: EraseError) -> Self {
+        match error {
+            EraseError::Living(_) => Self::new(
+                Code::InvalidState,
+                format!("What is kept about you can't be erased yet: {error}."),
+            ),
+            EraseError::NoKey => {
+                tracing::error!(%error, "nobody can be erased; set STAGEDOOR_SECRET_KEY");
+                Self::internal()
+            }
+            EraseError::Store(error) => error.into(),
         }
     }
 }

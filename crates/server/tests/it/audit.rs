@@ -376,6 +376,7 @@ async fn a_sealed_row_that_a_superuser_changes_removes_or_adds_is_found() {
             unsealed: 2,
             wrong: None,
             has_heads: true,
+            erased: Vec::new(),
         };
         assert_eq!(report, expected);
         seal(app, 2).await;

@@ -26,6 +26,7 @@ mod metrics;
 mod outage;
 mod overload;
 mod payments;
+mod personal_data;
 mod pool;
 mod race;
 mod replicas;

@@ -72,7 +72,7 @@ impl GoodRow {
     }
 }
 
-const GOOD_ROWS: [GoodRow; 24] = [
+const GOOD_ROWS: [GoodRow; 25] = [
     GoodRow {
         name: "concerts",
         row: &[
@@ -140,6 +140,20 @@ const GOOD_ROWS: [GoodRow; 24] = [
             ("language", "'en'"),
             ("recipient", "'n@example.com'"),
             ("message_id", "'<MAIL1-00000000@localhost>'"),
+        ],
+    },
+    GoodRow {
+        name: "audit_erasures",
+        row: &[
+            (
+                "pseudonym",
+                "'erased-' || md5(random()::text) || '@invalid'",
+            ),
+            ("log_id", "1"),
+            ("row_ids", "'{1}'"),
+            ("befores", "decode(repeat('00', 16), 'hex')"),
+            ("afters", "decode(repeat('00', 16), 'hex')"),
+            ("erased_at", "now()"),
         ],
     },
     GoodRow {
@@ -289,8 +303,9 @@ const GOOD_ROWS: [GoodRow; 24] = [
 ];
 
 /// Tables without an instant that the database chooses.
-const WITHOUT_CREATED_AT: [&str; 4] = [
+const WITHOUT_CREATED_AT: [&str; 5] = [
     "heartbeats",
+    "audit_erasures",
     "audit_seals",
     "payment_events",
     "sign_in_failures",
@@ -357,6 +372,15 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("finished_at", "'2027-01-31'", "jobs_finished_at_check"),
     ("kind", "'advert'", "mails_kind_check"),
     ("status", "'lost'", "mails_status_check"),
+    (
+        "pseudonym",
+        "'erased-0@invalid'",
+        "audit_erasures_pseudonym_check",
+    ),
+    ("befores", "'\\x00'", "audit_erasures_befores_check"),
+    ("afters", "'\\x00'", "audit_erasures_afters_check"),
+    ("mac", "'\\x00'", "audit_erasures_mac_check"),
+    ("key_id", "'\\x00'", "audit_erasures_key_id_check"),
     ("row_ids", "'{1,2}'", "audit_seals_digests_check"),
     ("mac", "'\\x00'", "audit_seals_mac_check"),
     ("key_id", "'\\x00'", "audit_seals_key_id_check"),

@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod mails;
 pub mod monitor;
 pub mod payments;
+pub mod personal_data;
 pub mod proof;
 pub mod receipts;
 pub mod replication;
@@ -179,6 +180,15 @@ pub const NAMES: &[&str] = &[
     "payments.update_order_outcome",
     "payments.close_order",
     "payments.refund_order",
+    "personal_data.list_reservations",
+    "personal_data.list_payments",
+    "personal_data.list_tickets",
+    "personal_data.list_mails",
+    "personal_data.lock_reservations",
+    "personal_data.lock_payments",
+    "personal_data.erase",
+    "personal_data.sign_erasure",
+    "personal_data.list_erasures",
     "proof.find_stock",
     "proof.list_of_customers",
     "receipts.find",

@@ -50,7 +50,13 @@ async fn chain(app: &App, key: &SealKey) -> Result<Finding, StoreError> {
         }
         (None, _, Some(sealed_to)) => Finding::good(
             "audit",
-            format!("every row that is sealed, up to row {sealed_to}, is as it was"),
+            match report.erased.len() {
+                0 => format!("every row that is sealed, up to row {sealed_to}, is as it was"),
+                customers => format!(
+                    "every row that is sealed, up to row {sealed_to}, is as it was, or as the \
+                     erasure of one of {customers} customers left it"
+                ),
+            },
         ),
         (None, ..) => Finding::good(
             "audit",

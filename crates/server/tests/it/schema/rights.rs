@@ -113,6 +113,12 @@ const FORBIDDEN: &[&str] = &[
     "INSERT INTO audit_logs (action, table_name) VALUES ('CREATE', 'concerts')",
     "UPDATE audit_logs SET action = 'DELETE'",
     "DELETE FROM audit_logs",
+    "INSERT INTO audit_erasures (pseudonym, log_id, row_ids, befores, afters, erased_at)
+     VALUES ('erased-00000000000000000000000000000000@invalid', 1, '{}', '', '', now())",
+    "UPDATE audit_erasures SET erased_at = now()",
+    "DELETE FROM audit_erasures",
+    "SELECT sign_audit_erasure(1, '', '')",
+    "SELECT erased_values('{}', '', '{}', '', '')",
     "UPDATE audit_seals SET sealed_at = now()",
     "DELETE FROM audit_seals",
     "SELECT audit_digest(NULL)",
