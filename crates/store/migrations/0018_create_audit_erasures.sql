@@ -154,14 +154,12 @@ BEGIN
     WHERE r.id = ANY (own_ids);
 
     -- Accounts, with their sessions and identities, and links by mail; where customers can sign in.
-    IF to_regclass('public.customers') IS NOT NULL THEN
-        account_ids := ARRAY(SELECT c.id::text FROM public.customers c WHERE c.email = of_email);
-        identity_ids := ARRAY(SELECT i.id::text FROM public.customer_identities i
-                              WHERE i.customer_id::text = ANY (account_ids));
-        DELETE FROM public.customer_links k WHERE k.email = of_email;
-        DELETE FROM public.customers c WHERE c.email = of_email;
-        GET DIAGNOSTICS gone = ROW_COUNT;
-    END IF;
+    account_ids := ARRAY(SELECT c.id::text FROM public.customers c WHERE c.email = of_email);
+    identity_ids := ARRAY(SELECT i.id::text FROM public.customer_identities i
+                          WHERE i.customer_id::text = ANY (account_ids));
+    DELETE FROM public.customer_links k WHERE k.email = of_email;
+    DELETE FROM public.customers c WHERE c.email = of_email;
+    GET DIAGNOSTICS gone = ROW_COUNT;
 
     -- Their rows of the log, and exports that were asked for by the address. Rows of this transaction
     -- nobody has seen yet, so that of them nothing needs to be proven.

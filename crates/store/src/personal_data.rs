@@ -93,7 +93,8 @@ pub async fn list_reservations(
     rows_max: i64,
 ) -> Result<Vec<KeptReservation>, StoreError> {
     let list = statements::list_reservations();
-    let rows = list.bind(connection, &email.as_str(), &rows_max).all();
+    let address = email.as_str();
+    let rows = list.bind(connection, &address, &rows_max).all();
     rows.await?.into_iter().map(read_reservation).collect()
 }
 
@@ -176,7 +177,8 @@ pub async fn list_mails(
     rows_max: i64,
 ) -> Result<Vec<KeptMail>, StoreError> {
     let list = statements::list_mails();
-    let rows = list.bind(connection, &reservations, &email.as_str(), &rows_max);
+    let address = email.as_str();
+    let rows = list.bind(connection, &reservations, &address, &rows_max);
     let rows = rows.all().await?.into_iter().map(|row| {
         let reservation = row.reservation_id.as_deref();
         Ok(KeptMail {
