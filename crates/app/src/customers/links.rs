@@ -107,8 +107,8 @@ pub async fn use_link(
         let transaction = task::begin(&app, &signing_in(origin)).await?;
         let used = async {
             let now = app.ctx().now();
-            let taken = stored::take(&transaction, &token_digest, now).await?;
-            let link = taken.ok_or(LinkError::Over)?;
+            let link = stored::take(&transaction, &token_digest, now).await?;
+            let link = link.ok_or(LinkError::Over)?;
             let id = customers::upsert(&transaction, &link.email, now).await?;
             customers::update_name_from_booking(&transaction, id, now).await?;
             let token = begin_session(&app, &transaction, (id, false), before.as_deref()).await?;

@@ -85,7 +85,8 @@ impl HoldForm {
     #[must_use]
     pub fn known(mut self, customer: Option<&SignedIn>) -> Self {
         if let Some(customer) = customer {
-            self.customer_name.value = customer.name().unwrap_or_default().to_owned();
+            let name = customer.name().unwrap_or_default();
+            name.clone_into(&mut self.customer_name.value);
             customer
                 .email()
                 .as_str()
