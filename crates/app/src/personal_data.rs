@@ -10,7 +10,9 @@ use domain::text::EmailAddress;
 use jiff::Timestamp;
 use serde_json::json;
 use store::personal_data as stored;
-pub use store::personal_data::{KeptConcert, KeptMail, KeptPayment, KeptReservation, KeptTicket};
+pub use store::personal_data::{
+    KeptAccount, KeptConcert, KeptMail, KeptPayment, KeptReservation, KeptTicket,
+};
 use store::{Acting, StoreError, Transaction, audit_erasures, audit_logs};
 
 use crate::{App, SealKey, task};
@@ -25,6 +27,8 @@ pub struct PersonalData {
     pub exported_at: Timestamp,
     /// `false` where there is more than a copy holds.
     pub is_complete: bool,
+    /// None for who never signed in.
+    pub account: Option<KeptAccount>,
     /// The newest first.
     pub reservations: Vec<KeptReservation>,
     pub payments: Vec<KeptPayment>,
@@ -66,6 +70,7 @@ async fn export_in(
     let copy = PersonalData {
         exported_at: app.ctx().now(),
         is_complete,
+        account: stored::find_account(transaction, &email).await?,
         payments: stored::list_payments(transaction, ids).await?,
         tickets: stored::list_tickets(transaction, ids).await?,
         reservations,

@@ -463,7 +463,6 @@ mod tests {
             );
             let payment = &mut self.payments[which];
             match consequence {
-                Consequence::Nothing => {}
                 Consequence::ReportRefund => {
                     payment.state = PaymentState::Refunding;
                     self.is_reported[which] = true;
@@ -476,7 +475,7 @@ mod tests {
                 Consequence::Ask if self.is_reported[which] => {
                     self.hear(which, Fact::RefundFailed, true);
                 }
-                Consequence::Ask => {}
+                Consequence::Ask | Consequence::Nothing => {}
                 Consequence::Confirm { take } => {
                     self.available -= take;
                     payment.state = PaymentState::Completed;

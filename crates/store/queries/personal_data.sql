@@ -32,6 +32,24 @@ WHERE reservation_id = ANY(:ids) OR recipient = :email
 ORDER BY created_at, id
 LIMIT :rows_max;
 
+--! find_account : (name?)
+-- customers_email_key.
+SELECT id, name, created_at, updated_at FROM customers WHERE email = :email;
+
+--! list_identities
+-- Where they sign in besides by mail. customer_identities_customer_id_idx.
+SELECT issuer, subject, created_at, updated_at
+FROM customer_identities
+WHERE customer_id = :customer_id
+ORDER BY id;
+
+--! list_sessions
+-- Those that aren't over. customer_sessions_customer_id_idx.
+SELECT is_google, created_at, expires_at
+FROM customer_sessions
+WHERE customer_id = :customer_id
+ORDER BY created_at;
+
 --! lock_reservations
 -- With the day of the concert, deleted ones included. Always in this order; no concert is locked, for
 -- none changes, and nobody waits for one behind these. idx_reservations_email.

@@ -86,6 +86,71 @@ pub struct KeptMail {
     pub created_at: Timestamp,
 }
 
+/// Where a customer signs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAccount {
+    pub name: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub identities: Vec<KeptIdentity>,
+    pub sessions: Vec<KeptSession>,
+}
+
+/// Who a provider says they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptIdentity {
+    pub issuer: String,
+    pub subject: String,
+    pub created_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptSession {
+    /// Whether it began at a provider, not by a mail.
+    pub is_google: bool,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// The account of an address; none for who never signed in.
+pub async fn find_account(
+    connection: &Connection,
+    email: &EmailAddress,
+) -> Result<Option<KeptAccount>, StoreError> {
+    let found = statements::find_account()
+        .bind(connection, &email.as_str())
+        .opt()
+        .await?;
+    let Some(account) = found else {
+        return Ok(None);
+    };
+    let identities = statements::list_identities()
+        .bind(connection, &account.id)
+        .all()
+        .await?;
+    let sessions = statements::list_sessions()
+        .bind(connection, &account.id)
+        .all()
+        .await?;
+    let identities = identities.into_iter().map(|row| KeptIdentity {
+        issuer: row.issuer,
+        subject: row.subject,
+        created_at: from_column(row.created_at),
+    });
+    let sessions = sessions.into_iter().map(|row| KeptSession {
+        is_google: row.is_google,
+        created_at: from_column(row.created_at),
+        expires_at: from_column(row.expires_at),
+    });
+    Ok(Some(KeptAccount {
+        name: account.name,
+        created_at: from_column(account.created_at),
+        updated_at: from_column(account.updated_at),
+        identities: identities.collect(),
+        sessions: sessions.collect(),
+    }))
+}
+
 /// The newest so many reservations under an address.
 pub async fn list_reservations(
     connection: &Connection,

@@ -21,7 +21,7 @@ pub async fn list(
         .bind(connection, &reservation.as_str())
         .all()
         .await?;
-    rows.into_iter().map(read).collect()
+    rows.iter().map(read).collect()
 }
 
 /// Writes a reservation's tickets with these codes, numbered from 1; those that are there stay.
@@ -75,7 +75,7 @@ pub async fn lock(connection: &Connection, id: TicketId) -> Result<Option<Ticket
         .bind(connection, &id.get())
         .opt()
         .await?;
-    found.map(read).transpose()
+    found.as_ref().map(read).transpose()
 }
 
 /// Notes that its holder was let in, by whom.
@@ -92,7 +92,7 @@ pub async fn update_used(
     expect_rows("tickets.update_used", changed, 1)
 }
 
-fn read(row: statements::Ticket) -> Result<Ticket, StoreError> {
+fn read(row: &statements::Ticket) -> Result<Ticket, StoreError> {
     let reservation: ReservationStatus = row
         .reservation_status
         .parse()

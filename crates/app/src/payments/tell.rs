@@ -210,15 +210,14 @@ async fn decide_behind_locks(
             Fact::Paid { .. } if !payment.payment.state.was_paid() => {
                 Consequence::GiveBack(RefundReason::Cancelled)
             }
-            Fact::Paid { .. } => Consequence::Nothing,
             Fact::Failed if payment.payment.state == PaymentState::Pending => Consequence::Fail,
-            Fact::Failed => Consequence::Nothing,
             Fact::RefundMoved if payment.payment.state.was_paid() => Consequence::Ask,
-            Fact::RefundMoved => Consequence::Nothing,
             Fact::Refunded if is_refund_doubtful => Consequence::Ask,
             Fact::Refunded => Consequence::SettleRefund { cancel: false },
             Fact::RefundFailed if payment.payment.state.was_paid() => Consequence::ReportRefund,
-            Fact::RefundFailed => Consequence::Nothing,
+            Fact::Paid { .. } | Fact::Failed | Fact::RefundMoved | Fact::RefundFailed => {
+                Consequence::Nothing
+            }
         });
     };
     let (available, is_within_limit) = if reservation.status == ReservationStatus::Expired {

@@ -18,6 +18,7 @@ use super::{cursor, query, shape};
 use crate::http::client::origin;
 use crate::http::customer::Customer;
 use crate::http::fields::FieldReason;
+use crate::http::headers::FORGET_COPIES;
 use crate::http::problem::Problem;
 use crate::http::problem_render::ProblemBody;
 use crate::http::web::Web;
@@ -89,7 +90,7 @@ pub async fn sign_out(
 ) -> Result<Response, Problem> {
     customers::sign_out(&app, &customer).await?;
     let cookie = [(SET_COOKIE, holdings.to_no_cookie())];
-    Ok((StatusCode::NO_CONTENT, cookie).into_response())
+    Ok((StatusCode::NO_CONTENT, FORGET_COPIES, cookie).into_response())
 }
 
 /// The customer who is signed in

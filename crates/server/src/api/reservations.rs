@@ -1,5 +1,7 @@
 //! `/reservations`: reserve, show, extend, cancel.
 
+use std::net::IpAddr;
+
 use app::access::Holder;
 use app::idempotency::{Caller, IdempotencyKey};
 use app::payments::{self, Begin};
@@ -15,6 +17,7 @@ use http::header::{ACCEPT_LANGUAGE, HeaderName, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use store::Acting;
+use uuid::Uuid;
 
 use super::body::JsonFields;
 use super::model::{
@@ -61,9 +64,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 )]
 pub async fn create(
     State(app): State<App>,
-    Extension(request_id): Extension<RequestId>,
-    ClientAddress(client_ip): ClientAddress,
-    MaybeCustomer(customer): MaybeCustomer,
+    sender: Sender,
     headers: HeaderMap,
     JsonFields(fields): JsonFields,
 ) -> Result<Response, Problem> {
@@ -72,9 +73,9 @@ pub async fn create(
     let request = ReserveRequest {
         key,
         language: language(&headers),
-        caller: customer.map_or(Caller::Anonymous, |customer| customer.caller()),
-        client_ip,
-        request_id: request_id.0,
+        caller: sender.caller,
+        client_ip: sender.client_ip,
+        request_id: sender.request_id,
         ..wish
     };
     let reserved = reserve::reserve(&app, request).await?;
@@ -91,6 +92,31 @@ pub async fn create(
             .insert(REPLAYED, http::HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// Who asks for a reservation, and in which request.
+#[derive(Debug)]
+pub struct Sender {
+    caller: Caller,
+    client_ip: Option<IpAddr>,
+    request_id: Uuid,
+}
+
+impl FromRequestParts<Web> for Sender {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
+        let Ok(ClientAddress(client_ip)) = ClientAddress::from_request_parts(parts, web).await;
+        let MaybeCustomer(customer) = MaybeCustomer::from_request_parts(parts, web).await?;
+        let Extension(RequestId(request_id)) = Extension::from_request_parts(parts, web)
+            .await
+            .map_err(|_| Problem::internal())?;
+        Ok(Self {
+            caller: customer.map_or(Caller::Anonymous, |customer| customer.caller()),
+            client_ip,
+            request_id,
+        })
+    }
 }
 
 /// One reservation

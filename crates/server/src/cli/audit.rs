@@ -1,5 +1,7 @@
 //! `audit verify`: following the seals over the audit log, and double entry.
 
+use std::fmt::Write as _;
+
 use app::audit;
 use serde_json::{Value, json};
 
@@ -94,9 +96,10 @@ fn text(report: &audit::Report, differences: &[String]) -> String {
     }
     for one in &report.erased {
         let (erasure, rows, log_id) = (one.erasure, one.row_ids.len(), one.log_id);
-        text.push_str(&format!(
-            "erasure {erasure} blanked {rows} rows lawfully, which row {log_id} tells of\n"
-        ));
+        let _ = writeln!(
+            text,
+            "erasure {erasure} blanked {rows} rows lawfully, which row {log_id} tells of"
+        );
     }
     for difference in differences {
         text.push_str("NOT ok: ");

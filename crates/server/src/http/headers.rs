@@ -26,6 +26,11 @@ const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCES: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
+/// Takes from the browser what our pages keep in it beside cookies: tickets for doors without a net
+/// (<https://www.w3.org/TR/clear-site-data/>).
+pub const FORGET_COPIES: [(HeaderName, &str); 1] =
+    [(HeaderName::from_static("clear-site-data"), "\"storage\"")];
+
 /// Sets the security headers; answers that say nothing about caching aren't stored.
 pub async fn secure(State(web): State<Web>, request: Request, next: Next) -> Response {
     let has_secret_address = request.uri().path() == setup::PATH;

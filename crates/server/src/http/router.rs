@@ -23,7 +23,7 @@ use super::page::Assets;
 use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request, seen};
-use crate::api::{admin, concerts, document, live, me, reservations, tickets};
+use crate::api::{admin, concerts, document, live, me, personal_data, reservations, tickets};
 use crate::{mail, sandbox, setup, shop, webhooks};
 
 /// Every request is answered within five seconds, the way back included.
@@ -100,6 +100,8 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(me::sign_out))
         .routes(routes!(me::show))
         .routes(routes!(me::list_reservations))
+        .routes(routes!(personal_data::export))
+        .routes(routes!(personal_data::erase))
         .routes(routes!(admin::sessions::create))
         .routes(routes!(admin::sessions::delete))
         .routes(routes!(admin::password::change))
@@ -154,6 +156,11 @@ fn shop() -> Router<Web> {
         .route("/{lang}/r/{id}/resend", post(shop::tickets::resend))
         .route("/sw.js", get(shop::tickets::worker))
         .route("/{lang}/me", get(shop::me::show))
+        .route("/{lang}/me/export", get(shop::my_data::export))
+        .route(
+            "/{lang}/me/erase",
+            get(shop::my_data::show).post(shop::my_data::erase),
+        )
         .route(
             "/{lang}/sign-in",
             get(shop::sign_in::show).post(shop::sign_in::ask),

@@ -89,6 +89,8 @@ fn no_text_is_empty_and_none_is_a_key() {
                     "artist",
                     "concert",
                     "email",
+                    "number",
+                    "total",
                     "name",
                     "date",
                     "venue",

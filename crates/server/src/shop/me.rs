@@ -16,6 +16,7 @@ use super::sign_in::{pairs_of, sign_in_address, value};
 use super::visitor::Holdings;
 use super::{POSTER_NONE, price};
 use crate::http::customer::MaybeCustomer;
+use crate::http::headers::FORGET_COPIES;
 use crate::http::page::Layout;
 use crate::http::problem::Problem;
 
@@ -37,7 +38,7 @@ pub async fn show(
 }
 
 /// `POST /{lang}/sign-out`: the session ends here and on the server. What the browser holds goes with
-/// it: somebody else may be next.
+/// it, and so do the tickets that were kept for doors without a net: somebody else may be next.
 pub async fn sign_out(
     State(app): State<App>,
     Asked { layout, .. }: Asked,
@@ -48,7 +49,7 @@ pub async fn sign_out(
         customers::sign_out(&app, &customer).await?;
     }
     let cookie = [(SET_COOKIE, holdings.to_no_cookie())];
-    Ok((cookie, Redirect::to(&layout.href("/"))).into_response())
+    Ok((FORGET_COPIES, cookie, Redirect::to(&layout.href("/"))).into_response())
 }
 
 fn read_page(query: Option<String>) -> u16 {

@@ -10,6 +10,7 @@ pub mod hold;
 pub mod hold_form;
 pub mod keep;
 pub mod me;
+pub mod my_data;
 pub mod oidc;
 pub mod pay;
 pub mod reservation;

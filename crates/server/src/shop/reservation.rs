@@ -359,15 +359,15 @@ impl Standing<'_> {
     /// The sentence about the money that matters most: what is open, then what went wrong, then what
     /// is over.
     fn money(&self) -> Option<&'static str> {
-        let states = || self.attempts.iter();
+        let attempts = || self.attempts.iter();
         let is = |state: PaymentState| move |one: &&Stored| one.payment.state == state;
-        if let Some(open) = states().find(is(PaymentState::Refunding)) {
+        if let Some(open) = attempts().find(is(PaymentState::Refunding)) {
             return Some(match open.refund_error {
                 Some(_) => "money-refund-stuck",
                 None => reason_sentence(open.payment.refund_reason, false),
             });
         }
-        if let Some(back) = states().find(is(PaymentState::Refunded)) {
+        if let Some(back) = attempts().find(is(PaymentState::Refunded)) {
             return Some(reason_sentence(back.payment.refund_reason, true));
         }
         let newest = self.attempts.first()?;

@@ -76,12 +76,9 @@ pub async fn calendar(State(web): State<Web>, own: Own) -> Result<Response, Prob
 /// `POST /{lang}/r/{id}/resend`: the mail with the tickets once more, now and then.
 pub async fn resend(State(app): State<App>, own: Own) -> Result<Response, Problem> {
     let language = own.layout().lang.language();
-    let error = match mails::resend_own(&app, &own.holder, language).await {
-        Ok(_) => {
-            let page = format!("{}?{MAIL_SENT}", own.address(""));
-            return Ok(Redirect::to(&page).into_response());
-        }
-        Err(error) => error,
+    let Err(error) = mails::resend_own(&app, &own.holder, language).await else {
+        let page = format!("{}?{MAIL_SENT}", own.address(""));
+        return Ok(Redirect::to(&page).into_response());
     };
     let why_not = match &error {
         OwnResendError::TooSoon { .. } => "resend-soon",
@@ -140,10 +137,10 @@ pub struct Pass {
 }
 
 pub(super) fn passes(layout: &Layout, issued: &Issued) -> Result<Vec<Pass>, Problem> {
-    let count = issued.tickets.len().to_string();
+    let total = issued.tickets.len().to_string();
     let pass = |issue: &tickets::Issue| {
         let number = issue.ticket.number.to_string();
-        let values = [("number", number.as_str()), ("count", count.as_str())];
+        let values = [("number", number.as_str()), ("total", total.as_str())];
         let title = layout.lang.text_with("pass-qr", &values);
         let used = issue
             .ticket

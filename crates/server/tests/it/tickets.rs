@@ -62,7 +62,7 @@ async fn tickets_are_made_once_and_their_qr_codes_are_read() {
     .await;
 }
 
-/// What ZBar reads in a picture.
+/// What `zbarimg` reads in a picture.
 fn scan(svg: &str) -> String {
     let folder = tempfile::TempDir::new().unwrap();
     let picture = folder.path().join("code.png");

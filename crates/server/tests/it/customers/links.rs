@@ -45,8 +45,8 @@ async fn a_link_signs_in_by_its_button_and_leads_where_they_wanted_to_go() {
             .unwrap();
         assert_eq!(entered.status(), 303);
         assert_eq!(entered.headers()["location"], "/th/concerts/7?x=1");
-        let set = entered.headers()["set-cookie"].to_str().unwrap();
-        assert!(set.contains("; HttpOnly; SameSite=Lax"), "{set}");
+        let cookie = entered.headers()["set-cookie"].to_str().unwrap();
+        assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
         let me = app.get_as(&cookie_of(&entered), "/api/v1/me").await;
         let me: serde_json::Value = me.json().await.unwrap();
         let expected = json!({ "email": "som@example.com", "name": null, "google_auth": false });

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
+use app::Ctx;
 use reqwest::Client;
 use tokio_postgres::Client as Postgres;
 
@@ -10,7 +10,7 @@ use super::*;
 use crate::support::TestDatabase;
 use crate::support::fake_stripe::{self, FakeStripe, Page, event, sign};
 use crate::support::program::{Program, Started};
-use crate::support::smtp_server::SmtpServer;
+use crate::support::smtp_server::{SmtpServer, Taken};
 
 const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
 const TICKETS: i32 = 10;
@@ -59,7 +59,7 @@ impl House {
             network,
             database,
             postgres,
-            stripe: FakeStripe::start(Timestamp::now()).await,
+            stripe: FakeStripe::start(Ctx::system().now()).await,
             smtp: SmtpServer::start_with(false).await,
             client: Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
@@ -165,7 +165,7 @@ impl House {
     pub(super) async fn webhook(&self, server: &Started) -> reqwest::RequestBuilder {
         let page = self.reference().await;
         let object = self.stripe.with(|account| account.session(&page, false));
-        let now = Timestamp::now();
+        let now = Ctx::system().now();
         let body = event("evt_1", "checkout.session.completed", &object, now);
         let signature = sign(&body, &[WEBHOOK_SECRET], now);
         let path = format!("{}/webhooks/stripe", server.site());
@@ -248,7 +248,7 @@ impl House {
 
     /// Each mail arrived once.
     pub(super) fn assert_mails(&self, number: usize) {
-        let mut names: Vec<String> = self.smtp.taken().iter().map(|it| it.message_id()).collect();
+        let mut names: Vec<String> = self.smtp.taken().iter().map(Taken::message_id).collect();
         assert_eq!(names.len(), number);
         names.sort();
         names.dedup();

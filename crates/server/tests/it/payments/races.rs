@@ -76,7 +76,7 @@ async fn a_page_is_closed_when_its_hold_ends_however_seldom_it_was_asked_about()
         for until in [61, 190, 385, 586, 601].map(Duration::from_secs) {
             let asked = "SELECT count(*) FROM jobs WHERE task = 'payment.ask' AND status = 'done'";
             let before = app.count(asked).await;
-            buyer.wait(until - gone).await;
+            buyer.wait(until.saturating_sub(gone)).await;
             gone = until;
             eventually("an answer", LIMIT, async || {
                 app.count(asked).await == before + 1

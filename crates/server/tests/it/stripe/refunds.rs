@@ -71,7 +71,7 @@ async fn a_refund_is_told_when_it_has_ended() {
     }
 }
 
-/// Also by a method such as PromptPay, whose refunds arrive later and tell of no sum.
+/// Also by a method such as `PromptPay`, whose refunds arrive later and tell of no sum.
 #[tokio::test]
 async fn what_people_sent_back_by_hand_counts_when_it_is_all() {
     let (fake, stripe) = start().await;

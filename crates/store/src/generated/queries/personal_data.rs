@@ -259,6 +259,72 @@ impl<'a> From<ListMailsBorrowed<'a>> for ListMails {
     }
 }
 #[derive(Debug, Clone, PartialEq)]
+pub struct FindAccount {
+    pub id: i64,
+    pub name: Option<String>,
+    pub created_at: jiff::civil::DateTime,
+    pub updated_at: jiff::civil::DateTime,
+}
+pub struct FindAccountBorrowed<'a> {
+    pub id: i64,
+    pub name: Option<&'a str>,
+    pub created_at: jiff::civil::DateTime,
+    pub updated_at: jiff::civil::DateTime,
+}
+impl<'a> From<FindAccountBorrowed<'a>> for FindAccount {
+    fn from(
+        FindAccountBorrowed {
+            id,
+            name,
+            created_at,
+            updated_at,
+        }: FindAccountBorrowed<'a>,
+    ) -> Self {
+        Self {
+            id,
+            name: name.map(|v| v.into()),
+            created_at,
+            updated_at,
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListIdentities {
+    pub issuer: String,
+    pub subject: String,
+    pub created_at: jiff::civil::DateTime,
+    pub updated_at: jiff::civil::DateTime,
+}
+pub struct ListIdentitiesBorrowed<'a> {
+    pub issuer: &'a str,
+    pub subject: &'a str,
+    pub created_at: jiff::civil::DateTime,
+    pub updated_at: jiff::civil::DateTime,
+}
+impl<'a> From<ListIdentitiesBorrowed<'a>> for ListIdentities {
+    fn from(
+        ListIdentitiesBorrowed {
+            issuer,
+            subject,
+            created_at,
+            updated_at,
+        }: ListIdentitiesBorrowed<'a>,
+    ) -> Self {
+        Self {
+            issuer: issuer.into(),
+            subject: subject.into(),
+            created_at,
+            updated_at,
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq, Copy)]
+pub struct ListSessions {
+    pub is_google: bool,
+    pub created_at: jiff::civil::DateTime,
+    pub expires_at: jiff::civil::DateTime,
+}
+#[derive(Debug, Clone, PartialEq)]
 pub struct LockReservations {
     pub id: String,
     pub status: String,
@@ -591,6 +657,183 @@ where
 {
     pub fn map<R>(self, mapper: fn(ListMailsBorrowed) -> R) -> ListMailsQuery<'c, 'a, 's, C, R, N> {
         ListMailsQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct FindAccountQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<FindAccountBorrowed, tokio_postgres::Error>,
+    mapper: fn(FindAccountBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> FindAccountQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(
+        self,
+        mapper: fn(FindAccountBorrowed) -> R,
+    ) -> FindAccountQuery<'c, 'a, 's, C, R, N> {
+        FindAccountQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct ListIdentitiesQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<ListIdentitiesBorrowed, tokio_postgres::Error>,
+    mapper: fn(ListIdentitiesBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> ListIdentitiesQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(
+        self,
+        mapper: fn(ListIdentitiesBorrowed) -> R,
+    ) -> ListIdentitiesQuery<'c, 'a, 's, C, R, N> {
+        ListIdentitiesQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct ListSessionsQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<ListSessions, tokio_postgres::Error>,
+    mapper: fn(ListSessions) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> ListSessionsQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(ListSessions) -> R) -> ListSessionsQuery<'c, 'a, 's, C, R, N> {
+        ListSessionsQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -1168,6 +1411,119 @@ impl<
         params: &'a ListMailsParams<T1, T2, T3>,
     ) -> ListMailsQuery<'c, 'a, 's, C, ListMails, 3> {
         self.bind(client, &params.ids, &params.email, &params.rows_max)
+    }
+}
+pub struct FindAccountStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn find_account() -> FindAccountStmt {
+    FindAccountStmt(
+        "/* personal_data.find_account */ SELECT id, name, created_at, updated_at FROM customers WHERE email = $1",
+        None,
+    )
+}
+impl FindAccountStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        email: &'a T1,
+    ) -> FindAccountQuery<'c, 'a, 's, C, FindAccount, 1> {
+        FindAccountQuery {
+            client,
+            params: [email],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<FindAccountBorrowed, tokio_postgres::Error> {
+                    Ok(FindAccountBorrowed {
+                        id: row.try_get(0)?,
+                        name: row.try_get(1)?,
+                        created_at: row.try_get(2)?,
+                        updated_at: row.try_get(3)?,
+                    })
+                },
+            mapper: |it| FindAccount::from(it),
+        }
+    }
+}
+pub struct ListIdentitiesStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_identities() -> ListIdentitiesStmt {
+    ListIdentitiesStmt(
+        "/* personal_data.list_identities */ SELECT issuer, subject, created_at, updated_at FROM customer_identities WHERE customer_id = $1 ORDER BY id",
+        None,
+    )
+}
+impl ListIdentitiesStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        customer_id: &'a i64,
+    ) -> ListIdentitiesQuery<'c, 'a, 's, C, ListIdentities, 1> {
+        ListIdentitiesQuery {
+            client,
+            params: [customer_id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |
+                row: &tokio_postgres::Row,
+            | -> Result<ListIdentitiesBorrowed, tokio_postgres::Error> {
+                Ok(ListIdentitiesBorrowed {
+                    issuer: row.try_get(0)?,
+                    subject: row.try_get(1)?,
+                    created_at: row.try_get(2)?,
+                    updated_at: row.try_get(3)?,
+                })
+            },
+            mapper: |it| ListIdentities::from(it),
+        }
+    }
+}
+pub struct ListSessionsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_sessions() -> ListSessionsStmt {
+    ListSessionsStmt(
+        "/* personal_data.list_sessions */ SELECT is_google, created_at, expires_at FROM customer_sessions WHERE customer_id = $1 ORDER BY created_at",
+        None,
+    )
+}
+impl ListSessionsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        customer_id: &'a i64,
+    ) -> ListSessionsQuery<'c, 'a, 's, C, ListSessions, 1> {
+        ListSessionsQuery {
+            client,
+            params: [customer_id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row: &tokio_postgres::Row| -> Result<ListSessions, tokio_postgres::Error> {
+                Ok(ListSessions {
+                    is_google: row.try_get(0)?,
+                    created_at: row.try_get(1)?,
+                    expires_at: row.try_get(2)?,
+                })
+            },
+            mapper: |it| ListSessions::from(it),
+        }
     }
 }
 pub struct LockReservationsStmt(&'static str, Option<tokio_postgres::Statement>);
