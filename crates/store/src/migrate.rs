@@ -87,6 +87,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V17__create_customer_sign_in",
         include_str!("../migrations/0017_create_customer_sign_in.sql"),
     ),
+    (
+        "V18__create_audit_erasures",
+        include_str!("../migrations/0018_create_audit_erasures.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.
