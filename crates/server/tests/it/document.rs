@@ -61,11 +61,13 @@ const RESEND: Call = ("post", "/admin/reservations/{id}/resend");
 const LIST_MAILS: Call = ("get", "/admin/mails");
 const CUSTOMER_OUT: Call = ("delete", "/sessions/current");
 const ME: Call = ("get", "/me");
+const MY_DATA: Call = ("get", "/me/export");
+const ERASE_ME: Call = ("post", "/me/erase");
 const MINE: Call = ("get", "/me/reservations");
 const ASK_FOR_LINK: Call = ("post", "/sessions/email");
 const RETRY_MAIL: Call = ("post", "/admin/mails/{id}/retry");
 /// The calls of the API, as the router has them, in alphabetical order.
-const CALLS: [Call; 46] = [
+const CALLS: [Call; 48] = [
     DELETE,
     DELETE_RESERVATION,
     SIGN_OUT,
@@ -84,6 +86,7 @@ const CALLS: [Call; 46] = [
     SHOW,
     WATCH,
     ME,
+    MY_DATA,
     MINE,
     FIND,
     CALENDAR,
@@ -107,6 +110,7 @@ const CALLS: [Call; 46] = [
     CONFIRM_TOTP,
     CREATE_USER,
     DISABLE_USER,
+    ERASE_ME,
     RESERVE,
     CANCEL,
     EXTEND,

@@ -44,6 +44,7 @@ const TABLE: &str = "
     get    /concerts/{id}                         200    200       200   200        200      200     200
     get    /concerts/{id}/live                    200    200       200   200        200      200     200
     get    /me                                    401    401       401   401        401      401     401
+    get    /me/export                             401    401       401   401        401      401     401
     get    /me/reservations                       401    401       401   401        401      401     401
     get    /reservations/{id}                     404    200       200   200        200      404     404
     get    /reservations/{id}/calendar.ics        404    409       409   409        409      404     404
@@ -67,6 +68,7 @@ const TABLE: &str = "
     post   /admin/totp/confirm                    401    401       422   422        422      401     401
     post   /admin/users                           401    401       403   403        422      401     401
     post   /admin/users/{id}/disable              401    401       403   403        404      401     401
+    post   /me/erase                              401    401       401   401        401      401     401
     post   /reservations                          422    422       422   422        422      422     422
     post   /reservations/{id}/cancel              404    200       404   404        404      404     404
     post   /reservations/{id}/extend              404    200       404   404        404      404     404
