@@ -1,7 +1,7 @@
 // Signing in: at a real provider of OpenID Connect, and by mail.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -10,7 +10,7 @@ import { arrive, follow, leaveBrowser, NARROW, visit } from "./lib/browser.mjs";
 import { book } from "./lib/pages.mjs";
 import { CLIENT, startProvider } from "./lib/provider.mjs";
 import { startServe } from "./lib/server.mjs";
-import { addConcert, newEmail, signInLink, world } from "./lib/world.mjs";
+import { addConcert, cancel, newEmail, reserve, signInLink, world } from "./lib/world.mjs";
 
 let provider;
 let shop;
@@ -223,3 +223,34 @@ describe("by mail", () => {
     }
   }
 });
+
+test("one's own data can be taken along and erased, once nothing is under way", () => travelling({ base: world().base, script: false }, async ({ page, context }) => {
+  const email = newEmail();
+  const concert = await addConcert({ price: "0.00" });
+  const held = await reserve(concert.id, { customer_name: "Zebulon Quartz", customer_email: email, quantity: 1 });
+  await page.goto(await signInLink(email));
+  await follow(page, () => page.click("main form .button"));
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("a[href$='/me/export']")]);
+  assert.equal(download.suggestedFilename(), "my-data.json");
+  const file = path.join(folder, "my-data.json");
+  await download.saveAs(file);
+  const copy = JSON.parse(await readFile(file, "utf8"));
+  assert.equal(copy.email, email);
+  assert.equal(copy.reservations[0].customer_name, "Zebulon Quartz");
+  assert.equal(copy.account.sessions.length, 1);
+  await follow(page, () => page.click("a[href$='/me/erase']"));
+  await follow(page, () => page.click("main form .button"));
+  assert.match(await page.textContent("main"), /has tickets for a concert to come/);
+  await follow(page, () => page.click(`main a[href$='${held.id}']`));
+  assert.match(await page.textContent("main"), new RegExp(held.id));
+  await cancel(held);
+  await page.goto("/en/me/erase");
+  await follow(page, () => page.click("main form .button"));
+  assert.equal(new URL(page.url()).pathname, "/en/");
+  const cookies = await context.cookies(world().base);
+  assert.ok(!cookies.some(({ name }) => name.endsWith("stagedoor")), JSON.stringify(cookies));
+  await page.goto("/en/me");
+  assert.match(page.url(), /sign-in/, "the session is over");
+  const gone = await fetch(`${world().base}/api/v1/reservations/${held.id}`, { headers: { authorization: `Bearer ${held.access_token}` } });
+  assert.equal(gone.status, 404);
+}));

@@ -241,6 +241,25 @@ export const PAGES = [
     },
   },
   {
+    name: "erase my data", status: 200, ...PRIVATE, async open({ page }, lang) {
+      await page.goto(await signInLink(newEmail(), { lang }));
+      await follow(page, () => page.click("main form .button"));
+      return page.goto(`/${lang}/me/erase`);
+    },
+  },
+  {
+    name: "erase my data, not yet", status: 409, ...PRIVATE, async open({ page }, lang) {
+      const { booked, free } = await stage();
+      const customer = { customer_email: newEmail() };
+      await reserve(booked.id, customer);
+      await reserve(free.id, { ...customer, quantity: 1 });
+      await page.goto(await signInLink(customer.customer_email, { lang }));
+      await follow(page, () => page.click("main form .button"));
+      await page.goto(`/${lang}/me/erase`);
+      return follow(page, () => page.click("main form .button"));
+    },
+  },
+  {
     name: "way to the payment", status: 200, ...PRIVATE, async open({ page, base }, lang) {
       const { held } = await paying();
       return page.goto(`${base}/${lang}/r/${held.id}/pay?t=${held.access_token}`);
