@@ -224,6 +224,20 @@ describe("by mail", () => {
   }
 });
 
+test("the way to sign in on a concert's page leads back to that page", () => travelling({ base: world().base }, async ({ page }) => {
+  const concert = await addConcert();
+  const email = newEmail();
+  await page.goto(`/th/concerts/${concert.id}`);
+  await follow(page, () => page.click(".hold-sign-in a"));
+  await page.fill("#email", email);
+  await follow(page, () => page.click("form.hold .button"));
+  await page.goto(await signInLink(email, { isAsked: true }));
+  const answer = await follow(page, () => page.click("main form .button"));
+  assert.equal(answer.status(), 200);
+  assert.equal(new URL(page.url()).pathname, `/th/concerts/${concert.id}`);
+  assert.equal(await page.inputValue("#customer_email"), email);
+}));
+
 test("one's own data can be taken along and erased, once nothing is under way", () => travelling({ base: world().base, script: false }, async ({ page, context }) => {
   const email = newEmail();
   const concert = await addConcert({ price: "0.00" });

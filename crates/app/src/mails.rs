@@ -33,7 +33,7 @@ use crate::tickets::Issue;
 use crate::{App, jobs, payments};
 
 pub use own::{OwnResendError, resend_own};
-pub use send::{SEND, Written, list_written, send};
+pub use send::{SEND, SEND_SIGN_IN, Written, list_written, send};
 pub(crate) use send::{bury_orphans, forget_old};
 pub use staff::{LIMIT_MAX, Page, ResendError, RetryError, list, resend, retry};
 
@@ -167,7 +167,7 @@ async fn enqueue_mail(
         id: mail_id,
     };
     stored::insert(transaction, &mail).await?;
-    enqueue_sending(transaction, &mail.id, now).await?;
+    enqueue_sending(transaction, (&mail.id, mail.kind), now).await?;
     Ok(Some(mail))
 }
 
@@ -193,17 +193,21 @@ pub(crate) async fn enqueue_to(
         id,
     };
     stored::insert(transaction, &mail).await?;
-    enqueue_sending(transaction, &mail.id, now).await?;
+    enqueue_sending(transaction, (&mail.id, mail.kind), now).await?;
     Ok(mail.id)
 }
 
 async fn enqueue_sending(
     transaction: &Transaction,
-    id: &MailId,
+    (id, kind): (&MailId, MailKind),
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let names = json!({ "mail": id.as_str() });
-    jobs::enqueue(transaction, &jobs::new(SEND, &names, now))
+    let task = match kind {
+        MailKind::SignIn => SEND_SIGN_IN,
+        _ => SEND,
+    };
+    jobs::enqueue(transaction, &jobs::new(task, &names, now))
         .await
         .map(drop)
 }

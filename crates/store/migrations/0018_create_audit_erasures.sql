@@ -182,14 +182,14 @@ BEGIN
         WHERE o.tx <> '0' AND (l.actor_kind = 'holder' AND l.actor = ANY (own_ids)
                                OR l.actor_kind = 'customer' AND l.request_id = o.request_id)
         UNION
-        SELECT l.id FROM public.audit_logs l WHERE l.action = 'EXPORT'
+        SELECT l.id FROM public.audit_logs l
+        WHERE l.action = 'EXPORT' AND l.new_values ->> 'customer_email' = of_email
     ), blank AS MATERIALIZED (
         SELECT l.id, l.tx, public.audit_digest(l) AS before,
                public.erased_values(l.old_values, of_email, names, as_pseudonym, '') AS olds,
                public.erased_values(l.new_values, of_email, names, as_pseudonym, '') AS news,
-               -- Of an export only if it is theirs.
-               CASE WHEN l.actor_kind IN ('holder', 'customer')
-                         AND (l.action <> 'EXPORT' OR position(of_email IN l.new_values::text) > 0)
+               -- The product itself notes where who signs in comes from.
+               CASE WHEN l.actor_kind IN ('holder', 'customer', 'system')
                     THEN NULL ELSE l.ip_address END AS address
         FROM found JOIN public.audit_logs l ON l.id = found.id
     ), changed AS (

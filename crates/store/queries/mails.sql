@@ -75,7 +75,7 @@ WHERE id IN (
     WHERE m.status = 'pending'
       AND NOT EXISTS (
           SELECT FROM jobs j
-          WHERE j.status = 'pending' AND j.task = :task AND j.payload ->> 'mail' = m.id)
+          WHERE j.status = 'pending' AND j.payload ->> 'mail' = m.id)
     ORDER BY m.created_at
     LIMIT :limit
 );

@@ -140,17 +140,15 @@ pub async fn find_recent(
     })
 }
 
-/// Gives up mails whose job of `task` is there no more; how many.
+/// Gives up mails whose job is there no more; how many.
 pub async fn update_orphaned(
     connection: &Connection,
-    task: &str,
     (error, now): (&str, Timestamp),
     limit: i64,
 ) -> Result<u64, StoreError> {
     let parameters = statements::UpdateOrphanedParams {
         last_error: error,
         now: to_column(now),
-        task,
         limit,
     };
     let changed = statements::update_orphaned()

@@ -1,6 +1,6 @@
 //! Tasks: what a worker can do, by the name that a job has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,7 +39,8 @@ type Run = Arc<dyn Fn(App, Attempt<Value>) -> Running + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Tasks {
     runs: BTreeMap<&'static str, Run>,
-    patient: BTreeSet<&'static str>,
+    /// In the order in which they are taken.
+    patient: Vec<&'static str>,
 }
 
 impl fmt::Debug for Tasks {
@@ -55,6 +56,8 @@ impl Tasks {
             .with(payments::OPEN, payments::open)
             .with(payments::ASK, payments::ask)
             .with(payments::REFUND, payments::refund_at_provider)
+            .with(mails::SEND_SIGN_IN, mails::send)
+            .patiently(mails::SEND_SIGN_IN)
             .with(mails::SEND, mails::send)
             .patiently(mails::SEND)
     }
@@ -89,22 +92,23 @@ impl Tasks {
         self
     }
 
-    /// Lets few jobs of a task run at one time, so that others needn't wait for them.
+    /// Lets few jobs of a task run at one time, so that others needn't wait for them; of several such
+    /// tasks the one that was added first comes first.
     #[must_use]
     pub fn patiently(mut self, name: &'static str) -> Self {
-        self.patient.insert(name);
+        self.patient.push(name);
         self
     }
 
     pub(super) fn patient(&self) -> Vec<&'static str> {
-        self.patient.iter().copied().collect()
+        self.patient.clone()
     }
 
     pub(super) fn urgent(&self) -> Vec<&'static str> {
         let names = self
             .runs
             .keys()
-            .filter(|name| !self.patient.contains(*name));
+            .filter(|name| !self.patient.contains(name));
         names.copied().collect()
     }
 

@@ -74,9 +74,9 @@ pub async fn work(app: App, tasks: Tasks, mut stopped: watch::Receiver<bool>) {
 
 type Place = Option<OwnedSemaphorePermit>;
 
-/// Urgent jobs first; then patient ones, as many as there is room for.
+/// Urgent jobs first; then patient ones, task by task, as many as there is room for.
 ///
-/// INVARIANT: whatever a mail server does, other jobs have room; guarded by
+/// INVARIANT: whatever a mail server does, other jobs have room, and the other way round; guarded by
 /// `a_mail_server_that_stalls_keeps_no_other_job_waiting`.
 async fn take(
     app: &App,
@@ -84,18 +84,21 @@ async fn take(
     free: usize,
     patient: &Arc<Semaphore>,
 ) -> Result<Vec<(TakenJob, Place)>, StoreError> {
-    let urgent = take_of(app, &tasks.urgent(), free).await?;
-    let free = free.saturating_sub(urgent.len());
-    let room = free.min(patient.available_permits());
+    // One place waits for a patient job, whatever a payment provider does.
+    let is_idle = patient.available_permits() == PATIENT_MAX && !tasks.patient().is_empty();
+    let urgent = take_of(app, &tasks.urgent(), free.saturating_sub(is_idle.into())).await?;
     let mut taken: Vec<(TakenJob, Place)> = urgent.into_iter().map(|job| (job, None)).collect();
-    match take_of(app, &tasks.patient(), room).await {
-        Ok(jobs) => {
-            let place = || Arc::clone(patient).try_acquire_owned().ok();
-            taken.extend(jobs.into_iter().map(|job| (job, place())));
+    for task in tasks.patient() {
+        let free = free.saturating_sub(taken.len());
+        match take_of(app, &[task], free.min(patient.available_permits())).await {
+            Ok(jobs) => {
+                let place = || Arc::clone(patient).try_acquire_owned().ok();
+                taken.extend(jobs.into_iter().map(|job| (job, place())));
+            }
+            // What was taken must run.
+            Err(error) if taken.is_empty() => return Err(error),
+            Err(error) => tracing::debug!(%error, "patient jobs weren't taken"),
         }
-        // What was taken must run.
-        Err(error) if taken.is_empty() => return Err(error),
-        Err(error) => tracing::debug!(%error, "patient jobs weren't taken"),
     }
     Ok(taken)
 }

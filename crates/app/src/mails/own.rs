@@ -9,7 +9,7 @@ use domain::mail::MailKind;
 use domain::reservation::ReservationStatus;
 use jiff::Timestamp;
 use store::mails::{self as stored, Mail};
-use store::{StoreError, Transaction, reservations};
+use store::{Acting, StoreError, Transaction, reservations};
 
 use super::enqueue_mail;
 use crate::access::Holder;
@@ -44,7 +44,13 @@ pub async fn resend_own(
 ) -> Result<Mail, OwnResendError> {
     let (app, holder) = (app.clone(), holder.clone());
     task::uninterrupted(async move {
-        let transaction = task::begin(&app, &holder.acting()).await?;
+        // The log keeps no address here: mails are forgotten long before their customer may be erased,
+        // and nothing would lead from the customer to this row any more.
+        let by = Acting {
+            address: None,
+            ..holder.acting()
+        };
+        let transaction = task::begin(&app, &by).await?;
         let id = holder.reservation_id();
         let written = resend_in(&app, &transaction, id, language).await;
         let written = task::end(transaction, written).await?;

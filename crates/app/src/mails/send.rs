@@ -22,6 +22,8 @@ use crate::{App, task};
 
 /// Sends a mail.
 pub const SEND: &str = "mail.send";
+/// The same for a link that signs somebody in, who waits for it and has not long: these go first.
+pub const SEND_SIGN_IN: &str = "mail.sign_in";
 
 pub(super) const ACTING: Acting = Acting::new(Actor::Job("mails"));
 /// How often it is written down that a mail left, where the database doesn't take it: a short outage
@@ -270,5 +272,5 @@ pub(crate) async fn bury_orphans(
 ) -> Result<u64, StoreError> {
     let why = "the worker died during the last attempt; it may have been sent";
     let now = app.ctx().now();
-    stored::update_orphaned(transaction, SEND, (why, now), limit).await
+    stored::update_orphaned(transaction, (why, now), limit).await
 }

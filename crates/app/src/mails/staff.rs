@@ -75,7 +75,7 @@ async fn retry_in(app: &App, transaction: &Transaction, id: &MailId) -> Result<M
     }
     let now = app.ctx().now();
     stored::update_pending(transaction, id, now).await?;
-    enqueue_sending(transaction, id, now).await?;
+    enqueue_sending(transaction, (id, mail.kind), now).await?;
     Ok(Mail {
         status: MailStatus::Pending,
         ..mail

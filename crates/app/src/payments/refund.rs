@@ -56,8 +56,10 @@ async fn refund_in(
         .await?
         .ok_or(RefundError::NotFound)?;
     let now = app.ctx().now();
-    let is_given = give_back_all(transaction, id, RefundReason::ByStaff, now).await?;
+    // Trying again what is stuck must not take the tickets of another, good payment.
     let is_tried = try_stuck(transaction, id, now).await?;
+    let is_given =
+        !is_tried && give_back_all(transaction, id, RefundReason::ByStaff, now).await?;
     if !is_given && !is_tried {
         return Err(RefundError::NothingPaid);
     }

@@ -248,7 +248,8 @@ async fn find_room(
         .filter(|concert| concert.status != ConcertStatus::Archived && concert.date >= app.today())
         .map_or(0, |concert| concert.available_tickets);
     let Ok(customer) = EmailAddress::parse(&reservation.customer_email) else {
-        return Ok((available, true));
+        // Erased: nobody could open the tickets, so the money goes back.
+        return Ok((0, true));
     };
     let held = reservation_rows::sum_held(transaction, &customer, reservation.concert_id).await?;
     let limit = app.settings().limits.per_customer;

@@ -42,6 +42,13 @@ pub enum Kind {
 const SIGN_IN: [&str; 1] = ["/api/v1/admin/sessions"];
 /// Where customers begin to. Nothing can be guessed there, but each costs a mail or a row.
 const LINK: [&str; 2] = ["/api/v1/sessions/email", "/{lang}/sign-in"];
+/// Each leaves a row of the audit log for good, and is work.
+const OWN_DATA: [&str; 4] = [
+    "/api/v1/me/export",
+    "/{lang}/me/export",
+    "/api/v1/me/erase",
+    "/{lang}/me/erase",
+];
 const PROVIDER: &str = "/auth/oidc/start";
 const RESERVE: [&str; 2] = ["/api/v1/reservations", "/{lang}/concerts/{id}/hold"];
 const WEBHOOKS: &str = "/webhooks/{provider}";
@@ -64,7 +71,7 @@ impl Kind {
                 return Some(Self::Link);
             }
         }
-        if route == PROVIDER {
+        if route == PROVIDER || OWN_DATA.contains(&route) {
             return Some(Self::Link);
         }
         // Looking whether its token is right is an attempt too.

@@ -75,7 +75,7 @@ impl HoldForm {
             currency_sign: sign(currency.as_str()),
             sign_in: Some(sign_in_address(
                 layout,
-                &format!("/concerts/{}", concert.id),
+                &layout.href(&format!("/concerts/{}", concert.id)),
             )),
             problems: Vec::new(),
         }

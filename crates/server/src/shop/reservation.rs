@@ -22,7 +22,7 @@ use super::sign_in::sign_in_address;
 use super::tickets::{Pass, Take, door_pages, issue, passes};
 use super::visitor::Holdings;
 use super::{poster, price};
-use crate::http::customer::find_holder;
+use crate::http::customer::{MaybeCustomer, find_holder};
 use crate::http::page::Layout;
 use crate::http::path::Segment;
 use crate::http::problem::{Code, Problem};
@@ -54,8 +54,8 @@ pub async fn show(
     let mut page = find_page(&app, layout, &holder).await?;
     page.said = is_sent.then(|| page.layout.t("resend-done"));
     let here = page.layout.here();
-    let is_signed_in = holdings.session().is_some();
-    page.sign_in = (!is_signed_in).then(|| sign_in_address(&page.layout, &here));
+    let MaybeCustomer(customer) = MaybeCustomer::from_request_parts(&mut parts, &web).await?;
+    page.sign_in = customer.is_none().then(|| sign_in_address(&page.layout, &here));
     Ok(answer.private(StatusCode::OK, &page))
 }
 

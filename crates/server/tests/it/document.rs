@@ -10,113 +10,14 @@ use serde_json::{Map, Value, json};
 use crate::support::program::Program;
 use crate::support::{NewConcert, TestApp};
 
+mod calls;
 mod staff;
+
+use calls::*;
 
 /// With this variable the committed document is written anew instead of compared.
 const UPDATE: &str = "STAGEDOOR_TEST_UPDATE";
 
-/// A call by its method and path, as the document writes them.
-type Call = (&'static str, &'static str);
-
-const LIST: Call = ("get", "/concerts");
-const SHOW: Call = ("get", "/concerts/{id}");
-const WATCH: Call = ("get", "/concerts/{id}/live");
-const FIND: Call = ("get", "/reservations/{id}");
-const RESERVE: Call = ("post", "/reservations");
-const EXTEND: Call = ("post", "/reservations/{id}/extend");
-const PAY: Call = ("post", "/reservations/{id}/payments");
-const TICKETS: Call = ("get", "/reservations/{id}/tickets");
-const PRINT: Call = ("get", "/reservations/{id}/tickets.pdf");
-const CALENDAR: Call = ("get", "/reservations/{id}/calendar.ics");
-const REFUND: Call = ("post", "/admin/reservations/{id}/refund");
-const CHECK: Call = ("post", "/admin/tickets/check");
-const CANCEL: Call = ("post", "/reservations/{id}/cancel");
-const SIGN_OUT: Call = ("delete", "/admin/sessions/current");
-const DELETE_USER: Call = ("delete", "/admin/users/{id}");
-const END_SESSIONS: Call = ("delete", "/admin/users/{id}/sessions");
-const TURN_OFF_TOTP: Call = ("delete", "/admin/totp");
-const LIST_USERS: Call = ("get", "/admin/users");
-const CHANGE_USER: Call = ("patch", "/admin/users/{id}");
-const SIGN_IN: Call = ("post", "/admin/sessions");
-const BEGIN_TOTP: Call = ("post", "/admin/totp");
-const OWN_PASSWORD: Call = ("post", "/admin/password");
-const CONFIRM_TOTP: Call = ("post", "/admin/totp/confirm");
-const CREATE_USER: Call = ("post", "/admin/users");
-const DISABLE_USER: Call = ("post", "/admin/users/{id}/disable");
-const LIST_AUDIT: Call = ("get", "/admin/audit-logs");
-const LIST_ALL: Call = ("get", "/admin/concerts");
-const SHOW_ANY: Call = ("get", "/admin/concerts/{id}");
-const CREATE: Call = ("post", "/admin/concerts");
-const CHANGE: Call = ("patch", "/admin/concerts/{id}");
-const DELETE: Call = ("delete", "/admin/concerts/{id}");
-const OPEN: Call = ("post", "/admin/concerts/{id}/open");
-const CLOSE: Call = ("post", "/admin/concerts/{id}/close");
-const ARCHIVE: Call = ("post", "/admin/concerts/{id}/archive");
-const LIST_RESERVATIONS: Call = ("get", "/admin/reservations");
-const FIND_ANY: Call = ("get", "/admin/reservations/{id}");
-const CONFIRM: Call = ("post", "/admin/reservations/{id}/confirm");
-const CANCEL_ANY: Call = ("post", "/admin/reservations/{id}/cancel");
-const DELETE_RESERVATION: Call = ("delete", "/admin/reservations/{id}");
-const RESEND: Call = ("post", "/admin/reservations/{id}/resend");
-const LIST_MAILS: Call = ("get", "/admin/mails");
-const CUSTOMER_OUT: Call = ("delete", "/sessions/current");
-const ME: Call = ("get", "/me");
-const MY_DATA: Call = ("get", "/me/export");
-const ERASE_ME: Call = ("post", "/me/erase");
-const MINE: Call = ("get", "/me/reservations");
-const ASK_FOR_LINK: Call = ("post", "/sessions/email");
-const RETRY_MAIL: Call = ("post", "/admin/mails/{id}/retry");
-/// The calls of the API, as the router has them, in alphabetical order.
-const CALLS: [Call; 48] = [
-    DELETE,
-    DELETE_RESERVATION,
-    SIGN_OUT,
-    TURN_OFF_TOTP,
-    DELETE_USER,
-    END_SESSIONS,
-    CUSTOMER_OUT,
-    LIST_AUDIT,
-    LIST_ALL,
-    SHOW_ANY,
-    LIST_MAILS,
-    LIST_RESERVATIONS,
-    FIND_ANY,
-    LIST_USERS,
-    LIST,
-    SHOW,
-    WATCH,
-    ME,
-    MY_DATA,
-    MINE,
-    FIND,
-    CALENDAR,
-    TICKETS,
-    PRINT,
-    CHANGE,
-    CHANGE_USER,
-    CREATE,
-    ARCHIVE,
-    CLOSE,
-    OPEN,
-    RETRY_MAIL,
-    OWN_PASSWORD,
-    CANCEL_ANY,
-    CONFIRM,
-    REFUND,
-    RESEND,
-    SIGN_IN,
-    CHECK,
-    BEGIN_TOTP,
-    CONFIRM_TOTP,
-    CREATE_USER,
-    DISABLE_USER,
-    ERASE_ME,
-    RESERVE,
-    CANCEL,
-    EXTEND,
-    PAY,
-    ASK_FOR_LINK,
-];
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];

@@ -59,10 +59,9 @@ pub struct UpdatePendingParams<T1: crate::generated::StringSql> {
     pub id: T1,
 }
 #[derive(Debug)]
-pub struct UpdateOrphanedParams<T1: crate::generated::StringSql, T2: crate::generated::StringSql> {
+pub struct UpdateOrphanedParams<T1: crate::generated::StringSql> {
     pub last_error: T1,
     pub now: jiff::civil::DateTime,
-    pub task: T2,
     pub limit: i64,
 }
 #[derive(Clone, Copy, Debug)]
@@ -875,7 +874,7 @@ impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
 pub struct UpdateOrphanedStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn update_orphaned() -> UpdateOrphanedStmt {
     UpdateOrphanedStmt(
-        "/* mails.update_orphaned */ UPDATE mails SET status = 'dead', last_error = $1, updated_at = $2 WHERE id IN ( SELECT m.id FROM mails m WHERE m.status = 'pending' AND NOT EXISTS ( SELECT FROM jobs j WHERE j.status = 'pending' AND j.task = $3 AND j.payload ->> 'mail' = m.id) ORDER BY m.created_at LIMIT $4 )",
+        "/* mails.update_orphaned */ UPDATE mails SET status = 'dead', last_error = $1, updated_at = $2 WHERE id IN ( SELECT m.id FROM mails m WHERE m.status = 'pending' AND NOT EXISTS ( SELECT FROM jobs j WHERE j.status = 'pending' AND j.payload ->> 'mail' = m.id) ORDER BY m.created_at LIMIT $3 )",
         None,
     )
 }
@@ -887,37 +886,22 @@ impl UpdateOrphanedStmt {
         self.1 = Some(client.prepare(self.0).await?);
         Ok(self)
     }
-    pub async fn bind<
-        'c,
-        'a,
-        's,
-        C: GenericClient,
-        T1: crate::generated::StringSql,
-        T2: crate::generated::StringSql,
-    >(
+    pub async fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
         &'s self,
         client: &'c C,
         last_error: &'a T1,
         now: &'a jiff::civil::DateTime,
-        task: &'a T2,
         limit: &'a i64,
     ) -> Result<u64, tokio_postgres::Error> {
-        client
-            .execute(self.0, &[last_error, now, task, limit])
-            .await
+        client.execute(self.0, &[last_error, now, limit]).await
     }
 }
-impl<
-    'a,
-    C: GenericClient + Send + Sync,
-    T1: crate::generated::StringSql,
-    T2: crate::generated::StringSql,
->
+impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
     crate::client::Params<
         'a,
         'a,
         'a,
-        UpdateOrphanedParams<T1, T2>,
+        UpdateOrphanedParams<T1>,
         std::pin::Pin<
             Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
         >,
@@ -927,17 +911,11 @@ impl<
     fn params(
         &'a self,
         client: &'a C,
-        params: &'a UpdateOrphanedParams<T1, T2>,
+        params: &'a UpdateOrphanedParams<T1>,
     ) -> std::pin::Pin<
         Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
     > {
-        Box::pin(self.bind(
-            client,
-            &params.last_error,
-            &params.now,
-            &params.task,
-            &params.limit,
-        ))
+        Box::pin(self.bind(client, &params.last_error, &params.now, &params.limit))
     }
 }
 pub struct DeleteOldStmt(&'static str, Option<tokio_postgres::Statement>);
