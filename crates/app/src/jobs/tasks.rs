@@ -105,10 +105,7 @@ impl Tasks {
     }
 
     pub(super) fn urgent(&self) -> Vec<&'static str> {
-        let names = self
-            .runs
-            .keys()
-            .filter(|name| !self.patient.contains(name));
+        let names = self.runs.keys().filter(|name| !self.patient.contains(name));
         names.copied().collect()
     }
 

@@ -58,8 +58,7 @@ async fn refund_in(
     let now = app.ctx().now();
     // Trying again what is stuck must not take the tickets of another, good payment.
     let is_tried = try_stuck(transaction, id, now).await?;
-    let is_given =
-        !is_tried && give_back_all(transaction, id, RefundReason::ByStaff, now).await?;
+    let is_given = !is_tried && give_back_all(transaction, id, RefundReason::ByStaff, now).await?;
     if !is_given && !is_tried {
         return Err(RefundError::NothingPaid);
     }

@@ -55,7 +55,9 @@ pub async fn show(
     page.said = is_sent.then(|| page.layout.t("resend-done"));
     let here = page.layout.here();
     let MaybeCustomer(customer) = MaybeCustomer::from_request_parts(&mut parts, &web).await?;
-    page.sign_in = customer.is_none().then(|| sign_in_address(&page.layout, &here));
+    page.sign_in = customer
+        .is_none()
+        .then(|| sign_in_address(&page.layout, &here));
     Ok(answer.private(StatusCode::OK, &page))
 }
 

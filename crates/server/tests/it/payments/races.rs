@@ -219,6 +219,30 @@ async fn a_refund_that_failed_is_tried_again_when_staff_say_so() {
     .await;
 }
 
+/// The money that came second is stuck on its way back, and the tickets are those of the first.
+#[tokio::test]
+async fn trying_a_stuck_refund_again_leaves_good_tickets_alone() {
+    TestApp::run(async |app| {
+        let admin = app.plant_signed_in("admin1", "admin").await;
+        let worker = Worker::start(app);
+        let buyer = Buyer::of(app, 10).await;
+        let payment = buyer.begin().await;
+        worker.stop().await;
+        assert_eq!(staff(app, &admin, &buyer.hold, "confirm").await.0, 200);
+        assert_eq!(buyer.choose(&payment, "refund_fails").await.status(), 303);
+        let worker = Worker::start(app);
+        reported(app).await;
+        let mended = "UPDATE sandbox_orders SET outcome = 'pay'";
+        app.postgres.batch_execute(mended).await.unwrap();
+        assert_eq!(staff(app, &admin, &buyer.hold, "refund").await.0, 200);
+        buyer.is(&payment, "refunded").await;
+        assert_eq!(buyer.stands().await, confirmed());
+        assert_eq!(app.available(buyer.concert).await, 8);
+        worker.stop().await;
+    })
+    .await;
+}
+
 /// The bank sent it back, and that it had been sent is told afterwards.
 #[tokio::test]
 async fn old_news_of_a_refund_does_not_hide_that_it_failed() {
