@@ -9,7 +9,7 @@ use domain::payment::RefundReason;
 use domain::reservation::{Reservation, ReservationStatus, TransitionError};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use store::{Acting, StoreError, Transaction, concerts, reservations as stored};
+use store::{Acting, StoreError, Transaction, concerts, reservations as stored, tickets};
 
 use crate::access::Holder;
 use crate::{App, Settings, jobs, mails, payments, reservations, task};
@@ -72,6 +72,10 @@ async fn lock_and_cancel(
     if reason == RefundReason::ByCustomer {
         let last_at = last_cancelled_at(app, transaction, &reservation).await?;
         reservation.check_own_cancel(now, last_at)?;
+        let issued = tickets::list(transaction, id).await?;
+        if issued.iter().any(|ticket| ticket.used_at.is_some()) {
+            return Err(TransitionError::Used.into());
+        }
     } else {
         reservation.check_cancel(now)?;
     }

@@ -169,6 +169,8 @@ pub enum TransitionError {
     NotSwept,
     #[error("it could be cancelled until {last_at}")]
     TooLate { last_at: Timestamp },
+    #[error("one of its tickets has been used")]
+    Used,
     #[error("not possible while the reservation is {status}")]
     InvalidState { status: ReservationStatus },
 }

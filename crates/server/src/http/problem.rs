@@ -439,6 +439,10 @@ impl From<TransitionError> for Problem {
                 Code::InvalidState,
                 format!("It could be cancelled until {last_at}. Ask the organiser."),
             ),
+            TransitionError::Used => Self::new(
+                Code::InvalidState,
+                "Somebody was let in on one of its tickets. Ask the organiser.",
+            ),
             TransitionError::InvalidState { status } => Self::new(
                 Code::InvalidState,
                 format!("This isn't possible, because the reservation is {status}."),

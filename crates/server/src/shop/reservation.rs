@@ -194,6 +194,13 @@ async fn find_page(app: &App, layout: Layout, holder: &Holder) -> Result<Reserva
     let mut page = ReservationPage::new(layout, &standing);
     if let Some(issued) = issued {
         page.passes = passes(&page.layout, &issued)?;
+        if issued
+            .tickets
+            .iter()
+            .any(|one| one.ticket.used_at.is_some())
+        {
+            page.cancel = None;
+        }
         page.take = Some(Take::new(&page.layout, &issued.reservation.id));
     }
     Ok(page)

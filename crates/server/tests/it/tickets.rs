@@ -152,6 +152,11 @@ async fn a_ticket_lets_one_person_in_at_whichever_door() {
         assert_eq!(used[1]["status"], "valid");
         let other = json!({ "code": items[1]["code"], "concert_id": concert + 1 });
         assert_eq!(reason(check(door, other).await).await, "other_concert");
+        // Whoever was in has nothing to give back.
+        let cancel = app.with_token(Method::POST, &reservation, "/cancel");
+        let refused = cancel.send().await.unwrap();
+        assert_eq!(refused.status(), 409);
+        assert_eq!(app.available(concert).await, 8);
     })
     .await;
 }
