@@ -83,11 +83,13 @@ test("the next page loads nothing that is there already", () => visiting({}, asy
   context.on("requestfinished", (request) => loads.push(request));
   await page.goto(`/en/concerts/${concert.id}`);
   await page.waitForLoadState("networkidle");
-  // The icon may come while the others are looked at.
+  // More may come while these are looked at.
   const finished = [...loads];
   const sizes = await Promise.all(finished.map((request) => request.sizes()));
   const fetched = finished.filter((_, index) => sizes[index].responseBodySize > 0).map((request) => new URL(request.url()).pathname);
-  assert.deepEqual(fetched, [`/en/concerts/${concert.id}`]);
+  // A browser under load asks for the first page's icon when it likes, even then.
+  const ours = fetched.filter((path) => !path.startsWith("/assets/favicon"));
+  assert.deepEqual(ours, [`/en/concerts/${concert.id}`]);
 }));
 
 test("robots may read the shop and nothing else", async () => {
