@@ -52,6 +52,10 @@ const STUCK = {
 const CANCELLED_FIRST = {
   ...GIVEN_BACK, books: { ...GIVEN_BACK.books, attempts: ["refunded cancelled"], mails: ["refunded"] },
 };
+const CANCELLED_UNPAID = {
+  state: "cancelled", sentence: "cancelled-sentence", money: null, taken: 0,
+  books: { reservation: "cancelled", payment: "pending", attempts: ["failed"], money: ["none"], mails: [] },
+};
 
 /** What a mail of each kind says, by key. */
 const MAILS = {
@@ -250,13 +254,30 @@ describe("a buyer's habits", { concurrency: 3 }, () => {
   test("what is paid in one tab while another cancels comes back", async () => buying({ lang: "th", concert: await addConcert() }, async (buyer) => {
     const { page, context, lang, id } = buyer;
     await goToProvider(buyer);
+    // The card network takes the money, and says so only later: until then nobody can know.
+    await choose(buyer, "late");
     const second = await context.newPage();
     await second.goto(`/${lang}/r/${id}`);
     await giveBack({ ...buyer, page: second });
     assert.equal(await second.textContent(".money"), say(lang, "money-undecided-cancelled"));
-    await choose(buyer, "pay");
     await arrive(page, OWN_PAGE);
+    await runOut(id);
+    await askNow(id);
     await agree(buyer, CANCELLED_FIRST);
+  }));
+
+  test("a page to pay at that is still open when another tab cancels takes no money", async () => buying({ concert: await addConcert() }, async (buyer) => {
+    const { page, context, lang, id } = buyer;
+    await goToProvider(buyer);
+    const second = await context.newPage();
+    await second.goto(`/${lang}/r/${id}`);
+    await giveBack({ ...buyer, page: second });
+    await settled(() => readBooks(id), ({ attempts }) => attempts[0] === "failed");
+    await page.click("button[value=pay]");
+    await page.getByText(say(lang, "sandbox-closed")).waitFor();
+    await page.click(".hold a");
+    await arrive(page, OWN_PAGE);
+    await agree(buyer, CANCELLED_UNPAID);
   }));
 
   test("a page to pay at that is still open when the hold ends takes no money", async () => buying({ concert: await addConcert() }, async (buyer) => {
