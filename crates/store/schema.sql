@@ -1162,6 +1162,7 @@ CREATE TABLE public.sandbox_orders (
     is_closed boolean DEFAULT false NOT NULL,
     refunded_at timestamp without time zone,
     created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    cancel_url text DEFAULT '/'::text NOT NULL,
     CONSTRAINT sandbox_orders_outcome_check CHECK (((outcome)::text = ANY ((ARRAY['pay'::character varying, 'decline'::character varying, 'late'::character varying, 'twice'::character varying, 'never'::character varying, 'refund_fails'::character varying])::text[])))
 );
 
@@ -1374,6 +1375,8 @@ CREATE INDEX payment_events_payment_id_idx ON public.payment_events USING btree 
 CREATE INDEX payments_ask_at_idx ON public.payments USING btree (ask_at) WHERE (ask_at IS NOT NULL);
 
 CREATE UNIQUE INDEX payments_provider_money_key ON public.payments USING btree (provider, provider_money);
+
+CREATE INDEX payments_refund_error_idx ON public.payments USING btree (updated_at) WHERE (refund_error IS NOT NULL);
 
 CREATE INDEX payments_reservation_id_idx ON public.payments USING btree (reservation_id, created_at);
 

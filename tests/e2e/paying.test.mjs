@@ -61,7 +61,7 @@ const CANCELLED_UNPAID = {
 const MAILS = {
   confirmed: ["mail-confirmed-subject", "confirmed-title", "mail-confirmed-sentence"],
   cancelled: ["mail-cancelled-subject", "cancelled-title", "mail-cancelled-sentence"],
-  refunded: ["mail-refunded-subject", "mail-refunded-heading", "money-back"],
+  refunded: ["mail-refunded-subject", "mail-refunded-heading"],
   payment_failed: ["mail-failed-subject", "mail-failed-heading", "mail-failed-sentence"],
 };
 
@@ -80,7 +80,7 @@ async function agree(buyer, { books, ...page }) {
   assert.deepEqual(await settled(() => readBooks(buyer.id), (found) => same(found, books)), books);
   assert.equal(await ticketsLeft(buyer.concert.id), buyer.concert.total_tickets - page.taken);
   await checkPage(buyer, page);
-  await checkMails(buyer, books.mails);
+  await checkMails(buyer, books.mails, page.money);
 }
 
 /** Looks again, and reads every sentence about the reservation and its money. */
@@ -98,18 +98,20 @@ async function checkPage(buyer, { state, sentence, money }) {
   assert.equal(await page.locator(PAY).count(), state === "held" ? 1 : 0);
 }
 
-async function checkMails({ email, lang, concert, id }, kinds) {
+async function checkMails({ email, lang, concert, id }, kinds, money) {
   const name = `${concert.artist} – ${concert.name}`;
   const subjects = kinds.map((kind) => say(lang, MAILS[kind][0], { concert: name })).sort();
   const about = (mails) => mails.filter(({ subject }) => subjects.includes(subject));
   const mails = about(await settled(() => readMails(email), (found) => about(found).length >= subjects.length));
   assert.deepEqual(mails.map(({ subject }) => subject).sort(), subjects);
   for (const kind of kinds) {
-    const [subject, heading, sentence] = MAILS[kind];
+    // Of money that went back the mail says what the page says.
+    const [subject, heading, sentence = money] = MAILS[kind];
     const { text, html } = mails.find((mail) => mail.subject === say(lang, subject, { concert: name }));
     for (const part of [say(lang, heading), say(lang, sentence), id]) {
       assert.ok(text.includes(part), `${part} is in\n${text}`);
     }
+    assert.equal(text.includes(`${say(lang, "mail-refunded-amount")}: ฿2,500`), kind === "refunded", text);
     assert.ok(text.includes(`/${lang}/r/${id}?t=`) && html.includes(`/${lang}/r/${id}?t=`), "both parts lead to the reservation");
   }
 }

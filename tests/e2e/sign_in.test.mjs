@@ -260,7 +260,8 @@ test("one's own data can be taken along and erased, once nothing is under way", 
   await cancel(held);
   await page.goto("/en/me/erase");
   await follow(page, () => page.click("main form .button"));
-  assert.equal(new URL(page.url()).pathname, "/en/");
+  assert.equal(new URL(page.url()).pathname, "/en/erased");
+  assert.equal(await page.textContent("h1"), "Your data is erased");
   const cookies = await context.cookies(world().base);
   assert.ok(!cookies.some(({ name }) => name.endsWith("stagedoor")), JSON.stringify(cookies));
   await page.goto("/en/me");

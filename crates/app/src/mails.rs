@@ -21,10 +21,11 @@ use domain::id::{MailId, ReservationId};
 use domain::language::Language;
 use domain::mail::{MailKind, MailStatus};
 use domain::money::Currency;
+use domain::payment::Payment;
 use domain::reservation::Reservation;
 use domain::text::EmailAddress;
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use serde_json::json;
 use store::mails::{self as stored, Mail};
 use store::{StoreError, Transaction, payments as payment_rows, reservations};
@@ -59,6 +60,10 @@ pub struct Story {
     pub concert: Option<Concert>,
     /// With which it says that the tickets are the buyer's; none where it doesn't.
     pub tickets: Vec<Issue>,
+    /// Until when the buyer may give them back, while that isn't over.
+    pub cancel_until: Option<Zoned>,
+    /// The payment whose money went back, in a mail that tells so.
+    pub refund: Option<Payment>,
     pub currency: Currency,
     /// Where the shop is, without a slash at its end.
     pub base_url: String,

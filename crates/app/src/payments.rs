@@ -36,6 +36,15 @@ pub use work::{ASK, OPEN, REFUND, ask, list_due, open, refund_at_provider};
 /// The provider of what is paid to staff, and paid back by them.
 pub const MANUAL: &str = "manual";
 
+/// How many refunds stand open until somebody helps.
+pub async fn count_stuck(app: &App) -> Result<i64, StoreError> {
+    let acting = Acting::system("payments");
+    let transaction = Transaction::begin_reading(app.writer(), &acting).await?;
+    let counted = store::payments::count_stuck(&transaction).await;
+    transaction.rollback().await;
+    counted
+}
+
 /// How the product takes money.
 #[derive(Clone, Debug)]
 pub struct Till {

@@ -28,8 +28,10 @@ pub struct Order {
     pub title: String,
     pub customer_email: String,
     pub language: Language,
-    /// Where the provider sends the buyer afterwards, whatever happened there.
+    /// Where the provider sends a buyer who has paid, or tried to.
     pub return_url: String,
+    /// Where it sends one who goes back without.
+    pub cancel_url: String,
     /// When the hold ends.
     pub held_until: Timestamp,
 }

@@ -54,7 +54,7 @@ fn page_of(web: &Web, headers: &HeaderMap, order: Order, status: StatusCode) -> 
         total: price(visitor.lang, order.amount, order.currency),
         action: path,
         over: over.map(|key| layout.t(key)),
-        return_url: order.return_url,
+        cancel_url: order.cancel_url,
         title: order.title,
         layout: layout.titled(&title),
     };
@@ -137,7 +137,7 @@ struct SandboxPage {
     action: String,
     /// Why nothing can be chosen any more.
     over: Option<String>,
-    return_url: String,
+    cancel_url: String,
     choices: [Offer; 6],
 }
 

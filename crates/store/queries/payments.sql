@@ -9,7 +9,7 @@ VALUES (:id, :reservation_id, :provider, :amount, :currency, :status, :language,
 --! find : Payment
 -- Primary key.
 SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref,
-       provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at
+       provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at
 FROM payments
 WHERE id = :id;
 
@@ -20,7 +20,7 @@ SELECT id FROM payments WHERE provider = :provider AND provider_money = :provide
 --! list : Payment
 -- All attempts to pay for a reservation, the newest first. payments_reservation_id_idx.
 SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref,
-       provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at
+       provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at
 FROM payments
 WHERE reservation_id = :reservation_id
 ORDER BY created_at DESC, id DESC
@@ -29,7 +29,7 @@ LIMIT 100;
 --! lock : Payment
 -- Behind the locks of its concert and its reservation. Primary key.
 SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref,
-       provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at
+       provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at
 FROM payments
 WHERE id = :id
 FOR UPDATE;
@@ -56,6 +56,10 @@ UPDATE payments SET ask_at = :ask_at, updated_at = :now WHERE id = :id AND ask_a
 -- Payments whose provider is to be asked, the longest due first. payments_ask_at_idx.
 SELECT id FROM payments WHERE ask_at <= :now ORDER BY ask_at LIMIT :limit;
 
+--! count_stuck
+-- Money that can't go back without somebody's help. payments_refund_error_idx.
+SELECT count(*) FROM payments WHERE refund_error IS NOT NULL;
+
 --! insert_event (payment_id?)
 -- None where the provider had told this before. Primary key.
 INSERT INTO payment_events (provider, event_id, payment_id, news, consequence, received_at)
@@ -76,14 +80,15 @@ UPDATE reservations SET payment_status = :payment_status, updated_at = :now WHER
 
 --! insert_order
 -- An order that is there already stays as it is. Primary key.
-INSERT INTO sandbox_orders (payment_id, amount, currency, title, return_url, held_until, created_at)
-VALUES (:payment_id, :amount, :currency, :title, :return_url, :held_until, :now)
+INSERT INTO sandbox_orders (payment_id, amount, currency, title, return_url, cancel_url, held_until,
+                            created_at)
+VALUES (:payment_id, :amount, :currency, :title, :return_url, :cancel_url, :held_until, :now)
 ON CONFLICT (payment_id) DO NOTHING;
 
 --! find_order : Order
 -- Primary key.
-SELECT payment_id, amount, currency, title, return_url, held_until, outcome, told_at, is_closed,
-       refunded_at
+SELECT payment_id, amount, currency, title, return_url, cancel_url, held_until, outcome, told_at,
+       is_closed, refunded_at
 FROM sandbox_orders
 WHERE payment_id = :payment_id;
 

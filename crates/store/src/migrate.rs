@@ -91,6 +91,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V18__create_audit_erasures",
         include_str!("../migrations/0018_create_audit_erasures.sql"),
     ),
+    (
+        "V19__find_stuck_refunds",
+        include_str!("../migrations/0019_find_stuck_refunds.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

@@ -27,6 +27,7 @@ pub struct Stored {
     pub refund_error: Option<String>,
     /// When the provider is asked what became of it; `None` once that is known.
     pub ask_at: Option<Timestamp>,
+    pub updated_at: Timestamp,
 }
 
 /// A provider's page at which one payment can be made.
@@ -230,6 +231,11 @@ pub async fn update_reservation_payment(
     expect_rows("payments.update_reservation_payment", changed, 1)
 }
 
+/// How much money can't go back without somebody's help, in payments.
+pub async fn count_stuck(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(statements::count_stuck().bind(connection).one().await?)
+}
+
 fn read(row: statements::Payment) -> Result<Stored, StoreError> {
     let page = row.provider_ref.zip(row.redirect_url);
     Ok(Stored {
@@ -251,6 +257,7 @@ fn read(row: statements::Payment) -> Result<Stored, StoreError> {
         money: row.provider_money,
         refund_error: row.refund_error,
         ask_at: row.ask_at.map(from_column),
+        updated_at: from_column(row.updated_at),
     })
 }
 

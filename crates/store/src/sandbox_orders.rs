@@ -19,6 +19,7 @@ pub struct Order {
     pub currency: Currency,
     pub title: String,
     pub return_url: String,
+    pub cancel_url: String,
     /// When the hold ended as the order was made.
     pub held_until: Timestamp,
     /// What was chosen on the pay page.
@@ -41,6 +42,7 @@ pub async fn insert(
         currency: order.currency.as_str(),
         title: order.title.as_str(),
         return_url: order.return_url.as_str(),
+        cancel_url: order.cancel_url.as_str(),
         held_until: to_column(order.held_until),
         now: to_column(now),
     };
@@ -70,6 +72,7 @@ pub async fn find(connection: &Connection, id: &PaymentId) -> Result<Option<Orde
                 currency: row.currency.parse().map_err(|_| unreadable("currency"))?,
                 title: row.title,
                 return_url: row.return_url,
+                cancel_url: row.cancel_url,
                 held_until: from_column(row.held_until),
                 outcome: row.outcome,
                 told_at: row.told_at.map(from_column),

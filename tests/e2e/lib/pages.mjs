@@ -247,6 +247,7 @@ export const PAGES = [
       return page.goto(`/${lang}/me/erase`);
     },
   },
+  { name: "my data is erased", status: 200, ...PRIVATE, open: ({ page }, lang) => page.goto(`/${lang}/erased`) },
   {
     name: "erase my data, not yet", status: 409, ...PRIVATE, async open({ page }, lang) {
       const { booked, free } = await stage();

@@ -8,17 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::actor::Actor;
+use domain::concert::Concert;
 use domain::id::MailId;
 use domain::mail::{MailKind, MailStatus};
+use domain::payment::{Payment, PaymentState};
 use domain::reservation::Reservation;
+use jiff::Zoned;
 use serde::Deserialize;
 use store::mails::{self as stored, ERROR_LENGTH_MAX, Ended, Mail};
-use store::{Acting, StoreError, Transaction, concerts, reservations};
+use store::{Acting, StoreError, Transaction, concerts, payments, reservations};
 
 use super::{Carrier, CarryError, Letter, Post, Sealed, Story, sign_in};
 use crate::jobs::{ATTEMPTS_MAX, Attempt, Outcome};
 use crate::tickets::{self, Issue, IssueError};
-use crate::{App, task};
+use crate::{App, cancel, task};
 
 /// Sends a mail.
 pub const SEND: &str = "mail.send";
@@ -193,10 +196,13 @@ async fn find_in(
         return Ok(Some((mail, None)));
     };
     let token = app.access_key().token(&reservation.id);
+    let concert = concerts::find(transaction, reservation.concert_id).await?;
     let story = Story {
         kind: mail.kind,
         language: mail.language,
-        concert: concerts::find(transaction, reservation.concert_id).await?,
+        cancel_until: concert.as_ref().and_then(|one| cancel_until(app, one)),
+        refund: find_refund(transaction, &mail, &reservation).await?,
+        concert,
         tickets: Vec::new(),
         currency: app.settings().currency,
         base_url: post.base_url.clone(),
@@ -207,6 +213,31 @@ async fn find_in(
         reservation,
     };
     Ok(Some((mail, Some(story))))
+}
+
+/// Until when what is confirmed may be given back, while that isn't over.
+fn cancel_until(app: &App, concert: &Concert) -> Option<Zoned> {
+    let settings = app.settings();
+    let last_at = cancel::last_own_cancel_at(settings, concert.date);
+    (last_at > app.ctx().now()).then(|| last_at.to_zoned(settings.timezone.clone()))
+}
+
+/// The payment whose money went back last.
+async fn find_refund(
+    transaction: &Transaction,
+    mail: &Mail,
+    reservation: &Reservation,
+) -> Result<Option<Payment>, StoreError> {
+    if mail.kind != MailKind::Refunded {
+        return Ok(None);
+    }
+    let attempts = payments::list(transaction, &reservation.id).await?;
+    let went_back = attempts
+        .into_iter()
+        .filter(|one| one.payment.state == PaymentState::Refunded);
+    Ok(went_back
+        .max_by_key(|one| one.updated_at)
+        .map(|one| one.payment))
 }
 
 /// A mail in words, as somebody gets it.

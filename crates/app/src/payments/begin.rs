@@ -90,6 +90,7 @@ async fn begin_in(
             FIRST_ASKED_AFTER,
             reservation.expires_at,
         )),
+        updated_at: now,
     };
     stored::insert(transaction, &payment).await?;
     if reservation.payment_status != PaymentStatus::Pending {
@@ -127,6 +128,7 @@ pub(crate) async fn insert_by_hand(
         money: None,
         refund_error: None,
         ask_at: None,
+        updated_at: now,
     };
     stored::insert(transaction, &payment).await
 }

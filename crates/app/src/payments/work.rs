@@ -115,6 +115,7 @@ async fn find_order_in(
         format!("{} – {}", concert.artist, concert.name)
     });
     let language = payment.language;
+    let page = format!("{}/{language}/r/{reservation_id}", till.base_url);
     let order = Order {
         payment: id.clone(),
         reservation: reservation_id.clone(),
@@ -123,7 +124,8 @@ async fn find_order_in(
         title: format!("{} × {name}", reservation.quantity),
         customer_email: reservation.customer_email.clone(),
         language,
-        return_url: format!("{}/{language}/r/{reservation_id}/paid", till.base_url),
+        return_url: format!("{page}/paid"),
+        cancel_url: page,
         held_until: reservation.expires_at.unwrap_or(now),
     };
     Ok(Some((payment, order)))

@@ -273,6 +273,7 @@ impl Provider for Sandbox {
                 currency: order.currency,
                 title: order.title.chars().take(600).collect(),
                 return_url: order.return_url.clone(),
+                cancel_url: order.cancel_url.clone(),
                 held_until: order.held_until,
                 outcome: None,
                 told_at: None,

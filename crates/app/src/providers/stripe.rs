@@ -172,7 +172,7 @@ impl Stripe {
             (CUSTOMER_EMAIL, order.customer_email.clone()),
             ("locale", order.language.as_str().into()),
             ("success_url", order.return_url.clone()),
-            ("cancel_url", order.return_url.clone()),
+            ("cancel_url", order.cancel_url.clone()),
         ];
         if let Some(made_at) = made_at(&order.payment) {
             let expires_at = made_at.as_second() + self.page_life.as_secs().cast_signed();

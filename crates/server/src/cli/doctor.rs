@@ -194,6 +194,7 @@ pub(super) async fn database(app: &App) -> Vec<Finding> {
     findings.push(inventory(app).await);
     findings.push(clock(app).await);
     findings.push(jobs(app).await);
+    findings.push(refunds(app).await);
     findings.extend(audit::findings(app).await);
     findings
 }
@@ -277,6 +278,20 @@ async fn jobs(app: &App) -> Finding {
             Finding::new("jobs", Severity::Warning, detail, mend)
         }
         Err(error) => unreadable("jobs", &error),
+    }
+}
+
+async fn refunds(app: &App) -> Finding {
+    match app::payments::count_stuck(app).await {
+        Ok(0) => Finding::good("refunds", "no refund waits for help"),
+        Ok(stuck) => {
+            let mend = "read why (SELECT id, reservation_id, refund_error FROM payments WHERE \
+                        refund_error IS NOT NULL), mend that or send the money back at the \
+                        provider, then refund the reservation once more: nothing is sent twice";
+            let detail = format!("{stuck} refunds can't go back without help");
+            Finding::new("refunds", Severity::Warning, detail, mend)
+        }
+        Err(error) => unreadable("refunds", &error),
     }
 }
 

@@ -161,6 +161,7 @@ fn shop() -> Router<Web> {
             "/{lang}/me/erase",
             get(shop::my_data::show).post(shop::my_data::erase),
         )
+        .route("/{lang}/erased", get(shop::my_data::erased))
         .route(
             "/{lang}/sign-in",
             get(shop::sign_in::show).post(shop::sign_in::ask),

@@ -10,7 +10,8 @@ use domain::mail::MailKind;
 use mrml::prelude::render::RenderOptions;
 
 use crate::i18n::Lang;
-use crate::shop::price;
+use crate::shop::reservation::reason_sentence;
+use crate::shop::{moment, price};
 use crate::takeaway;
 
 /// Writes the product's mails.
@@ -87,7 +88,16 @@ impl View {
             |concert| format!("{} – {}", concert.artist, concert.name),
         );
         let keys = Keys::of(story.kind);
-        let mut sentences = vec![lang.text(keys.sentence)];
+        let mut sentences = vec![match &story.refund {
+            Some(back) => lang.text(reason_sentence(back.refund_reason, true)),
+            None => lang.text(keys.sentence),
+        }];
+        if story.kind == MailKind::Confirmed
+            && let Some(until) = &story.cancel_until
+        {
+            let until = (until.timestamp(), until.time_zone());
+            sentences.push(moment(lang, "cancel-until", until));
+        }
         if story.kind == MailKind::Refunded && story.reservation.status.holds_tickets() {
             sentences.push(lang.text("mail-refunded-kept"));
         }
@@ -175,6 +185,10 @@ fn facts(lang: Lang, story: &Story, name: String) -> Vec<(String, String)> {
     let total = price(lang, reservation.total_price, story.currency);
     facts.push((lang.text("reservation-tickets"), tickets));
     facts.push((lang.text("reservation-total"), total));
+    if let Some(back) = &story.refund {
+        let amount = price(lang, back.amount, back.currency);
+        facts.push((lang.text("mail-refunded-amount"), amount));
+    }
     facts.push((lang.text("reservation-number"), reservation.id.to_string()));
     facts
         .into_iter()

@@ -25,7 +25,9 @@ use axum::response::{IntoResponse, Redirect};
 use domain::concert::{Concert, ConcertStatus};
 use domain::money::{Currency, Money};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
+use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use crate::i18n::{Lang, money};
 use visitor::Visitor;
@@ -118,6 +120,13 @@ pub fn price(lang: Lang, amount: Money, currency: Currency) -> String {
     } else {
         money(amount.minor(), currency.as_str())
     }
+}
+
+/// A sentence with a date and a time of that clock.
+pub fn moment(lang: Lang, key: &str, (at, zone): (Timestamp, &TimeZone)) -> String {
+    let date = lang.date_long(zone.to_datetime(at).date());
+    let time = lang.time(at, zone);
+    lang.text_with(key, &[("date", &date), ("time", &time)])
 }
 
 /// The poster's address, or that of the house's own.

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 
 use super::asked::Asked;
-use super::sign_in::sign_in_address;
+use super::sign_in::{NotePage, sign_in_address};
 use super::visitor::Holdings;
 use crate::api::personal_data as api;
 use crate::http::customer::{Customer, MaybeCustomer};
@@ -36,7 +36,20 @@ pub async fn show(
     answer.private(StatusCode::OK, &page)
 }
 
-/// `POST /{lang}/me/erase`: to the concerts as nobody, or the page with what stands in the way.
+/// `GET /{lang}/erased`: where an erasure leads, which knows nobody any more.
+pub async fn erased(Asked { layout, answer }: Asked) -> Response {
+    let title = layout.t("erased-title");
+    let page = NotePage {
+        heading: title.clone(),
+        sentences: vec![layout.t("erased-sentence"), layout.t("erase-copies")],
+        form: None,
+        action: Some((layout.t("error-next-home"), layout.href("/"))),
+        layout: layout.titled(&title),
+    };
+    answer.private(StatusCode::OK, &page)
+}
+
+/// `POST /{lang}/me/erase`: 303 as nobody, or the page with what stands in the way.
 pub async fn erase(
     State(app): State<App>,
     Asked { layout, answer }: Asked,
@@ -47,7 +60,7 @@ pub async fn erase(
     match personal_data::erase(&app, customer.acting(), email.clone()).await {
         Ok(_) => {
             let cookie = [(SET_COOKIE, holdings.to_no_cookie())];
-            Ok((FORGET_COPIES, cookie, Redirect::to(&layout.href("/"))).into_response())
+            Ok((FORGET_COPIES, cookie, Redirect::to(&layout.href("/erased"))).into_response())
         }
         Err(EraseError::Living(obstacles)) => {
             let page = ErasePage::new(layout, email.as_str(), &obstacles);

@@ -21,7 +21,7 @@ use super::keep::Keep;
 use super::sign_in::sign_in_address;
 use super::tickets::{Pass, Take, door_pages, issue, passes};
 use super::visitor::Holdings;
-use super::{poster, price};
+use super::{moment, poster, price};
 use crate::http::customer::{MaybeCustomer, find_holder};
 use crate::http::page::Layout;
 use crate::http::path::Segment;
@@ -280,6 +280,8 @@ pub struct Action {
 #[derive(Debug)]
 pub struct Cancel {
     pub label: String,
+    /// Until when it is possible, where that is later than a hold's end.
+    pub until: Option<String>,
     pub action: String,
 }
 
@@ -345,7 +347,7 @@ impl ReservationPage {
             } else {
                 action(&layout, status, concert)
             },
-            cancel: may_cancel.then(|| give_back(&layout, reservation, held)),
+            cancel: may_cancel.then(|| give_back(&layout, standing)),
             sign_in: None,
             layout: layout.titled(&title),
         }
@@ -393,7 +395,8 @@ impl Standing<'_> {
     }
 }
 
-const fn reason_sentence(reason: Option<RefundReason>, is_back: bool) -> &'static str {
+/// Why money is on its way back, or has come there.
+pub const fn reason_sentence(reason: Option<RefundReason>, is_back: bool) -> &'static str {
     match (reason, is_back) {
         (Some(RefundReason::Late), false) => "money-late",
         (Some(RefundReason::Late), true) => "money-late-back",
@@ -475,15 +478,17 @@ fn action(layout: &Layout, status: ReservationStatus, concert: Option<&Concert>)
     })
 }
 
-fn give_back(layout: &Layout, reservation: &Reservation, held: bool) -> Cancel {
-    let label = if held {
-        "cancel-held"
-    } else {
+fn give_back(layout: &Layout, standing: &Standing<'_>) -> Cancel {
+    let is_confirmed = standing.reservation.status == ReservationStatus::Confirmed;
+    let label = if is_confirmed {
         "cancel-confirmed"
+    } else {
+        "cancel-held"
     };
-    let action = layout.href(&format!("/r/{}/cancel", reservation.id));
+    let until = (standing.last_cancelled_at, &layout.site.time_zone);
     Cancel {
         label: layout.t(label),
-        action,
+        until: is_confirmed.then(|| moment(layout.lang, "cancel-until", until)),
+        action: layout.href(&format!("/r/{}/cancel", standing.reservation.id)),
     }
 }

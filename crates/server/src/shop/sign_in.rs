@@ -275,12 +275,12 @@ impl SignInPage {
 /// A heading, what is to be said, and one thing to do.
 #[derive(Debug, Template)]
 #[template(path = "sign_in_note.html")]
-struct NotePage {
-    layout: Layout,
-    heading: String,
-    sentences: Vec<String>,
+pub(super) struct NotePage {
+    pub layout: Layout,
+    pub heading: String,
+    pub sentences: Vec<String>,
     /// What a button says and where it sends.
-    form: Option<(String, String)>,
+    pub form: Option<(String, String)>,
     /// What a link says and where it leads.
-    action: Option<(String, String)>,
+    pub action: Option<(String, String)>,
 }

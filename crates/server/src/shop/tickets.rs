@@ -20,6 +20,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::moment;
 use super::reservation::{ConcertLine, MAIL_SENT, Own};
 use crate::http::page::Layout;
 use crate::http::problem::Problem;
@@ -138,6 +139,7 @@ pub struct Pass {
 
 pub(super) fn passes(layout: &Layout, issued: &Issued) -> Result<Vec<Pass>, Problem> {
     let total = issued.tickets.len().to_string();
+    let zone = &layout.site.time_zone;
     let pass = |issue: &tickets::Issue| {
         let number = issue.ticket.number.to_string();
         let values = [("number", number.as_str()), ("total", total.as_str())];
@@ -145,7 +147,7 @@ pub(super) fn passes(layout: &Layout, issued: &Issued) -> Result<Vec<Pass>, Prob
         let used = issue
             .ticket
             .used_at
-            .map(|at| moment(layout, "pass-used", at));
+            .map(|at| moment(layout.lang, "pass-used", (at, zone)));
         Ok(Pass {
             number: issue.ticket.number,
             name: layout.lang.text_with("pass-name", &values),
@@ -155,14 +157,6 @@ pub(super) fn passes(layout: &Layout, issued: &Issued) -> Result<Vec<Pass>, Prob
         })
     };
     issued.tickets.iter().map(pass).collect()
-}
-
-/// A sentence with a date and a time of the concerts' clock.
-fn moment(layout: &Layout, key: &str, at: Timestamp) -> String {
-    let (lang, zone) = (layout.lang, &layout.site.time_zone);
-    let date = lang.date_long(zone.to_datetime(at).date());
-    let time = lang.time(at, zone);
-    lang.text_with(key, &[("date", &date), ("time", &time)])
 }
 
 /// The ways to take tickets along.
@@ -217,7 +211,7 @@ impl DoorPage {
             back: own.address(""),
             pages: door_pages(&reservation.id),
             is_kept: until.is_some(),
-            saved: moment(&layout, "door-saved", now),
+            saved: moment(layout.lang, "door-saved", (now, &layout.site.time_zone)),
             passes: passes(&layout, issued)?,
             concert: concert.map(|concert| ConcertLine::new(&layout, concert)),
             customer_name: reservation.customer_name.clone(),

@@ -335,6 +335,8 @@ async fn a_refund_that_fails_is_shown_and_not_hidden() {
         eventually("a report", LIMIT, async || app.count(stuck).await == 1).await;
         assert_eq!(buyer.payment_status(&payment).await, "refunding");
         assert!(buyer.page().await.contains("needs somebody&#39;s help"));
+        let counted = app::payments::count_stuck(&app.app).await.unwrap();
+        assert_eq!(counted, 1, "doctor tells of it");
         worker.stop().await;
     })
     .await;

@@ -55,7 +55,8 @@ fn order() -> Order {
         title: "Palmy — Live in Bangkok, 2 tickets".into(),
         customer_email: "som@example.com".into(),
         language: Language::Th,
-        return_url: "https://tickets.example.com/th/r/RES1-00000002".into(),
+        return_url: "https://tickets.example.com/th/r/RES1-00000002/paid".into(),
+        cancel_url: "https://tickets.example.com/th/r/RES1-00000002".into(),
         held_until: now() + SignedDuration::from_mins(10),
     }
 }
@@ -117,7 +118,7 @@ async fn opening_a_page_asks_for_exactly_what_is_due() {
         ("customer_email", "som@example.com"),
         ("locale", "th"),
         ("success_url", &order().return_url),
-        ("cancel_url", &order().return_url),
+        ("cancel_url", &order().cancel_url),
         ("expires_at", &expires_at),
     ] {
         assert_eq!(seen.field(name), Some(value), "{name}");

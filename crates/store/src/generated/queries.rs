@@ -172,6 +172,7 @@ pub const NAMES: &[&str] = &[
     "payments.update_state",
     "payments.update_ask_at",
     "payments.list_due",
+    "payments.count_stuck",
     "payments.insert_event",
     "payments.exists_event",
     "payments.update_reservation_payment",

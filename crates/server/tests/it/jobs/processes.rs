@@ -189,22 +189,33 @@ async fn an_outage_is_one_line_in_the_log_and_ends_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn doctor_counts_the_jobs_that_were_given_up() {
+async fn doctor_counts_what_was_given_up() {
     let database = TestDatabase::migrated().await;
-    let jobs = async || {
+    let looked_at = async |id: &str| {
         let done = Program::on(&database, &["doctor", "--json"]).run().await;
         assert_eq!(done.code, 0, "{done:?}");
         let report = done.json();
         let findings = report["findings"].as_array().unwrap().clone();
-        let of_jobs = findings.into_iter().find(|finding| finding["id"] == "jobs");
-        of_jobs.expect("a finding about jobs")
+        let found = findings.into_iter().find(|finding| finding["id"] == id);
+        found.expect("a finding about it")
     };
-    assert_eq!(jobs().await["severity"], "info");
+    for id in ["jobs", "refunds"] {
+        assert_eq!(looked_at(id).await["severity"], "info");
+    }
     let plant = "INSERT INTO jobs (task, payload, status, run_at, attempts_max, finished_at)
                  VALUES ('t', '{}', 'dead', now(), 1, now())";
     let postgres = database.superuser().await;
     postgres.batch_execute(plant).await.unwrap();
-    let finding = jobs().await;
-    assert_eq!(finding["severity"], "warning");
-    assert!(finding["detail"].as_str().unwrap().starts_with("1 "));
+    // Its reservation doesn't matter here.
+    let refund = "SET session_replication_role = replica;
+                  INSERT INTO payments (id, reservation_id, provider, amount, currency, status,
+                                        language, refund_error)
+                  VALUES ('PAY1-00000001', 'RES1-00000001', 'manual', 1, 'THB', 'refunding', 'en',
+                          'closed account')";
+    postgres.batch_execute(refund).await.unwrap();
+    for id in ["jobs", "refunds"] {
+        let finding = looked_at(id).await;
+        assert_eq!(finding["severity"], "warning");
+        assert!(finding["detail"].as_str().unwrap().starts_with("1 "));
+    }
 }

@@ -101,12 +101,14 @@ pub struct InsertOrderParams<
     T2: crate::generated::StringSql,
     T3: crate::generated::StringSql,
     T4: crate::generated::StringSql,
+    T5: crate::generated::StringSql,
 > {
     pub payment_id: T1,
     pub amount: rust_decimal::Decimal,
     pub currency: T2,
     pub title: T3,
     pub return_url: T4,
+    pub cancel_url: T5,
     pub held_until: jiff::civil::DateTime,
     pub now: jiff::civil::DateTime,
 }
@@ -140,6 +142,7 @@ pub struct Payment {
     pub refund_error: Option<String>,
     pub ask_at: Option<jiff::civil::DateTime>,
     pub created_at: jiff::civil::DateTime,
+    pub updated_at: jiff::civil::DateTime,
 }
 pub struct PaymentBorrowed<'a> {
     pub id: &'a str,
@@ -156,6 +159,7 @@ pub struct PaymentBorrowed<'a> {
     pub refund_error: Option<&'a str>,
     pub ask_at: Option<jiff::civil::DateTime>,
     pub created_at: jiff::civil::DateTime,
+    pub updated_at: jiff::civil::DateTime,
 }
 impl<'a> From<PaymentBorrowed<'a>> for Payment {
     fn from(
@@ -174,6 +178,7 @@ impl<'a> From<PaymentBorrowed<'a>> for Payment {
             refund_error,
             ask_at,
             created_at,
+            updated_at,
         }: PaymentBorrowed<'a>,
     ) -> Self {
         Self {
@@ -191,6 +196,7 @@ impl<'a> From<PaymentBorrowed<'a>> for Payment {
             refund_error: refund_error.map(|v| v.into()),
             ask_at,
             created_at,
+            updated_at,
         }
     }
 }
@@ -201,6 +207,7 @@ pub struct Order {
     pub currency: String,
     pub title: String,
     pub return_url: String,
+    pub cancel_url: String,
     pub held_until: jiff::civil::DateTime,
     pub outcome: Option<String>,
     pub told_at: Option<jiff::civil::DateTime>,
@@ -213,6 +220,7 @@ pub struct OrderBorrowed<'a> {
     pub currency: &'a str,
     pub title: &'a str,
     pub return_url: &'a str,
+    pub cancel_url: &'a str,
     pub held_until: jiff::civil::DateTime,
     pub outcome: Option<&'a str>,
     pub told_at: Option<jiff::civil::DateTime>,
@@ -227,6 +235,7 @@ impl<'a> From<OrderBorrowed<'a>> for Order {
             currency,
             title,
             return_url,
+            cancel_url,
             held_until,
             outcome,
             told_at,
@@ -240,6 +249,7 @@ impl<'a> From<OrderBorrowed<'a>> for Order {
             currency: currency.into(),
             title: title.into(),
             return_url: return_url.into(),
+            cancel_url: cancel_url.into(),
             held_until,
             outcome: outcome.map(|v| v.into()),
             told_at,
@@ -321,6 +331,63 @@ where
 {
     pub fn map<R>(self, mapper: fn(&str) -> R) -> StringQuery<'c, 'a, 's, C, R, N> {
         StringQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct I64Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<i64, tokio_postgres::Error>,
+    mapper: fn(i64) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> I64Query<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(i64) -> R) -> I64Query<'c, 'a, 's, C, R, N> {
+        I64Query {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -590,7 +657,7 @@ impl<
 pub struct FindStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find() -> FindStmt {
     FindStmt(
-        "/* payments.find */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at FROM payments WHERE id = $1",
+        "/* payments.find */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at FROM payments WHERE id = $1",
         None,
     )
 }
@@ -629,6 +696,7 @@ impl FindStmt {
                         refund_error: row.try_get(11)?,
                         ask_at: row.try_get(12)?,
                         created_at: row.try_get(13)?,
+                        updated_at: row.try_get(14)?,
                     })
                 },
             mapper: |it| Payment::from(it),
@@ -694,7 +762,7 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql, T2: crate::g
 pub struct ListStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list() -> ListStmt {
     ListStmt(
-        "/* payments.list */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at FROM payments WHERE reservation_id = $1 ORDER BY created_at DESC, id DESC LIMIT 100",
+        "/* payments.list */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at FROM payments WHERE reservation_id = $1 ORDER BY created_at DESC, id DESC LIMIT 100",
         None,
     )
 }
@@ -733,6 +801,7 @@ impl ListStmt {
                         refund_error: row.try_get(11)?,
                         ask_at: row.try_get(12)?,
                         created_at: row.try_get(13)?,
+                        updated_at: row.try_get(14)?,
                     })
                 },
             mapper: |it| Payment::from(it),
@@ -742,7 +811,7 @@ impl ListStmt {
 pub struct LockStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn lock() -> LockStmt {
     LockStmt(
-        "/* payments.lock */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at FROM payments WHERE id = $1 FOR UPDATE",
+        "/* payments.lock */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at FROM payments WHERE id = $1 FOR UPDATE",
         None,
     )
 }
@@ -781,6 +850,7 @@ impl LockStmt {
                         refund_error: row.try_get(11)?,
                         ask_at: row.try_get(12)?,
                         created_at: row.try_get(13)?,
+                        updated_at: row.try_get(14)?,
                     })
                 },
             mapper: |it| Payment::from(it),
@@ -1038,6 +1108,35 @@ impl<'c, 'a, 's, C: GenericClient>
         self.bind(client, &params.now, &params.limit)
     }
 }
+pub struct CountStuckStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn count_stuck() -> CountStuckStmt {
+    CountStuckStmt(
+        "/* payments.count_stuck */ SELECT count(*) FROM payments WHERE refund_error IS NOT NULL",
+        None,
+    )
+}
+impl CountStuckStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+    ) -> I64Query<'c, 'a, 's, C, i64, 0> {
+        I64Query {
+            client,
+            params: [],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
 pub struct InsertEventStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn insert_event() -> InsertEventStmt {
     InsertEventStmt(
@@ -1237,7 +1336,7 @@ impl<
 pub struct InsertOrderStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn insert_order() -> InsertOrderStmt {
     InsertOrderStmt(
-        "/* payments.insert_order */ INSERT INTO sandbox_orders (payment_id, amount, currency, title, return_url, held_until, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (payment_id) DO NOTHING",
+        "/* payments.insert_order */ INSERT INTO sandbox_orders (payment_id, amount, currency, title, return_url, cancel_url, held_until, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (payment_id) DO NOTHING",
         None,
     )
 }
@@ -1258,6 +1357,7 @@ impl InsertOrderStmt {
         T2: crate::generated::StringSql,
         T3: crate::generated::StringSql,
         T4: crate::generated::StringSql,
+        T5: crate::generated::StringSql,
     >(
         &'s self,
         client: &'c C,
@@ -1266,6 +1366,7 @@ impl InsertOrderStmt {
         currency: &'a T2,
         title: &'a T3,
         return_url: &'a T4,
+        cancel_url: &'a T5,
         held_until: &'a jiff::civil::DateTime,
         now: &'a jiff::civil::DateTime,
     ) -> Result<u64, tokio_postgres::Error> {
@@ -1273,7 +1374,7 @@ impl InsertOrderStmt {
             .execute(
                 self.0,
                 &[
-                    payment_id, amount, currency, title, return_url, held_until, now,
+                    payment_id, amount, currency, title, return_url, cancel_url, held_until, now,
                 ],
             )
             .await
@@ -1286,12 +1387,13 @@ impl<
     T2: crate::generated::StringSql,
     T3: crate::generated::StringSql,
     T4: crate::generated::StringSql,
+    T5: crate::generated::StringSql,
 >
     crate::client::Params<
         'a,
         'a,
         'a,
-        InsertOrderParams<T1, T2, T3, T4>,
+        InsertOrderParams<T1, T2, T3, T4, T5>,
         std::pin::Pin<
             Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
         >,
@@ -1301,7 +1403,7 @@ impl<
     fn params(
         &'a self,
         client: &'a C,
-        params: &'a InsertOrderParams<T1, T2, T3, T4>,
+        params: &'a InsertOrderParams<T1, T2, T3, T4, T5>,
     ) -> std::pin::Pin<
         Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
     > {
@@ -1312,6 +1414,7 @@ impl<
             &params.currency,
             &params.title,
             &params.return_url,
+            &params.cancel_url,
             &params.held_until,
             &params.now,
         ))
@@ -1320,7 +1423,7 @@ impl<
 pub struct FindOrderStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find_order() -> FindOrderStmt {
     FindOrderStmt(
-        "/* payments.find_order */ SELECT payment_id, amount, currency, title, return_url, held_until, outcome, told_at, is_closed, refunded_at FROM sandbox_orders WHERE payment_id = $1",
+        "/* payments.find_order */ SELECT payment_id, amount, currency, title, return_url, cancel_url, held_until, outcome, told_at, is_closed, refunded_at FROM sandbox_orders WHERE payment_id = $1",
         None,
     )
 }
@@ -1349,11 +1452,12 @@ impl FindOrderStmt {
                     currency: row.try_get(2)?,
                     title: row.try_get(3)?,
                     return_url: row.try_get(4)?,
-                    held_until: row.try_get(5)?,
-                    outcome: row.try_get(6)?,
-                    told_at: row.try_get(7)?,
-                    is_closed: row.try_get(8)?,
-                    refunded_at: row.try_get(9)?,
+                    cancel_url: row.try_get(5)?,
+                    held_until: row.try_get(6)?,
+                    outcome: row.try_get(7)?,
+                    told_at: row.try_get(8)?,
+                    is_closed: row.try_get(9)?,
+                    refunded_at: row.try_get(10)?,
                 })
             },
             mapper: |it| Order::from(it),
