@@ -7,7 +7,10 @@
 use domain::id::{AdminUserId, ConcertId, ReservationId, TicketId};
 use domain::reservation::{Reservation, ReservationStatus, TransitionError};
 use domain::ticket::{AdmissionRefusal, PayloadError, Ticket, TicketCode};
-use store::{Acting, StoreError, Transaction, reservations as reservation_rows, tickets as stored};
+use store::{
+    Acting, StoreError, Transaction, concerts as concert_rows, reservations as reservation_rows,
+    tickets as stored,
+};
 
 use crate::access::Holder;
 use crate::ticket_key::TicketFault;
@@ -67,6 +70,8 @@ async fn issue_in(
     }
     let mut tickets = stored::list(transaction, id).await?;
     if tickets.is_empty() {
+        // Inserting locks the reservation's row and the concert's; whoever cancels has the concert first.
+        concert_rows::lock_key(transaction, reservation.concert_id).await?;
         let codes = (0..reservation.quantity).map(|_| TicketCode::new(app.ctx().random_u64()));
         let codes: Vec<TicketCode> = codes.collect();
         let of = (id, reservation.concert_id);

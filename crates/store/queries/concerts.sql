@@ -77,6 +77,11 @@ FOR UPDATE;
 -- Only the row lock, for giving tickets back; a deleted concert gets its tickets back too.
 SELECT available_tickets FROM concerts WHERE id = :id FOR UPDATE;
 
+--! lock_key
+-- The lock that rows which refer to a concert take, for who inserts such a row and locks a reservation
+-- by that: it waits for a sale's lock, and for nobody else's of its kind. Primary key.
+SELECT id FROM concerts WHERE id = :id FOR KEY SHARE;
+
 --! lock_whole : Concert
 -- All of a concert that isn't deleted under its row lock, for who changes it. Primary key.
 SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url,

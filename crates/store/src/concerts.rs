@@ -200,6 +200,16 @@ pub async fn lock_stock(connection: &Connection, id: ConcertId) -> Result<Option
         .await?)
 }
 
+/// Waits until nobody sells or changes a concert, and keeps nobody else from waiting for that too:
+/// rows that refer to it can be inserted then.
+pub async fn lock_key(connection: &Connection, id: ConcertId) -> Result<(), StoreError> {
+    statements::lock_key()
+        .bind(connection, &id.get())
+        .opt()
+        .await?;
+    Ok(())
+}
+
 pub async fn take_tickets(
     connection: &Connection,
     id: ConcertId,

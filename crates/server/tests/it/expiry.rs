@@ -83,6 +83,17 @@ async fn whoever_waits_for_a_concert_has_locked_no_reservation() {
             assert_eq!(status.await, 200);
         }
 
+        let bought = app.reserved(concert, 1, "mai").await;
+        let confirm = "UPDATE reservations SET status = 'confirmed', payment_status = 'completed',
+                                               expires_at = NULL
+                       WHERE customer_email LIKE 'mai@%'";
+        app.postgres.batch_execute(confirm).await.unwrap();
+        let tickets = app.with_token(Method::GET, &bought, "/tickets");
+        let issued = behind_the_concert(app, concert, &bought, async move {
+            tickets.send().await.unwrap().status().as_u16()
+        });
+        assert_eq!(issued.await, 200);
+
         let held = app.reserved(concert, 1, "dao").await;
         app.clock.advance(Duration::from_mins(10));
         let sweeping = app.app.clone();

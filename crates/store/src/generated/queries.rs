@@ -105,6 +105,7 @@ pub const NAMES: &[&str] = &[
     "concerts.list_months",
     "concerts.lock",
     "concerts.lock_stock",
+    "concerts.lock_key",
     "concerts.lock_whole",
     "concerts.update_details",
     "concerts.update_status",

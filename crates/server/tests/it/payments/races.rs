@@ -13,7 +13,9 @@ async fn staff(app: &TestApp, token: &str, hold: &Value, action: &str) -> (u16, 
 
 async fn cancel(buyer: &Buyer<'_>) {
     let cancel = buyer.app.with_token(Method::POST, &buyer.hold, "/cancel");
-    assert_eq!(cancel.send().await.unwrap().status(), 200);
+    let answer = cancel.send().await.unwrap();
+    let status = answer.status();
+    assert_eq!(status, 200, "{}", answer.text().await.unwrap());
 }
 
 async fn reported(app: &TestApp) {

@@ -1030,6 +1030,36 @@ impl LockStockStmt {
         }
     }
 }
+pub struct LockKeyStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn lock_key() -> LockKeyStmt {
+    LockKeyStmt(
+        "/* concerts.lock_key */ SELECT id FROM concerts WHERE id = $1 FOR KEY SHARE",
+        None,
+    )
+}
+impl LockKeyStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        id: &'a i32,
+    ) -> I32Query<'c, 'a, 's, C, i32, 1> {
+        I32Query {
+            client,
+            params: [id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
 pub struct LockWholeStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn lock_whole() -> LockWholeStmt {
     LockWholeStmt(
