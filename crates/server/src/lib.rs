@@ -14,6 +14,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod setup;
 pub mod shop;
+pub mod staff;
 pub mod takeaway;
 pub mod telemetry;
 pub mod webhooks;

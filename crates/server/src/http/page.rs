@@ -25,6 +25,10 @@ pub struct Site {
 pub struct Assets {
     pub css: String,
     pub js: String,
+    /// What pages for staff load besides.
+    pub staff_css: String,
+    pub staff_js: String,
+    pub htmx: String,
     pub icon: String,
 }
 
@@ -35,6 +39,9 @@ impl Assets {
         Self {
             css: address("/site.css"),
             js: address("/site.js"),
+            staff_css: address("/staff.css"),
+            staff_js: address("/staff.js"),
+            htmx: address("/vendor/htmx-4.0.1.min.js"),
             icon: address("/favicon.svg"),
         }
     }
@@ -251,6 +258,8 @@ pub struct ErrorPage {
     pub status: u16,
     pub heading: String,
     pub sentence: String,
+    /// Where it leads, and what the link says.
+    pub next: (String, String),
     /// When to try again, as a sentence.
     pub retry: Option<String>,
     /// Finds the line in the log; worth showing when the fault is ours.
@@ -261,15 +270,24 @@ impl ErrorPage {
     pub fn new(layout: Layout, status: StatusCode) -> Self {
         let (heading, sentence) = wording(status);
         let (heading, sentence) = (layout.t(heading), layout.t(sentence));
+        let next = (layout.href("/"), layout.t("error-next-home"));
         let layout = layout.titled(&heading);
         Self {
             layout,
             status: status.as_u16(),
+            next,
             heading,
             sentence,
             retry: None,
             request_id: None,
         }
+    }
+
+    /// Leads to another place than the concerts.
+    #[must_use]
+    pub fn leading_to(mut self, href: &str, label: &str) -> Self {
+        self.next = (href.to_owned(), self.layout.t(label));
+        self
     }
 
     /// Says when to try again: seconds up to two minutes, then minutes, rounded up.

@@ -19,8 +19,8 @@ use super::problem::{Code, Problem};
 use super::request::RequestId;
 use super::web::Web;
 use crate::api::model::ConcertBody;
-use crate::setup;
 use crate::shop::visitor::Visitor;
+use crate::{setup, staff};
 
 /// An error, as of RFC 9457.
 #[derive(Debug, Serialize, ToSchema)]
@@ -178,16 +178,21 @@ fn as_page(
     request_id: &str,
     (uri, headers): (&Uri, &HeaderMap),
 ) -> Response {
-    let visitor = Visitor::of(uri.path(), headers);
-    let mut layout = Layout::new(&web.site, visitor.lang, visitor.theme, "/");
-    if uri.path() == setup::PATH {
-        layout = layout.at_secret_address();
-    }
-    let mut page = ErrorPage::new(layout, problem.code.status());
+    let status = problem.code.status();
+    let mut page = if staff::has_page(uri.path()) && uri.path() != setup::PATH {
+        staff::error_page(status, (uri, headers), web)
+    } else {
+        let visitor = Visitor::of(uri.path(), headers);
+        let mut layout = Layout::new(&web.site, visitor.lang, visitor.theme, "/");
+        if uri.path() == setup::PATH {
+            layout = layout.at_secret_address();
+        }
+        ErrorPage::new(layout, status)
+    };
     if let Some(wait) = problem.retry_after {
         page = page.retry_after(wait.as_secs());
     }
-    if problem.code.status().is_server_error() {
+    if status.is_server_error() {
         page = page.with_request_id(request_id);
     }
     let mut response = page.into_response();

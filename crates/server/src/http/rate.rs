@@ -19,7 +19,7 @@ use governor::{Quota, RateLimiter};
 use http::Method;
 
 use crate::config::RateLimit;
-use crate::setup;
+use crate::{setup, staff};
 
 /// What a request counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub enum Kind {
 }
 
 /// Addresses where somebody signs in: guessing has to be slow.
-const SIGN_IN: [&str; 1] = ["/api/v1/admin/sessions"];
+const SIGN_IN: [&str; 2] = ["/api/v1/admin/sessions", staff::SIGN_IN];
 /// Where customers begin to. Nothing can be guessed there, but each costs a mail or a row.
 const LINK: [&str; 2] = ["/api/v1/sessions/email", "/{lang}/sign-in"];
 /// Each leaves a row of the audit log for good, and is work.

@@ -24,7 +24,7 @@ use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request, seen};
 use crate::api::{admin, concerts, document, live, me, personal_data, reservations, tickets};
-use crate::{mail, sandbox, setup, shop, webhooks};
+use crate::{mail, sandbox, setup, shop, staff, webhooks};
 
 /// Every request is answered within five seconds, the way back included.
 const ANSWER_WITHIN: Duration = Duration::from_millis(4900);
@@ -37,6 +37,7 @@ pub fn router(web: Web) -> Router {
     let site = Router::new()
         .nest("/api/v1", api.route("/openapi.json", document))
         .merge(shop())
+        .merge(staff::routes(&web))
         .route(setup::PATH, get(setup::show).post(setup::create))
         .route("/webhooks/{provider}", post(webhooks::receive))
         .route(

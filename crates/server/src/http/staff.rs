@@ -56,6 +56,7 @@ permissions! {
     ReadConcerts EditConcerts OpenConcerts DeleteConcert
     ReadReservations ConfirmReservation CancelReservation DeleteReservation
     Refund ResendTickets CheckTickets ReadUsers ManageUsers ReadAuditLog ReadMails RetryMails
+    CancelConcert UploadPoster ReadReports Export
 }
 
 impl<P: Needs + Send> FromRequestParts<Web> for Staff<P> {
@@ -69,13 +70,8 @@ impl<P: Needs + Send> FromRequestParts<Web> for Staff<P> {
         if !P::PERMISSION.is_none_or(|wanted| role.may(wanted)) {
             return Err(Problem::not_allowed(role));
         }
-        let actor = Actor::Staff(signed_in.member().id);
         Ok(Self {
-            acting: Acting {
-                // Asked again in the transaction that changes something.
-                authority: Some(signed_in.authority(P::PERMISSION)),
-                ..acting(parts, web, actor).await
-            },
+            acting: acting_as(parts, web, &signed_in, P::PERMISSION).await,
             signed_in,
             permission: PhantomData,
         })
@@ -91,6 +87,21 @@ impl FromRequestParts<Web> for SigningIn {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Problem> {
         Ok(Self(acting(parts, web, Actor::System("sign_in")).await))
+    }
+}
+
+/// What somebody who is signed in does, by a permission that is asked again in the transaction that
+/// changes something.
+pub(crate) async fn acting_as(
+    parts: &mut Parts,
+    web: &Web,
+    signed_in: &SignedIn,
+    permission: Option<Permission>,
+) -> Acting {
+    let actor = Actor::Staff(signed_in.member().id);
+    Acting {
+        authority: Some(signed_in.authority(permission)),
+        ..acting(parts, web, actor).await
     }
 }
 

@@ -69,7 +69,7 @@ impl FromRequestParts<Web> for Asked {
 }
 
 /// The cookie `lang`, unless the visitor would get this language anyway.
-fn remember(lang: Lang, headers: &HeaderMap, is_https: bool) -> Option<HeaderValue> {
+pub(crate) fn remember(lang: Lang, headers: &HeaderMap, is_https: bool) -> Option<HeaderValue> {
     let accepted = headers
         .get(ACCEPT_LANGUAGE)
         .and_then(|value| value.to_str().ok());

@@ -1,0 +1,214 @@
+//! The frame around every page for staff: where one can go, who one is, what was just done.
+
+use app::staff::StaffMember;
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use domain::role::{Permission, Role};
+use http::header::SET_COOKIE;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, Uri};
+
+use crate::http::page::{ErrorPage, Layout, show};
+use crate::http::web::Web;
+use crate::i18n::Lang;
+use crate::shop::asked::remember;
+use crate::shop::visitor::Visitor;
+
+pub const HOME: &str = "/staff";
+/// Queries that say something about one answer, and aren't part of the page's address.
+const SAID: &str = "said";
+const LANG: &str = "lang";
+
+/// Sections in the order of the navigation; who may not read one doesn't see it.
+const SECTIONS: [Section; 2] = [
+    Section {
+        path: HOME,
+        label: "staff-home",
+        permission: None,
+    },
+    Section {
+        path: "/staff/account",
+        label: "staff-account",
+        permission: None,
+    },
+];
+
+struct Section {
+    path: &'static str,
+    label: &'static str,
+    permission: Option<Permission>,
+}
+
+/// Every page's struct has one in its field `frame`.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub layout: Layout,
+    pub nav: Vec<NavItem>,
+    pub username: String,
+    pub role: Role,
+    /// What was just done, when this page follows an act.
+    pub said: Option<String>,
+}
+
+/// A link of the navigation.
+#[derive(Clone, Debug)]
+pub struct NavItem {
+    pub href: &'static str,
+    pub label: String,
+    pub is_here: bool,
+}
+
+impl Frame {
+    pub(super) fn of(parts: &Parts, web: &Web, member: &StaffMember) -> Self {
+        let layout = layout_of(&parts.uri, &parts.headers, web);
+        let path = layout.path.clone();
+        let nav = SECTIONS
+            .iter()
+            .filter(|section| {
+                section
+                    .permission
+                    .is_none_or(|wanted| member.role.may(wanted))
+            })
+            .map(|section| NavItem {
+                href: section.path,
+                label: layout.t(section.label),
+                is_here: is_within(&path, section.path),
+            })
+            .collect();
+        let said = query_of(&parts.uri)
+            .into_iter()
+            .find(|(name, _)| name == SAID)
+            .and_then(|(_, said)| said_sentence(layout.lang, &said));
+        Self {
+            layout,
+            nav,
+            username: member.username.clone(),
+            role: member.role,
+            said,
+        }
+    }
+
+    #[must_use]
+    pub fn titled(self, title: &str) -> Self {
+        Self {
+            layout: self.layout.titled(title),
+            ..self
+        }
+    }
+
+    pub const fn lang(&self) -> Lang {
+        self.layout.lang
+    }
+
+    pub fn t(&self, key: &str) -> String {
+        self.layout.t(key)
+    }
+
+    /// For what a page shows; every act asks anew.
+    pub const fn may(&self, permission: Permission) -> bool {
+        self.role.may(permission)
+    }
+
+    pub fn role_name(&self) -> String {
+        self.t(role_key(self.role))
+    }
+}
+
+/// The key of a role's name in the texts.
+pub const fn role_key(role: Role) -> &'static str {
+    match role {
+        Role::Superadmin => "staff-role-superadmin",
+        Role::Admin => "staff-role-admin",
+        Role::Moderator => "staff-role-moderator",
+    }
+}
+
+/// 303 to a page of ours, which then says the text `said-…`.
+pub fn done(path: &str, said: &str) -> Response {
+    let joint = if path.contains('?') { '&' } else { '?' };
+    Redirect::to(&format!("{path}{joint}{SAID}={said}")).into_response()
+}
+
+/// The text of what was done; whatever else stands in an address says nothing.
+fn said_sentence(lang: Lang, said: &str) -> Option<String> {
+    let is_word = said
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let key = format!("said-{said}");
+    let text = lang.text(&key);
+    (is_word && text != key).then_some(text)
+}
+
+fn is_within(path: &str, section: &str) -> bool {
+    path == section
+        || (section != HOME
+            && path
+                .strip_prefix(section)
+                .is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// A page without its sections: for whoever isn't signed in.
+pub(super) fn layout_of(uri: &Uri, headers: &HeaderMap, web: &Web) -> Layout {
+    let visitor = Visitor::of(uri.path(), headers);
+    let pairs = query_of(uri);
+    let lang = asked_lang(&pairs).unwrap_or(visitor.lang);
+    let kept = pairs.into_iter();
+    let kept: Vec<_> = kept
+        .filter(|(name, _)| name != SAID && name != LANG)
+        .collect();
+    let query = serde_urlencoded::to_string(kept).unwrap_or_default();
+    Layout::new(&web.site, lang, visitor.theme, uri.path())
+        .without_lang_path()
+        .with_query(Some(&query))
+}
+
+fn query_of(uri: &Uri) -> Vec<(String, String)> {
+    serde_urlencoded::from_str(uri.query().unwrap_or_default()).unwrap_or_default()
+}
+
+fn asked_lang(pairs: &[(String, String)]) -> Option<Lang> {
+    let (_, code) = pairs.iter().find(|(name, _)| name == LANG)?;
+    code.parse().ok()
+}
+
+/// Pages have one address for both languages: `?lang=` chooses one, and is remembered.
+pub(super) async fn remember_language(
+    State(web): State<Web>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let lang = asked_lang(&query_of(request.uri()));
+    let cookie = lang.and_then(|lang| remember(lang, request.headers(), web.is_https()));
+    let mut response = next.run(request).await;
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// What couldn't be done, on a page that leads back to the area and not to the shop.
+pub fn error_page(status: StatusCode, (uri, headers): (&Uri, &HeaderMap), web: &Web) -> ErrorPage {
+    let layout = layout_of(uri, headers, web);
+    ErrorPage::new(layout, status).leading_to(HOME, "staff-error-next")
+}
+
+/// A page about an act that isn't possible, with what to do instead.
+pub fn refused(frame: Frame, status: StatusCode, sentence: String, back: String) -> Response {
+    let title = frame.t("staff-refused");
+    let page = RefusedPage {
+        frame: frame.titled(&title),
+        sentence,
+        back,
+    };
+    show(status, &page)
+}
+
+#[derive(Debug, Template)]
+#[template(path = "staff/refused.html")]
+struct RefusedPage {
+    frame: Frame,
+    sentence: String,
+    back: String,
+}

@@ -1,0 +1,36 @@
+//! The pages for staff, at `/staff`. As in the shop a handler translates between a request and a use
+//! case, and a view struct holds what its template shows, ready to print.
+//!
+//! Every page works as plain HTML with forms; what scripts add is comfort. Nothing about rights is
+//! decided here: a handler names its permission in its signature.
+
+pub mod account;
+pub mod form;
+pub mod frame;
+pub mod home;
+pub mod member;
+pub mod sign_in;
+
+use axum::{Router, middleware};
+
+use crate::http::web::Web;
+
+pub use frame::error_page;
+pub use sign_in::PATH as SIGN_IN;
+
+/// All pages of the area.
+pub fn routes(web: &Web) -> Router<Web> {
+    Router::new()
+        .merge(sign_in::routes())
+        .merge(home::routes())
+        .merge(account::routes())
+        .layer(middleware::from_fn_with_state(
+            web.clone(),
+            frame::remember_language,
+        ))
+}
+
+/// Whether an address is one of the area's pages, which have a frame of their own.
+pub fn has_page(path: &str) -> bool {
+    path == frame::HOME || path.starts_with("/staff/")
+}
