@@ -35,6 +35,7 @@ mod schema;
 mod simulation;
 mod staff;
 mod staff_api;
+mod staff_pages;
 mod stripe;
 mod support;
 mod tickets;

@@ -7,8 +7,11 @@ use stagedoor::http::router;
 use crate::support::{NewConcert, TestApp};
 
 /// The addresses of forms; those of the API are in its document.
-const FORMS: [&str; 6] = [
+const FORMS: [&str; 9] = [
+    "/staff/account/password",
+    "/staff/account/totp/off",
     "/staff/setup",
+    "/staff/sign-in",
     "/theme",
     "/{lang}/concerts/{id}/hold",
     "/{lang}/r/{id}/cancel",

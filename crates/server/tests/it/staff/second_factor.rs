@@ -5,26 +5,9 @@ use std::time::Duration;
 use app::audit;
 use reqwest::Method;
 use serde_json::{Value, json};
-use totp_rs::{Builder, Secret, Totp};
 
-use crate::support::staff::STAFF_PASSWORD;
+use crate::support::staff::{Authenticator, STAFF_PASSWORD};
 use crate::support::{Options, TestApp, TestDatabase};
-
-/// An authenticator that somebody has the secret in.
-struct Authenticator(Totp);
-
-impl Authenticator {
-    fn new(secret: &str) -> Self {
-        let secret = Secret::try_from_base32(secret).unwrap();
-        Self(Builder::new().with_secret(secret).build().unwrap())
-    }
-
-    /// What it shows now, by the test's clock.
-    fn code(&self, app: &TestApp) -> String {
-        let seconds = u64::try_from(app.app.ctx().now().as_second()).unwrap();
-        self.0.generate(seconds).to_string()
-    }
-}
 
 async fn post(app: &TestApp, token: &str, path: &str, body: &Value) -> (u16, Value) {
     let request = app.as_staff(token, Method::POST, path).json(body);

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use totp_rs::{Builder, Secret, Totp};
 
 use super::TestApp;
 
@@ -16,6 +17,27 @@ pub(crate) const STAFF_PASSWORD: &str = "correct horse battery";
 pub(crate) const STAFF_HASH: &str = "$2b$12$abcdefghijklmnopqrstuuE3j5FFjC71WyDL2KIK7ShSoj8tPD3m6";
 /// Its hash with the least work that bcrypt takes.
 pub(crate) const WEAK_HASH: &str = "$2b$04$abcdefghijklmnopqrstuuqREtd3VJD2QVZbuFskFSLk6eRIrQoOS";
+
+/// An authenticator that somebody has the secret in.
+pub(crate) struct Authenticator(Totp);
+
+impl Authenticator {
+    pub(crate) fn new(secret: &str) -> Self {
+        let secret = Secret::try_from_base32(secret).expect("a secret");
+        Self(
+            Builder::new()
+                .with_secret(secret)
+                .build()
+                .expect("an authenticator"),
+        )
+    }
+
+    /// What it shows now, by the test's clock.
+    pub(crate) fn code(&self, app: &TestApp) -> String {
+        let seconds = u64::try_from(app.app.ctx().now().as_second()).expect("after 1970");
+        self.0.generate(seconds).to_string()
+    }
+}
 
 static NEXT_TOKEN: AtomicU8 = AtomicU8::new(1);
 
