@@ -5,11 +5,14 @@
 //! decided here: a handler names its permission in its signature.
 
 pub mod account;
+pub mod audit;
 pub mod form;
 pub mod frame;
 pub mod home;
+pub mod mails;
 pub mod member;
 pub mod sign_in;
+pub mod users;
 
 use axum::{Router, middleware};
 
@@ -23,6 +26,9 @@ pub fn routes(web: &Web) -> Router<Web> {
     Router::new()
         .merge(sign_in::routes())
         .merge(home::routes())
+        .merge(mails::routes())
+        .merge(users::routes())
+        .merge(audit::routes())
         .merge(account::routes())
         .layer(middleware::from_fn_with_state(
             web.clone(),
