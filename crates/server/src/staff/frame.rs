@@ -22,11 +22,16 @@ const SAID: &str = "said";
 const LANG: &str = "lang";
 
 /// Sections in the order of the navigation; who may not read one doesn't see it.
-const SECTIONS: [Section; 2] = [
+const SECTIONS: [Section; 3] = [
     Section {
         path: HOME,
         label: "staff-home",
         permission: None,
+    },
+    Section {
+        path: "/staff/reservations",
+        label: "sr-title",
+        permission: Some(Permission::ReadReservations),
     },
     Section {
         path: "/staff/account",

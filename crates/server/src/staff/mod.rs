@@ -5,10 +5,13 @@
 //! decided here: a handler names its permission in its signature.
 
 pub mod account;
+pub mod cancel_concert;
 pub mod form;
 pub mod frame;
 pub mod home;
 pub mod member;
+pub mod reservations;
+pub mod runs;
 pub mod sign_in;
 
 use axum::{Router, middleware};
@@ -24,6 +27,9 @@ pub fn routes(web: &Web) -> Router<Web> {
         .merge(sign_in::routes())
         .merge(home::routes())
         .merge(account::routes())
+        .merge(cancel_concert::routes())
+        .merge(reservations::routes())
+        .merge(runs::routes())
         .layer(middleware::from_fn_with_state(
             web.clone(),
             frame::remember_language,
