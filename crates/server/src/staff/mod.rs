@@ -5,14 +5,17 @@
 //! decided here: a handler names its permission in its signature.
 
 pub mod account;
+pub mod audit;
 pub mod cancel_concert;
 pub mod form;
 pub mod frame;
 pub mod home;
+pub mod mails;
 pub mod member;
 pub mod reservations;
 pub mod runs;
 pub mod sign_in;
+pub mod users;
 
 use axum::{Router, middleware};
 
@@ -26,6 +29,9 @@ pub fn routes(web: &Web) -> Router<Web> {
     Router::new()
         .merge(sign_in::routes())
         .merge(home::routes())
+        .merge(mails::routes())
+        .merge(users::routes())
+        .merge(audit::routes())
         .merge(account::routes())
         .merge(cancel_concert::routes())
         .merge(reservations::routes())
