@@ -125,8 +125,10 @@ pub async fn insert_rows(
     reservations: &[ReservationId],
 ) -> Result<u64, StoreError> {
     let ids: Vec<&str> = reservations.iter().map(ReservationId::as_str).collect();
-    let inserted = statements::insert_rows().bind(connection, &run.get(), &ids);
-    Ok(inserted.await?)
+    let inserted = statements::insert_rows()
+        .bind(connection, &run.get(), &ids)
+        .await?;
+    Ok(inserted)
 }
 
 /// Every reservation that has tickets of a concert becomes the run's; the concert's row is locked.
@@ -148,8 +150,11 @@ pub async fn find(connection: &Connection, id: RunId) -> Result<Option<Run>, Sto
 }
 
 pub async fn find_by_key(connection: &Connection, key: &str) -> Result<Option<RunId>, StoreError> {
-    let found = statements::find_by_key().bind(connection, &key).opt();
-    found.await?.map(read_id).transpose()
+    let found = statements::find_by_key()
+        .bind(connection, &key)
+        .opt()
+        .await?;
+    found.map(read_id).transpose()
 }
 
 /// The newest cancellation of a concert; whoever has one is never sold again.
@@ -171,8 +176,9 @@ pub async fn has_ended_reservation(
 ) -> Result<bool, StoreError> {
     let ended = statements::has_ended_reservation()
         .bind(connection, &reservation.as_str())
-        .one();
-    Ok(ended.await?)
+        .one()
+        .await?;
+    Ok(ended)
 }
 
 /// Up to `limit` rows that wait for their turn, in order.

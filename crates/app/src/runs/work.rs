@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::id::ConcertId;
 use domain::payment::RefundReason;
 use domain::run::{RunId, RunKind, RunRefusal};
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::json;
 use store::staff_runs::{self as stored, OpenRow, RowOutcome, Run};
@@ -23,7 +24,7 @@ pub const RUN: &str = "staff.run";
 const ACTING: Acting = Acting::system("runs");
 /// Rows and time of one slice: a job has a minute, and others want the worker, too.
 const SLICE_ROWS: i64 = 200;
-const SLICE_TIME: Duration = Duration::from_secs(20);
+const SLICE_TIME: SignedDuration = SignedDuration::from_secs(20);
 /// How long a run rests whose concert is locked by somebody else.
 const REST: Duration = Duration::from_secs(1);
 
@@ -64,7 +65,7 @@ async fn work_in(app: &App, id: RunId) -> Result<(), StoreError> {
             }
             Err(error) => return Err(error),
         }
-        if app.ctx().now().duration_since(begun_at) > SLICE_TIME.try_into().unwrap_or_default() {
+        if app.ctx().now().duration_since(begun_at) > SLICE_TIME {
             break;
         }
     }
@@ -235,7 +236,6 @@ async fn act(
                 Ok(refunded) => Ok(Ok(Some(refunded.concert_id))),
                 Err(RefundError::NotFound) => Ok(Err(RunRefusal::Gone)),
                 Err(RefundError::NothingPaid) => Ok(Err(RunRefusal::NothingPaid)),
-                Err(RefundError::Transition(error)) => Ok(Err(error.into())),
                 Err(RefundError::Store(error)) => Err(error),
             };
         }

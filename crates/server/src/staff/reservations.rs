@@ -57,13 +57,8 @@ async fn show_list(
     let request = match read_query(&asked.to_query(), &app.settings().timezone) {
         Ok(request) => request,
         Err(problem) => {
-            let errors = problem.errors.iter();
-            let lang = member.frame.lang();
-            let errors = errors.filter_map(|error| {
-                let name = FILTERS.into_iter().find(|name| *name == error.field)?;
-                Some((name, sentence(lang, error.reason)))
-            });
-            let page = ListPage::new(member.frame, asked, errors.collect());
+            let errors = wrong_filters(&member.frame, &problem);
+            let page = ListPage::new(member.frame, asked, errors);
             return Ok(show(StatusCode::UNPROCESSABLE_ENTITY, &page));
         }
     };
@@ -78,7 +73,30 @@ async fn show_list(
     Ok(show(StatusCode::OK, &page))
 }
 
+/// The filters that are wrong, each with a sentence that names it.
+fn wrong_filters(frame: &Frame, problem: &Problem) -> Vec<(&'static str, String)> {
+    let errors = problem.errors.iter().filter_map(|error| {
+        let name = FILTERS.into_iter().find(|name| *name == error.field)?;
+        let label = frame.t(label_key(name));
+        let why = sentence(frame.lang(), error.reason);
+        Some((name, format!("{label}: {why}")))
+    });
+    errors.collect()
+}
+
 const FILTERS: [&str; 7] = ["q", "status", "concert_id", "email", "from", "to", "cursor"];
+
+fn label_key(filter: &str) -> &'static str {
+    match filter {
+        "q" => "sr-search",
+        "status" => "sr-status",
+        "concert_id" => "sr-concert-number",
+        "email" => "sr-email",
+        "from" => "sr-from",
+        "to" => "sr-to",
+        _ => "sr-pages",
+    }
+}
 
 /// What the address asks for, as it was typed.
 #[derive(Debug, Default)]

@@ -100,7 +100,6 @@ async fn refund(
     let sentence = match payments::refund(&app, id, member.acting).await {
         Ok(_) => return Ok(done(&page, "reservation-refunded")),
         Err(RefundError::NothingPaid) => frame.t("sr-refused-unpaid"),
-        Err(RefundError::Transition(error)) => transition(frame.lang(), error),
         Err(error) => return Err(error.into()),
     };
     Ok(refused(frame, StatusCode::CONFLICT, sentence, page))
