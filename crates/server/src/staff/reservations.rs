@@ -1,8 +1,8 @@
 //! Reservations: the list with its filters in the address, from which several are chosen at once.
 
-pub(super) mod bulk;
-mod detail;
-pub(super) mod words;
+pub mod bulk;
+pub mod detail;
+pub mod words;
 
 use app::App;
 use app::reservations::{self, ListRequest, PAGE_MAX, Page};

@@ -28,7 +28,7 @@ type Pairs = Vec<(String, String)>;
 
 /// What was chosen on the list, or is sent from the preview.
 #[derive(Debug)]
-pub(in crate::staff) struct Chosen {
+pub struct Chosen {
     pub kind: RunKind,
     pub ids: Vec<ReservationId>,
 }
@@ -51,7 +51,7 @@ impl Chosen {
 }
 
 /// Nothing was chosen.
-pub(in crate::staff) fn nothing_chosen(frame: Frame) -> Response {
+pub fn nothing_chosen(frame: Frame) -> Response {
     let sentence = frame.t("sr-none-chosen");
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     refused(frame, status, sentence, PATH.to_owned())
