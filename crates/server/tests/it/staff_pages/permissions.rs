@@ -115,7 +115,11 @@ async fn cookie_of(app: &TestApp, caller: &str) -> String {
     let token = app.plant_session(staff).await;
     let ruin = match caller {
         "disabled" => "UPDATE admin_users SET is_active = false WHERE username = 'a-disabled'",
-        "expired" => "UPDATE admin_sessions SET expires_at = created_at",
+        "expired" => {
+            "UPDATE admin_sessions SET created_at = created_at - interval '13 hours',
+                                       last_used_at = last_used_at - interval '13 hours',
+                                       expires_at = expires_at - interval '13 hours'"
+        }
         _ => "SELECT 1",
     };
     app.postgres.batch_execute(ruin).await.unwrap();
