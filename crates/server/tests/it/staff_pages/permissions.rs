@@ -51,8 +51,8 @@ const TABLE: &str = "
     post /staff/users/{id}/disable      303    403       403   404        303      303
     post /staff/users/{id}/enable       303    403       403   404        303      303
     post /staff/users/{id}/factor       303    403       403   404        303      303
-    post /staff/users/{id}/password     303    403       403   409        303      303
-    post /staff/users/{id}/role         303    403       403   409        303      303
+    post /staff/users/{id}/password     303    403       403   404        303      303
+    post /staff/users/{id}/role         303    403       403   404        303      303
     post /staff/users/{id}/sessions     303    403       403   404        303      303
 ";
 
