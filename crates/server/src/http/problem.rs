@@ -23,6 +23,7 @@ use super::fields::{ERRORS_MAX, FieldError, FieldReason};
 
 mod mails;
 mod money;
+mod posters;
 mod staff;
 
 /// How long a client should wait when the database is away or busy.
