@@ -22,11 +22,16 @@ const SAID: &str = "said";
 const LANG: &str = "lang";
 
 /// Sections in the order of the navigation; who may not read one doesn't see it.
-const SECTIONS: [Section; 2] = [
+const SECTIONS: [Section; 3] = [
     Section {
         path: HOME,
         label: "staff-home",
         permission: None,
+    },
+    Section {
+        path: "/staff/concerts",
+        label: "sc-title",
+        permission: Some(Permission::ReadConcerts),
     },
     Section {
         path: "/staff/account",

@@ -5,6 +5,7 @@
 //! decided here: a handler names its permission in its signature.
 
 pub mod account;
+pub mod concerts;
 pub mod form;
 pub mod frame;
 pub mod home;
@@ -24,6 +25,7 @@ pub fn routes(web: &Web) -> Router<Web> {
         .merge(sign_in::routes())
         .merge(home::routes())
         .merge(account::routes())
+        .merge(concerts::routes())
         .layer(middleware::from_fn_with_state(
             web.clone(),
             frame::remember_language,
