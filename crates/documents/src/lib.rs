@@ -20,8 +20,6 @@ pub use sheet::{TicketPage, TicketSheet, tickets_pdf};
 pub enum DocumentError {
     #[error("the text is too long for a QR code")]
     TooLongForQr,
-    #[error("a PDF of {count} tickets was wanted, {max} is the most")]
-    TooManyPages { count: usize, max: usize },
     #[error("the PDF couldn't be written: {0}")]
     Pdf(String),
 }

@@ -40,7 +40,6 @@ pub struct TicketSheet<'a> {
     pub reservation_id: &'a ReservationId,
     /// How many tickets the reservation has, those without a page here included.
     pub count: usize,
-    /// At most [`PAGES_MAX`].
     pub pages: &'a [TicketPage<'a>],
 }
 
@@ -53,9 +52,6 @@ pub struct TicketPage<'a> {
     /// What the QR code says.
     pub payload: &'a str,
 }
-
-/// Ten times what an order may have by default. A larger one is written as several files.
-pub const PAGES_MAX: usize = 100;
 
 /// A6 in points.
 const PAGE_WIDTH: f32 = 297.64;
@@ -83,12 +79,6 @@ const FACT: Style = style(Weight::Bold, BLACK, Align::Left);
 
 /// The PDF. The same sheet gives the same bytes.
 pub fn tickets_pdf(sheet: &TicketSheet<'_>) -> Result<Vec<u8>, DocumentError> {
-    if sheet.pages.len() > PAGES_MAX {
-        return Err(DocumentError::TooManyPages {
-            count: sheet.pages.len(),
-            max: PAGES_MAX,
-        });
-    }
     let words = words(sheet.language);
     let mut document = document()?;
     let mut outline = Outline::new();

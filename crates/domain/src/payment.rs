@@ -155,7 +155,8 @@ pub enum Fact {
 #[derive(Clone, Copy, Debug)]
 pub struct Standing<'a> {
     pub payment: &'a Payment,
-    pub reservation: &'a Reservation,
+    /// `None` once staff have deleted it, which they may when nothing is held by it.
+    pub reservation: Option<&'a Reservation>,
     /// Tickets that an expired reservation could take anew: none where the concert is over, deleted
     /// or archived.
     pub available: i32,
@@ -201,7 +202,9 @@ pub fn decide(fact: Fact, standing: Standing<'_>) -> Consequence {
         Fact::Refunded if state != PaymentState::Refunded => Consequence::SettleRefund {
             // Somebody sent it back at the provider's: who has no money of ours has no tickets.
             cancel: state == PaymentState::Completed
-                && standing.reservation.status == ReservationStatus::Confirmed,
+                && standing
+                    .reservation
+                    .is_some_and(|one| one.status == ReservationStatus::Confirmed),
         },
         // Banks send some of it back days after the provider called it done.
         Fact::RefundFailed if matches!(state, PaymentState::Refunding | PaymentState::Refunded) => {
@@ -227,6 +230,9 @@ fn paid(came: (Money, Currency), standing: Standing<'_>) -> Consequence {
     if came != (payment.amount, payment.currency) {
         return Consequence::GiveBack(RefundReason::WrongAmount);
     }
+    let Some(reservation) = reservation else {
+        return Consequence::GiveBack(RefundReason::Cancelled);
+    };
     match reservation.status {
         ReservationStatus::Confirmed => Consequence::GiveBack(RefundReason::Twice),
         ReservationStatus::Cancelled => Consequence::GiveBack(RefundReason::Cancelled),
@@ -290,7 +296,7 @@ mod tests {
             fact,
             Standing {
                 payment: &payment(1, state),
-                reservation: &reservation(status),
+                reservation: Some(&reservation(status)),
                 available: left,
                 is_within_limit: true,
                 is_refund_doubtful: false,
@@ -302,6 +308,32 @@ mod tests {
         amount: PRICE,
         currency: Currency::THB,
     };
+
+    #[test]
+    fn money_of_what_staff_have_deleted_goes_back_and_is_settled_once() {
+        use PaymentState::{Completed, Failed, Pending, Refunded, Refunding};
+        let settle = Consequence::SettleRefund { cancel: false };
+        let give_back = Consequence::GiveBack(RefundReason::Cancelled);
+        for (fact, state, expected) in [
+            (PAID, Pending, give_back),
+            (PAID, Failed, give_back),
+            (PAID, Completed, Consequence::Nothing),
+            (Fact::Failed, Pending, Consequence::Fail),
+            (Fact::Refunded, Refunding, settle),
+            (Fact::Refunded, Refunded, Consequence::Nothing),
+            (Fact::RefundFailed, Refunding, Consequence::ReportRefund),
+            (Fact::RefundFailed, Completed, Consequence::Nothing),
+        ] {
+            let standing = Standing {
+                payment: &payment(1, state),
+                reservation: None,
+                available: 9,
+                is_within_limit: true,
+                is_refund_doubtful: false,
+            };
+            assert_eq!(decide(fact, standing), expected, "{fact:?} {state}");
+        }
+    }
 
     #[test]
     fn money_finds_its_tickets_or_goes_back() {
@@ -332,7 +364,7 @@ mod tests {
     fn late_money_takes_no_more_tickets_than_a_customer_may_have() {
         let standing = Standing {
             payment: &payment(1, PaymentState::Pending),
-            reservation: &reservation(ReservationStatus::Expired),
+            reservation: Some(&reservation(ReservationStatus::Expired)),
             available: 9,
             is_within_limit: false,
             is_refund_doubtful: false,
@@ -377,7 +409,7 @@ mod tests {
         ] {
             let standing = Standing {
                 payment: &refunding,
-                reservation: &reservation(ReservationStatus::Cancelled),
+                reservation: Some(&reservation(ReservationStatus::Cancelled)),
                 available: 0,
                 is_within_limit: true,
                 is_refund_doubtful,
@@ -455,7 +487,7 @@ mod tests {
                 fact,
                 Standing {
                     payment: &self.payments[which],
-                    reservation: &self.reservation,
+                    reservation: Some(&self.reservation),
                     available: self.available,
                     is_within_limit: true,
                     is_refund_doubtful: self.is_reported[which] && !is_answer,

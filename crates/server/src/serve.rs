@@ -60,9 +60,9 @@ pub enum StartError {
 /// Why the use cases can't be made ready.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error(transparent)]
+    #[error("DATABASE_URL is {0}")]
     Url(#[from] InvalidUrl),
-    #[error(transparent)]
+    #[error("STAGEDOOR_STRIPE_…: {0}")]
     Stripe(#[from] SettingsError),
     #[error("sign-in at a provider: {0}")]
     Oidc(#[from] app::customers::SettingsError),

@@ -73,22 +73,22 @@ async fn send_in(app: &App, id: &MailId, is_last: bool) -> Result<Outcome, Store
         end(app, id, Ended::Kept).await?;
         return Ok(Outcome::Done);
     };
-    let (story, letter) = write(post, story).await;
+    let Some((story, letter)) = write(post, story).await else {
+        return Ok(Outcome::Retry("its words were not written".to_owned()));
+    };
     let name = story.reservation.customer_name;
     carry(app, carrier, (&mail, name, letter), is_last).await
 }
 
-/// Words and drawings, where they keep nobody else waiting.
-async fn write(post: &Post, story: Story) -> (Story, Letter) {
+/// Words and drawings, where they keep nobody else waiting; none where the process ends, or a fault of
+/// ours, which the log then has.
+async fn write(post: &Post, story: Story) -> Option<(Story, Letter)> {
     let words = Arc::clone(&post.words);
     let writing = tokio::task::spawn_blocking(move || {
         let letter = words.write(&story);
         (story, letter)
     });
-    match writing.await {
-        Ok(written) => written,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    writing.await.ok()
 }
 
 /// Hands a letter to the mail server, to somebody of this name, and writes down what became of it.
@@ -271,8 +271,9 @@ pub async fn list_written(app: &App, to: &str) -> Result<Option<Vec<Written>>, S
                     to: mail.recipient,
                 });
             }
-        } else if let Some(story) = story {
-            let (story, letter) = write(post, story).await;
+        } else if let Some(story) = story
+            && let Some((story, letter)) = write(post, story).await
+        {
             written.push(Written {
                 to: mail.recipient,
                 letter,

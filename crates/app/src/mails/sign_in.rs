@@ -24,8 +24,10 @@ pub(super) async fn send(
     let invitation = match find(app, post, mail).await? {
         Found::Invitation(invitation, expires_at) if app.ctx().now() < expires_at => invitation,
         // Another process may have it, as while a key is changed.
-        Found::OtherKey => return Ok(Outcome::Retry("its link has another key".to_owned())),
-        Found::Invitation(..) | Found::Nothing => {
+        Found::OtherKey(expires_at) if app.ctx().now() < expires_at => {
+            return Ok(Outcome::Retry("its link has another key".to_owned()));
+        }
+        Found::Invitation(..) | Found::OtherKey(_) | Found::Nothing => {
             let over = "its link is over";
             end(app, &mail.id, Ended::Dead(over)).await?;
             return Ok(Outcome::GiveUp(over.to_owned()));
@@ -40,7 +42,7 @@ pub(super) async fn send(
 enum Found {
     Invitation(Invitation, Timestamp),
     /// It was made with a key that this process doesn't have.
-    OtherKey,
+    OtherKey(Timestamp),
     /// It is forgotten.
     Nothing,
 }
@@ -53,7 +55,7 @@ pub(super) async fn show(
 ) -> Result<Option<Invitation>, StoreError> {
     Ok(match find(app, post, mail).await? {
         Found::Invitation(invitation, _) => Some(invitation),
-        Found::OtherKey | Found::Nothing => None,
+        Found::OtherKey(_) | Found::Nothing => None,
     })
 }
 
@@ -65,7 +67,7 @@ async fn find(app: &App, post: &Post, mail: &Mail) -> Result<Found, StoreError> 
         return Ok(Found::Nothing);
     };
     let Some(token) = found.token else {
-        return Ok(Found::OtherKey);
+        return Ok(Found::OtherKey(found.expires_at));
     };
     let (language, base_url) = (mail.language, &post.base_url);
     let link = format!("{base_url}/{language}/sign-in/{token}");

@@ -3,7 +3,7 @@
 use domain::id::{PaymentId, ReservationId};
 use domain::mail::MailKind;
 use domain::payment::{PaymentState, RefundReason};
-use domain::reservation::{PaymentStatus, Reservation, ReservationStatus, TransitionError};
+use domain::reservation::{PaymentStatus, Reservation, ReservationStatus};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::payments::{self as stored, Change, ERROR_LENGTH_MAX, Stored};
@@ -26,8 +26,6 @@ pub enum RefundError {
     NotFound,
     #[error("nothing was paid that could go back")]
     NothingPaid,
-    #[error(transparent)]
-    Transition(#[from] TransitionError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -52,10 +50,11 @@ async fn refund_in(
     transaction: &Transaction,
     id: &ReservationId,
 ) -> Result<Reservation, RefundError> {
-    let reservation = reservations::lock_behind_concert(transaction, id)
-        .await?
-        .ok_or(RefundError::NotFound)?;
     let now = app.ctx().now();
+    let locked = reservations::lock_behind_concert(transaction, id).await?;
+    let Some(reservation) = locked else {
+        return refund_deleted(transaction, id, now).await;
+    };
     // Trying again what is stuck must not take the tickets of another, good payment.
     let is_tried = try_stuck(transaction, id, now).await?;
     let is_given = !is_tried && give_back_all(transaction, id, RefundReason::ByStaff, now).await?;
@@ -71,6 +70,19 @@ async fn refund_in(
     }
     let after = reservation_rows::lock(transaction, id).await?;
     after.ok_or(RefundError::NotFound)
+}
+
+/// Of a deleted reservation, which holds nothing, money may still have to go back.
+async fn refund_deleted(
+    transaction: &Transaction,
+    id: &ReservationId,
+    now: Timestamp,
+) -> Result<Reservation, RefundError> {
+    if !try_stuck(transaction, id, now).await? {
+        return Err(RefundError::NotFound);
+    }
+    let deleted = reservation_rows::find_even_deleted(transaction, id).await?;
+    deleted.ok_or(RefundError::NotFound)
 }
 
 /// Sends back whatever of a reservation was paid; `false` where nothing was. The reservation's row is
@@ -113,7 +125,15 @@ async fn try_stuck(
         if stuck.provider == MANUAL {
             give_back_by_hand(transaction, &stuck, RefundReason::ByStaff, now).await?;
         } else {
-            // What was wrong stays told until the money is back.
+            // What was wrong stays told until the money is back; what no provider tells is asked for.
+            let change = Change {
+                state: PaymentState::Refunding,
+                money: None,
+                refund_reason: None,
+                refund_error: stuck.refund_error.as_deref(),
+                ask_at: Some(now + ASKED_AFTER),
+            };
+            stored::update_state(transaction, &stuck.payment.id, &change, now).await?;
             enqueue(transaction, &stuck.payment.id, now).await?;
         }
     }

@@ -3,7 +3,7 @@
 use domain::concert::ConcertStatus;
 use domain::id::{ConcertId, PaymentId};
 use domain::mail::MailKind;
-use domain::payment::{Consequence, Fact, PaymentState, RefundReason, Standing, decide};
+use domain::payment::{Consequence, Fact, PaymentState, Standing, decide};
 use domain::reservation::{PaymentStatus, Quantity, Reservation, ReservationStatus};
 use domain::text::EmailAddress;
 use http::HeaderMap;
@@ -204,26 +204,10 @@ async fn decide_behind_locks(
     (payment, reservation): (&Stored, Option<&Reservation>),
 ) -> Result<Consequence, StoreError> {
     let is_refund_doubtful = payment.refund_error.is_some() && source == Source::Webhook;
-    // Staff have deleted it, which they may when nothing is held by it.
-    let Some(reservation) = reservation else {
-        return Ok(match fact {
-            Fact::Paid { .. } if !payment.payment.state.was_paid() => {
-                Consequence::GiveBack(RefundReason::Cancelled)
-            }
-            Fact::Failed if payment.payment.state == PaymentState::Pending => Consequence::Fail,
-            Fact::RefundMoved if payment.payment.state.was_paid() => Consequence::Ask,
-            Fact::Refunded if is_refund_doubtful => Consequence::Ask,
-            Fact::Refunded => Consequence::SettleRefund { cancel: false },
-            Fact::RefundFailed if payment.payment.state.was_paid() => Consequence::ReportRefund,
-            Fact::Paid { .. } | Fact::Failed | Fact::RefundMoved | Fact::RefundFailed => {
-                Consequence::Nothing
-            }
-        });
-    };
-    let (available, is_within_limit) = if reservation.status == ReservationStatus::Expired {
-        find_room(app, transaction, reservation).await?
-    } else {
-        (0, true)
+    let expired = reservation.filter(|one| one.status == ReservationStatus::Expired);
+    let (available, is_within_limit) = match expired {
+        Some(expired) => find_room(app, transaction, expired).await?,
+        None => (0, true),
     };
     Ok(decide(
         fact,

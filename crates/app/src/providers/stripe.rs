@@ -245,7 +245,18 @@ impl Stripe {
             ("metadata[payment_id]", payment.to_string()),
         ];
         let key = format!("refund:{payment}");
-        match self.client.post_once::<Refund>(REFUNDS, &form, &key).await {
+        let mut sent = self.client.post_once::<Refund>(REFUNDS, &form, &key).await;
+        for attempt in 2..=ATTEMPTS_A_DAY {
+            // What Stripe refused it refuses for a day, though the reason may be mended. There is no refund
+            // of ours, and no two can send back more than came.
+            let is_old = matches!(&sent, Err(Failure::Told(told)) if told.is_replayed);
+            if !is_old {
+                break;
+            }
+            let next = format!("{key}:{attempt}");
+            sent = self.client.post(REFUNDS, &form, Some(&next)).await;
+        }
+        match sent {
             Ok(refund) => Ok(standing(payment, money, &refund)),
             Err(Failure::Told(told)) if told.code == "charge_already_refunded" => {
                 let id = format!("asked:{money}:refunded");
@@ -271,6 +282,8 @@ impl Stripe {
 
 const SESSIONS: &str = "/v1/checkout/sessions";
 const REFUNDS: &str = "/v1/refunds";
+/// As often staff may have a refused refund tried again within the day for which Stripe keeps answers.
+const ATTEMPTS_A_DAY: u32 = 10;
 const CUSTOMER_EMAIL: &str = "customer_email";
 
 impl Provider for Stripe {

@@ -49,7 +49,7 @@ pub(super) struct Finding {
 pub async fn run(config: Config, args: ReportArgs) -> Result<(), CliError> {
     let url = config.require_database_url()?;
     let app = serve::open_patient_app(&config, url.reveal())
-        .map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+        .map_err(|error| CliError::Usage(error.to_string()))?;
     let mut findings = configuration(&config);
     if let Some(Refusal { detail, mend }) = login::find_refusal(&config, "DATABASE_URL", url).await
     {

@@ -40,7 +40,7 @@ async fn open(
     let url = config.require_database_url()?;
     refuse_refused(config, "DATABASE_URL", url).await?;
     let app = open(config, url.reveal());
-    let app = app.map_err(|error| CliError::Usage(format!("DATABASE_URL is {error}")))?;
+    let app = app.map_err(|error| CliError::Usage(error.to_string()))?;
     standing::look_once(&app).await;
     Ok(app)
 }

@@ -9,6 +9,7 @@ use domain::role::{Permission, Role};
 use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
+use jiff::Timestamp;
 
 use crate::http::page::{ErrorPage, Layout, show};
 use crate::http::web::Web;
@@ -22,7 +23,7 @@ const SAID: &str = "said";
 const LANG: &str = "lang";
 
 /// Sections in the order of the navigation; who may not read one doesn't see it.
-const SECTIONS: [Section; 3] = [
+const SECTIONS: [Section; 6] = [
     Section {
         path: HOME,
         label: "staff-home",
@@ -32,6 +33,21 @@ const SECTIONS: [Section; 3] = [
         path: "/staff/concerts",
         label: "sc-title",
         permission: Some(Permission::ReadConcerts),
+    },
+    Section {
+        path: "/staff/mails",
+        label: "staff-mails",
+        permission: Some(Permission::ReadMails),
+    },
+    Section {
+        path: "/staff/users",
+        label: "staff-users",
+        permission: Some(Permission::ReadUsers),
+    },
+    Section {
+        path: "/staff/audit",
+        label: "staff-audit",
+        permission: Some(Permission::ReadAuditLog),
     },
     Section {
         path: "/staff/account",
@@ -109,6 +125,13 @@ impl Frame {
 
     pub fn t(&self, key: &str) -> String {
         self.layout.t(key)
+    }
+
+    /// A day and a time by the concerts' clock.
+    pub fn moment(&self, at: Timestamp) -> String {
+        let zone = &self.layout.site.time_zone;
+        let day = self.lang().date_short(zone.to_datetime(at).date());
+        format!("{day} {}", self.lang().time(at, zone))
     }
 
     /// For what a page shows; every act asks anew.

@@ -5,12 +5,15 @@
 //! decided here: a handler names its permission in its signature.
 
 pub mod account;
+pub mod audit;
 pub mod concerts;
 pub mod form;
 pub mod frame;
 pub mod home;
+pub mod mails;
 pub mod member;
 pub mod sign_in;
+pub mod users;
 
 use axum::{Router, middleware};
 
@@ -24,8 +27,11 @@ pub fn routes(web: &Web) -> Router<Web> {
     Router::new()
         .merge(sign_in::routes())
         .merge(home::routes())
-        .merge(account::routes())
         .merge(concerts::routes())
+        .merge(mails::routes())
+        .merge(users::routes())
+        .merge(audit::routes())
+        .merge(account::routes())
         .layer(middleware::from_fn_with_state(
             web.clone(),
             frame::remember_language,

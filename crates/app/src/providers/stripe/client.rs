@@ -72,7 +72,7 @@ pub(super) struct Told {
     /// `Stripe-Should-Retry`.
     should_retry: Option<bool>,
     /// `Idempotent-Replayed`: said before, to the same key.
-    is_replayed: bool,
+    pub(super) is_replayed: bool,
 }
 
 impl Client {

@@ -66,7 +66,7 @@ pub struct StaffMemberPageBody {
 pub struct MailBody {
     #[schema(value_type = shape::MailId)]
     id: String,
-    #[schema(pattern = "^(confirmed|cancelled|refunded|payment_failed)$")]
+    #[schema(pattern = "^(confirmed|cancelled|refunded|payment_failed|sign_in)$")]
     kind: &'static str,
     #[schema(pattern = "^(en|th)$")]
     language: &'static str,

@@ -25,7 +25,6 @@ impl From<RefundError> for Problem {
                 Code::InvalidState,
                 "Nothing was paid for this reservation that could go back.",
             ),
-            RefundError::Transition(error) => error.into(),
             RefundError::Store(error) => error.into(),
         }
     }

@@ -245,6 +245,32 @@ async fn trying_a_stuck_refund_again_leaves_good_tickets_alone() {
     .await;
 }
 
+/// What holds nothing may be deleted; the buyer's money still has to go back.
+#[tokio::test]
+async fn money_of_a_deleted_reservation_goes_back_when_staff_say_so() {
+    TestApp::run(async |app| {
+        let admin = app.plant_signed_in("admin1", "admin").await;
+        let worker = Worker::start(app);
+        let buyer = Buyer::of(app, 10).await;
+        let payment = buyer.begin().await;
+        buyer.choose(&payment, "refund_fails").await;
+        cancel(&buyer).await;
+        reported(app).await;
+        let id = buyer.hold["id"].as_str().unwrap();
+        let deleted = app.as_staff(&admin, Method::DELETE, &format!("/reservations/{id}"));
+        assert_eq!(deleted.send().await.unwrap().status(), 204);
+        let mended = "UPDATE sandbox_orders SET outcome = 'pay'";
+        app.postgres.batch_execute(mended).await.unwrap();
+        let (status, body) = staff(app, &admin, &buyer.hold, "refund").await;
+        assert_eq!(status, 200, "{body}");
+        buyer.is(&payment, "refunded").await;
+        let (status, _) = staff(app, &admin, &buyer.hold, "refund").await;
+        assert_eq!(status, 404, "there is nothing more to do");
+        worker.stop().await;
+    })
+    .await;
+}
+
 /// The bank sent it back, and that it had been sent is told afterwards.
 #[tokio::test]
 async fn old_news_of_a_refund_does_not_hide_that_it_failed() {

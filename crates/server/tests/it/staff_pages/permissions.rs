@@ -24,13 +24,25 @@ const TABLE: &str = "
                                      nobody moderator admin superadmin disabled expired
     get  /staff                         303    200       200   200        303      303
     get  /staff/account                 303    200       200   200        303      303
+    get  /staff/audit                   303    403       200   200        303      303
+    get  /staff/mails                   303    200       200   200        303      303
     get  /staff/sign-in                 200    303       303   303        200      200
+    get  /staff/users                   303    403       403   200        303      303
     post /staff/account/password        303    422       422   422        303      303
     post /staff/account/totp            303    422       422   422        303      303
     post /staff/account/totp/confirm    303    422       422   422        303      303
     post /staff/account/totp/off        303    422       422   422        303      303
+    post /staff/mails/{id}/retry        303    404       404   404        303      303
     post /staff/sign-in                 401    401       401   401        401      401
     post /staff/sign-out                303    303       303   303        303      303
+    post /staff/users                   303    403       403   422        303      303
+    post /staff/users/{id}/delete       303    403       403   404        303      303
+    post /staff/users/{id}/disable      303    403       403   404        303      303
+    post /staff/users/{id}/enable       303    403       403   404        303      303
+    post /staff/users/{id}/factor       303    403       403   404        303      303
+    post /staff/users/{id}/password     303    403       403   409        303      303
+    post /staff/users/{id}/role         303    403       403   409        303      303
+    post /staff/users/{id}/sessions     303    403       403   404        303      303
 ";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,6 +44,28 @@ async fn all_the_money_goes_back_once() {
     assert_eq!(refunds, (1, 250_000));
 }
 
+/// Stripe keeps its answer to a key for a day, a refusal too.
+#[tokio::test]
+async fn a_refusal_whose_reason_was_mended_is_not_told_again() {
+    let (fake, stripe) = start().await;
+    let (opened, money) = paid(&fake, &stripe).await;
+    fake.with(|account| account.turn(&opened.reference, Page::Open));
+    for _ in 0..2 {
+        let refused = stripe.refund(&payment(), &money, AMOUNT).await;
+        assert!(
+            matches!(refused, Err(ProviderError::Refused(_))),
+            "{refused:?}"
+        );
+    }
+    fake.with(|account| account.turn(&opened.reference, Page::Paid));
+    let sent = stripe.refund(&payment(), &money, AMOUNT).await.unwrap();
+    assert_eq!(fact(sent), Some(Fact::Refunded));
+    let again = stripe.refund(&payment(), &money, AMOUNT).await.unwrap();
+    assert_eq!(fact(again), Some(Fact::Refunded));
+    let refunds = fake.with(|account| (account.refunds.len(), account.gone(&money)));
+    assert_eq!(refunds, (1, 250_000));
+}
+
 #[tokio::test]
 async fn a_refund_is_told_when_it_has_ended() {
     for (begins, ends, expected) in [
