@@ -17,10 +17,7 @@ const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 const FIELD: &str = "image";
 
 /// `GET /posters/{file}`
-pub async fn show(
-    State(app): State<App>,
-    Path(file): Path<String>,
-) -> Result<Response, Problem> {
+pub async fn show(State(app): State<App>, Path(file): Path<String>) -> Result<Response, Problem> {
     let found = posters::find(&app, &file).await?;
     let picture = found.ok_or_else(Problem::not_found)?;
     let head = [(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, FOR_GOOD)];

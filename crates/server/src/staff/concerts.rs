@@ -374,4 +374,3 @@ fn refusal(frame: Frame, id: ConcertId, error: ChangeError) -> Result<Response, 
     };
     Ok(refused(frame, StatusCode::CONFLICT, sentence, address(id)))
 }
-

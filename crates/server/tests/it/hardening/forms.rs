@@ -7,9 +7,12 @@ use stagedoor::http::router;
 use crate::support::{NewConcert, TestApp};
 
 /// The addresses of forms; those of the API are in its document.
-const FORMS: [&str; 9] = [
+const FORMS: [&str; 12] = [
     "/staff/account/password",
     "/staff/account/totp/off",
+    "/staff/concerts/{id}/archive",
+    "/staff/concerts/{id}/edit",
+    "/staff/concerts/{id}/poster",
     "/staff/setup",
     "/staff/sign-in",
     "/theme",

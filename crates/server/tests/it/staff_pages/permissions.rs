@@ -25,6 +25,10 @@ const TABLE: &str = "
     get  /staff                         303    200       200   200        303      303
     get  /staff/account                 303    200       200   200        303      303
     get  /staff/audit                   303    403       200   200        303      303
+    get  /staff/concerts                303    200       200   200        303      303
+    get  /staff/concerts/new            303    403       200   200        303      303
+    get  /staff/concerts/{id}           303    200       200   200        303      303
+    get  /staff/concerts/{id}/edit      303    403       200   200        303      303
     get  /staff/mails                   303    200       200   200        303      303
     get  /staff/sign-in                 200    303       303   303        200      200
     get  /staff/users                   303    403       403   200        303      303
@@ -32,6 +36,13 @@ const TABLE: &str = "
     post /staff/account/totp            303    422       422   422        303      303
     post /staff/account/totp/confirm    303    422       422   422        303      303
     post /staff/account/totp/off        303    422       422   422        303      303
+    post /staff/concerts/new            303    403       422   422        303      303
+    post /staff/concerts/{id}/archive   303    403       303   303        303      303
+    post /staff/concerts/{id}/close     303    403       303   303        303      303
+    post /staff/concerts/{id}/delete    303    403       409   409        303      303
+    post /staff/concerts/{id}/edit      303    403       422   422        303      303
+    post /staff/concerts/{id}/open      303    403       303   303        303      303
+    post /staff/concerts/{id}/poster    303    403       422   422        303      303
     post /staff/mails/{id}/retry        303    404       404   404        303      303
     post /staff/sign-in                 401    401       401   401        401      401
     post /staff/sign-out                303    303       303   303        303      303
@@ -48,12 +59,12 @@ const TABLE: &str = "
 #[tokio::test(flavor = "multi_thread")]
 async fn every_staff_page_answers_each_caller_as_its_permission_says() {
     TestApp::run(async |app| {
-        let concert = app.plant(NewConcert::default()).await;
         let mut found = vec![CALLERS.join(" ")];
         for (method, pattern) in rows() {
             let mut line = format!("{method} {pattern}");
             for caller in CALLERS {
                 let cookie = cookie_of(app, caller).await;
+                let concert = app.plant(NewConcert::default()).await;
                 let reservation = app.reserved(concert, 1, "som").await;
                 let id = if pattern.contains("/concerts/") {
                     concert.to_string()
