@@ -33,7 +33,7 @@ export async function buildWorld({ withOthers = true } = {}) {
     const at = { binary, folder, logs };
     const demo = await startDemo(at);
     undo.push(() => stopDemo(demo));
-    const world = { base: demo.base, binary, databaseUrl: demo.description.app_database_url, superuserUrl: demo.description.database_url };
+    const world = { base: demo.base, binary, admin: demo.description.admin, databaseUrl: demo.description.app_database_url, superuserUrl: demo.description.database_url };
     if (withOthers) {
       const { hasty, adrift } = await startOthers(at, world, undo);
       Object.assign(world, { hasty, adrift });

@@ -29,8 +29,14 @@ staff-forgotten = ลืมรหัสผ่านหรือไม่ ผู�
 ## ภาพรวม
 
 staff-needs-title = รอคุณดูแล
-staff-needs-refunds = มีการคืนเงิน { $shown } รายการที่ต้องมีคนช่วย คำสั่ง stagedoor doctor บอกวิธีแก้
-staff-needs-jobs = มีงานเบื้องหลัง { $shown } งานที่ระบบเลิกทำแล้ว คำสั่ง stagedoor doctor บอกวิธีแก้
+staff-needs-refunds =
+    { $count ->
+       *[other] มีการคืนเงิน { $shown } รายการที่ต้องมีคนช่วย คำสั่ง stagedoor doctor บอกวิธีแก้
+    }
+staff-needs-jobs =
+    { $count ->
+       *[other] มีงานเบื้องหลัง { $shown } งานที่ระบบเลิกทำแล้ว คำสั่ง stagedoor doctor บอกวิธีแก้
+    }
 staff-on-sale = กำลังขาย
 staff-none-on-sale = ไม่มีคอนเสิร์ตที่เปิดขายอยู่
 staff-concert = คอนเสิร์ต

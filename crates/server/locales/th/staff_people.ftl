@@ -58,7 +58,10 @@ said-mail-retried = กำลังส่งอีเมลใหม่
 staff-audit = บันทึกการตรวจสอบ
 audit-sealed = ทุกแถวประทับตราแล้ว
 audit-no-seals = ยังไม่มีแถวใดประทับตรา เพราะเซิร์ฟเวอร์นี้ไม่มีรหัสลับถาวร
-audit-unsealed = แถวในช่วง { $shown } วินาทีล่าสุดกำลังรอประทับตรา
+audit-unsealed =
+    { $count ->
+       *[other] แถวในช่วง { $shown } วินาทีล่าสุดกำลังรอประทับตรา
+    }
 audit-verify = ไม่มีใครแก้แถวที่ประทับตราแล้วโดยไม่ถูกจับได้ คำสั่ง stagedoor audit verify พิสูจน์ได้ทั้งบันทึก
 audit-table = ตาราง
 audit-action = การกระทำ
@@ -68,7 +71,10 @@ audit-to = ถึง
 audit-none = ไม่มีการเปลี่ยนแปลงตามที่เลือก
 audit-who = ใคร
 audit-changes = อะไร
-audit-fields = { $shown } ช่อง
+audit-fields =
+    { $count ->
+       *[other] { $shown } ช่อง
+    }
 audit-field = ช่อง
 audit-before = ก่อน
 audit-after = หลัง

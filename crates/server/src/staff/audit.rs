@@ -68,6 +68,8 @@ async fn list(
             .map(|entry| Line::new(&frame, entry))
             .collect(),
         asked,
+        tables: TABLES,
+        actions: ACTIONS,
         next,
         frame: frame.titled(&title),
     };
@@ -152,18 +154,10 @@ struct AuditPage {
     frame: Frame,
     chain: String,
     asked: Asked,
+    tables: [&'static str; 9],
+    actions: [&'static str; 4],
     lines: Vec<Line>,
     next: Option<String>,
-}
-
-impl AuditPage {
-    const fn tables(&self) -> [&'static str; 9] {
-        TABLES
-    }
-
-    const fn actions(&self) -> [&'static str; 4] {
-        ACTIONS
-    }
 }
 
 /// One change.

@@ -108,7 +108,12 @@ async fn a_password_is_changed_by_whoever_knows_the_old_one() {
             (answer.status().as_u16(), answer.text().await.unwrap())
         };
         for (current, new, sentence) in [
-            ("", "four words of my own", "This is needed."),
+            (
+                "",
+                "four words of my own",
+                "That isn&#39;t your current password.",
+            ),
+            (STAFF_PASSWORD, "", "This is needed."),
             (
                 "wrong",
                 "four words of my own",

@@ -51,8 +51,8 @@ const TABLE: &str = "
     post /staff/users/{id}/disable      303    403       403   404        303      303
     post /staff/users/{id}/enable       303    403       403   404        303      303
     post /staff/users/{id}/factor       303    403       403   404        303      303
-    post /staff/users/{id}/password     303    403       403   409        303      303
-    post /staff/users/{id}/role         303    403       403   409        303      303
+    post /staff/users/{id}/password     303    403       403   404        303      303
+    post /staff/users/{id}/role         303    403       403   404        303      303
     post /staff/users/{id}/sessions     303    403       403   404        303      303
 ";
 
@@ -111,7 +111,10 @@ async fn cookie_of(app: &TestApp, caller: &str) -> String {
     let token = app.plant_session(staff).await;
     let ruin = match caller {
         "disabled" => "UPDATE admin_users SET is_active = false WHERE username = 'a-disabled'",
-        "expired" => "UPDATE admin_sessions SET expires_at = created_at",
+        "expired" => {
+            "UPDATE admin_sessions SET created_at = created_at - interval '13 hours',
+                                       expires_at = expires_at - interval '13 hours'"
+        }
         _ => "SELECT 1",
     };
     app.postgres.batch_execute(ruin).await.unwrap();
