@@ -1,59 +1,20 @@
-// Every kind of page × language × light and dark × narrow and wide.
+// Every kind of page of the shop × language × light and dark × narrow and wide.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 
-import { LANGUAGES, leaveBrowser, NARROW, visit, visiting, WIDE } from "./lib/browser.mjs";
-import { askAxe, bringAxe, checkHead, checkHeaders, measure } from "./lib/checks.mjs";
-import { PAGES, serverOf } from "./lib/pages.mjs";
-
-const LOOKS = [
-  { look: "360 px light", width: NARROW, colorScheme: "light" },
-  { look: "360 px dark", width: NARROW, colorScheme: "dark" },
-  { look: "1280 px dark", width: WIDE, colorScheme: "dark" },
-  { look: "1280 px light", width: WIDE, colorScheme: "light" },
-];
-
-/** What 1280 px become when they are enlarged four times (WCAG 1.4.10). */
-const ENLARGED = { width: 320, height: 256 };
-
-let axeRuns = 0;
+import { leaveBrowser, visit } from "./lib/browser.mjs";
+import { askAxe, bringAxe, measure } from "./lib/checks.mjs";
+import { lookAtAll, tally } from "./lib/look.mjs";
+import { PAGES } from "./lib/pages.mjs";
 
 after(async () => {
-  console.log(`axe ran ${axeRuns} times on ${PAGES.length} kinds of pages`);
+  console.log(tally(PAGES));
   await leaveBrowser();
 });
 
 /** Two pages at a time keep both of a small machine's cores busy. */
-describe("every page", { concurrency: 2 }, () => {
-  for (const kind of PAGES) {
-    for (const lang of LANGUAGES) {
-      test(`${kind.name}, ${lang}`, () => checkPage(kind, lang));
-    }
-  }
-});
-
-function checkPage(kind, lang) {
-  const { isPublic = true, status } = kind;
-  const options = { base: serverOf(kind), locale: lang === "th" ? "th-TH" : "en-US" };
-  return visiting(options, async (visitor) => {
-    const { page, context, base } = visitor;
-    await bringAxe(context);
-    const response = await kind.open(visitor, lang);
-    assert.equal(response.status(), status);
-    checkHeaders(response, { isPublic });
-    await checkHead(page, { lang, base, isPublic });
-    for (const { look, width, colorScheme } of LOOKS) {
-      await page.setViewportSize(width);
-      await page.emulateMedia({ colorScheme });
-      const findings = [...(await measure(page, { lang })), ...(await askAxe(page))];
-      axeRuns += 1;
-      assert.deepEqual(findings, [], look);
-    }
-    await page.setViewportSize(ENLARGED);
-    assert.deepEqual(await measure(page, { lang }), [], "320 px");
-  });
-}
+describe("every page", { concurrency: 2 }, () => lookAtAll(PAGES));
 
 /** Whoever finds nothing anywhere may be blind: here is something to find. */
 test("a page with faults is found out", async () => {

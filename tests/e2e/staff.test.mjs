@@ -3,37 +3,15 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 
-import { follow, LANGUAGES, leaveBrowser, NARROW, visiting, WIDE } from "./lib/browser.mjs";
-import { askAxe, bringAxe, checkHeaders, measure } from "./lib/checks.mjs";
+import { follow, LANGUAGES, leaveBrowser, visiting } from "./lib/browser.mjs";
 import { tabTo } from "./lib/keyboard.mjs";
+import { lookAtAll } from "./lib/look.mjs";
 import { addMember, PASSWORD, signedInAs, STAFF_PAGES } from "./lib/staff.mjs";
 import { say } from "./lib/words.mjs";
 
 after(leaveBrowser);
 
-const LOOKS = [
-  { look: "360 px light", width: NARROW, colorScheme: "light" },
-  { look: "1280 px dark", width: WIDE, colorScheme: "dark" },
-];
-
-describe("every staff page", { concurrency: 2 }, () => {
-  for (const kind of STAFF_PAGES) {
-    for (const lang of LANGUAGES) {
-      test(`${kind.name}, ${lang}`, () => visiting({}, async (visitor) => {
-        const { page, context } = visitor;
-        await bringAxe(context);
-        const response = await kind.open(visitor, lang);
-        assert.equal(response.status(), 200);
-        checkHeaders(response, { isPublic: false });
-        for (const { look, width, colorScheme } of LOOKS) {
-          await page.setViewportSize(width);
-          await page.emulateMedia({ colorScheme });
-          assert.deepEqual([...(await measure(page, { lang })), ...(await askAxe(page))], [], look);
-        }
-      }));
-    }
-  }
-});
+describe("every staff page", { concurrency: 2 }, () => lookAtAll(STAFF_PAGES));
 
 /** What each role finds in the navigation, by key. */
 const SECTIONS = {

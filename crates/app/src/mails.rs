@@ -190,7 +190,7 @@ pub(crate) async fn enqueue_to(
         language,
         recipient: recipient.to_string(),
         reservation_id: None,
-        message_id: format!("<{id}@{}>", app.post().map_or("localhost", Post::host)),
+        message_id: message_id(&id, host(app)),
         status: MailStatus::Pending,
         sent_at: None,
         last_error: None,

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   // Keys that lead about, but not while somebody types.
-  const places = { h: "/staff", c: "/staff/concerts", r: "/staff/reservations", a: "/staff/audit", p: "/staff/reports" };
+  const places = { h: "/staff", m: "/staff/mails", u: "/staff/users", a: "/staff/audit" };
   let isGoing = false;
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

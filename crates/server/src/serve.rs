@@ -61,7 +61,7 @@ pub enum StartError {
 pub enum OpenError {
     #[error("DATABASE_URL is {0}")]
     Url(#[from] InvalidUrl),
-    #[error("STAGEDOOR_STRIPE_…: {0}")]
+    #[error(transparent)]
     Stripe(#[from] SettingsError),
     #[error("sign-in at a provider: {0}")]
     Oidc(#[from] app::customers::SettingsError),

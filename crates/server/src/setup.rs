@@ -17,6 +17,7 @@ use store::Acting;
 
 use crate::http::fields::{FieldError, FieldReason, Fields};
 use crate::http::page::{self, ErrorPage, Layout};
+use crate::http::pairs::{self, Pairs, value};
 use crate::http::problem::Problem;
 use crate::http::staff::SigningIn;
 use crate::http::web::Web;
@@ -31,8 +32,7 @@ pub async fn show(
     asked: Asked,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let query = query.unwrap_or_default();
-    let asked = asked.read(&serde_urlencoded::from_str::<Pairs>(&query).unwrap_or_default());
+    let asked = asked.read(&pairs::of_query(query.as_deref()));
     if !first_setup::is_open(&app, &asked.token).await? {
         return Ok(closed(&asked.layout));
     }
@@ -76,8 +76,6 @@ pub async fn create(
     }
 }
 
-type Pairs = Vec<(String, String)>;
-
 /// What was asked for: the page's frame and the token.
 #[derive(Debug)]
 pub struct Asked {
@@ -120,11 +118,6 @@ impl Asked {
             token: token.to_owned(),
         }
     }
-}
-
-fn value<'a>(pairs: &'a Pairs, field: &str) -> &'a str {
-    let found = pairs.iter().find(|(name, _)| name == field);
-    found.map_or("", |(_, value)| value)
 }
 
 fn read(pairs: Pairs) -> Result<NewStaffMember, Vec<FieldError>> {

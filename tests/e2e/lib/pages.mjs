@@ -91,6 +91,7 @@ function send(page, { action, method = "post", enctype = "application/x-www-form
 }
 
 /** Every kind of page: name, status of the answer, the way to it. */
+/** Of the shop, from the list to a reservation, and what is said when something goes wrong. */
 export const PAGES = [
   { name: "list", status: 200, open: at("/") },
   {
@@ -201,6 +202,41 @@ export const PAGES = [
       return send(visitor.page, { action });
     },
   },
+  {
+    name: "error 403", status: 403, ...PRIVATE, async open({ page, base }, lang) {
+      // A page of nobody's stands for another site.
+      return send(page, { action: `${base}/${lang}/concerts/1/hold` });
+    },
+  },
+  { name: "error 404, no such page", status: 404, ...PRIVATE, open: at("/nowhere") },
+  { name: "error 404, no such concert", status: 404, ...PRIVATE, open: at("/concerts/2147483647") },
+  { name: "error 404, somebody else's reservation", status: 404, ...PRIVATE, async open({ page }, lang) {
+      return page.goto(`/${lang}/r/${(await reserve((await stage()).booked.id)).id}`);
+    } },
+  { name: "error 405", status: 405, ...PRIVATE, open: at((on) => `/concerts/${on.onSale.id}/hold`) },
+  {
+    name: "error 413", status: 413, ...PRIVATE, async open({ page }, lang) {
+      await page.goto(`/${lang}/concerts/${(await stage()).booked.id}`);
+      return send(page, { action: `/${lang}/concerts/1/hold`, fields: { customer_name: "x".repeat(70_000) } });
+    },
+  },
+  {
+    name: "error 415", status: 415, ...PRIVATE, async open({ page }, lang) {
+      await page.goto(`/${lang}/`);
+      return send(page, { action: `/${lang}/concerts/1/hold`, enctype: "text/plain", fields: { quantity: "1" } });
+    },
+  },
+  {
+    name: "error 422", status: 422, ...PRIVATE, languageByCookie: true, async open({ page }, lang) {
+      await page.goto(`/${lang}/`);
+      return send(page, { action: "/theme", fields: { return_to: "/" } });
+    },
+  },
+  { name: "error 503", status: 503, ...PRIVATE, server: "adrift", open: at("/") },
+];
+
+/** Of a buyer who signs in or pays. */
+export const BUYER_PAGES = [
   { name: "sign-in", status: 200, ...PRIVATE, open: at("/sign-in?return_to=/en/") },
   {
     name: "sign-in with an error", status: 422, ...PRIVATE, async open({ page }, lang) {
@@ -308,37 +344,6 @@ export const PAGES = [
       return page.goto(`${base}/dev/mail?to=${encodeURIComponent(held.customer_email)}`);
     },
   },
-  {
-    name: "error 403", status: 403, ...PRIVATE, async open({ page, base }, lang) {
-      // A page of nobody's stands for another site.
-      return send(page, { action: `${base}/${lang}/concerts/1/hold` });
-    },
-  },
-  { name: "error 404, no such page", status: 404, ...PRIVATE, open: at("/nowhere") },
-  { name: "error 404, no such concert", status: 404, ...PRIVATE, open: at("/concerts/2147483647") },
-  { name: "error 404, somebody else's reservation", status: 404, ...PRIVATE, async open({ page }, lang) {
-      return page.goto(`/${lang}/r/${(await reserve((await stage()).booked.id)).id}`);
-    } },
-  { name: "error 405", status: 405, ...PRIVATE, open: at((on) => `/concerts/${on.onSale.id}/hold`) },
-  {
-    name: "error 413", status: 413, ...PRIVATE, async open({ page }, lang) {
-      await page.goto(`/${lang}/concerts/${(await stage()).booked.id}`);
-      return send(page, { action: `/${lang}/concerts/1/hold`, fields: { customer_name: "x".repeat(70_000) } });
-    },
-  },
-  {
-    name: "error 415", status: 415, ...PRIVATE, async open({ page }, lang) {
-      await page.goto(`/${lang}/`);
-      return send(page, { action: `/${lang}/concerts/1/hold`, enctype: "text/plain", fields: { quantity: "1" } });
-    },
-  },
-  {
-    name: "error 422", status: 422, ...PRIVATE, languageByCookie: true, async open({ page }, lang) {
-      await page.goto(`/${lang}/`);
-      return send(page, { action: "/theme", fields: { return_to: "/" } });
-    },
-  },
-  { name: "error 503", status: 503, ...PRIVATE, server: "adrift", open: at("/") },
 ];
 
 /** The base address of the server that a page is asked from. */

@@ -41,8 +41,10 @@ export async function signedInAs(role, { context }) {
   await context.addCookies([{ name: "stagedoor-staff", value: await tokenOf(role), url: world().base, httpOnly: true, sameSite: "Lax" }]);
 }
 
+const PRIVATE = { status: 200, isPublic: false };
+
 const page = (name, path, role = "superadmin") => ({
-  name, async open(visitor, lang) {
+  name, ...PRIVATE, async open(visitor, lang) {
     await signedInAs(role, visitor);
     return visitor.page.goto(`${path}${path.includes("?") ? "&" : "?"}lang=${lang}`);
   },
@@ -50,7 +52,7 @@ const page = (name, path, role = "superadmin") => ({
 
 /** Every kind of page, each with the way to it. */
 export const STAFF_PAGES = [
-  { name: "staff sign-in", open: ({ page }, lang) => page.goto(`/staff/sign-in?lang=${lang}`) },
+  { name: "staff sign-in", ...PRIVATE, open: ({ page }, lang) => page.goto(`/staff/sign-in?lang=${lang}`) },
   page("overview", "/staff"),
   page("overview of a moderator", "/staff", "moderator"),
   page("account", "/staff/account?said=factor-off"),

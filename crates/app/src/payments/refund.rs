@@ -37,23 +37,28 @@ pub async fn refund(app: &App, id: ReservationId, by: Acting) -> Result<Reservat
     task::uninterrupted(async move {
         let transaction = Transaction::begin_hurried(app.writer(), &by).await?;
         let refunded = refund_in(&app, &transaction, &id).await;
-        let refunded = task::end(transaction, refunded).await?;
-        app.tickets_returned(refunded.concert_id);
+        let (refunded, is_cancelled) = task::end(transaction, refunded).await?;
+        if is_cancelled {
+            app.tickets_returned(refunded.concert_id);
+            metrics::counter!("stagedoor_reservations_total", "outcome" => "cancelled")
+                .increment(1);
+        }
         jobs::wake(&app);
         Ok(refunded)
     })
     .await
 }
 
+/// The reservation as it is then, and whether this cancelled it.
 async fn refund_in(
     app: &App,
     transaction: &Transaction,
     id: &ReservationId,
-) -> Result<Reservation, RefundError> {
+) -> Result<(Reservation, bool), RefundError> {
     let now = app.ctx().now();
     let locked = reservations::lock_behind_concert(transaction, id).await?;
     let Some(reservation) = locked else {
-        return refund_deleted(transaction, id, now).await;
+        return Ok((refund_deleted(transaction, id, now).await?, false));
     };
     // Trying again what is stuck must not take the tickets of another, good payment.
     let is_tried = try_stuck(transaction, id, now).await?;
@@ -61,7 +66,8 @@ async fn refund_in(
     if !is_given && !is_tried {
         return Err(RefundError::NothingPaid);
     }
-    if is_given && reservation.status == ReservationStatus::Confirmed {
+    let is_cancelled = is_given && reservation.status == ReservationStatus::Confirmed;
+    if is_cancelled {
         let cancelled = ReservationStatus::Cancelled;
         reservation_rows::update_status(transaction, id, cancelled, now).await?;
         let tickets = reservation.quantity;
@@ -69,7 +75,7 @@ async fn refund_in(
         mails::enqueue(app, transaction, MailKind::Cancelled, id).await?;
     }
     let after = reservation_rows::lock(transaction, id).await?;
-    after.ok_or(RefundError::NotFound)
+    Ok((after.ok_or(RefundError::NotFound)?, is_cancelled))
 }
 
 /// Of a deleted reservation, which holds nothing, money may still have to go back.

@@ -10,6 +10,7 @@ pub mod health;
 pub mod limits;
 pub mod listener;
 pub mod page;
+pub mod pairs;
 pub mod path;
 pub mod places;
 pub mod problem;

@@ -28,7 +28,6 @@ pub struct Assets {
     /// What pages for staff load besides.
     pub staff_css: String,
     pub staff_js: String,
-    pub htmx: String,
     pub icon: String,
 }
 
@@ -41,7 +40,6 @@ impl Assets {
             js: address("/site.js"),
             staff_css: address("/staff.css"),
             staff_js: address("/staff.js"),
-            htmx: address("/vendor/htmx-4.0.1.min.js"),
             icon: address("/favicon.svg"),
         }
     }

@@ -56,7 +56,6 @@ permissions! {
     ReadConcerts EditConcerts OpenConcerts DeleteConcert
     ReadReservations ConfirmReservation CancelReservation DeleteReservation
     Refund ResendTickets CheckTickets ReadUsers ManageUsers ReadAuditLog ReadMails RetryMails
-    CancelConcert UploadPoster ReadReports Export
 }
 
 impl<P: Needs + Send> FromRequestParts<Web> for Staff<P> {

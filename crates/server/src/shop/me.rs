@@ -12,12 +12,13 @@ use jiff::Timestamp;
 use store::customers::Booking;
 
 use super::asked::Asked;
-use super::sign_in::{pairs_of, sign_in_address, value};
+use super::sign_in::sign_in_address;
 use super::visitor::Holdings;
 use super::{POSTER_NONE, price};
 use crate::http::customer::MaybeCustomer;
 use crate::http::headers::FORGET_COPIES;
 use crate::http::page::Layout;
+use crate::http::pairs::{self, value};
 use crate::http::problem::Problem;
 
 /// `GET /{lang}/me?page=`: to the sign-in for whoever isn't.
@@ -31,7 +32,7 @@ pub async fn show(
         let here = layout.here();
         return Ok(Redirect::to(&sign_in_address(&layout, &here)).into_response());
     };
-    let number = read_page(query);
+    let number = read_page(query.as_deref());
     let bookings = customers::list_bookings(&app, &customer, number).await?;
     let page = MePage::new(&app, layout, &bookings, (number, customer.email().as_str()));
     Ok(answer.private(StatusCode::OK, &page))
@@ -52,8 +53,8 @@ pub async fn sign_out(
     Ok((FORGET_COPIES, cookie, Redirect::to(&layout.href("/"))).into_response())
 }
 
-fn read_page(query: Option<String>) -> u16 {
-    let number = value(&pairs_of(query), "page").parse();
+fn read_page(query: Option<&str>) -> u16 {
+    let number = value(&pairs::of_query(query), "page").parse();
     number.unwrap_or(1).clamp(1, BOOKING_PAGES_MAX)
 }
 

@@ -11,10 +11,11 @@ use http::StatusCode;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 
-use super::sign_in::{SignInPage, pairs_of, return_path, sign_in_address, signed_in, value};
+use super::sign_in::{SignInPage, return_path, sign_in_address, signed_in};
 use super::visitor::{Holdings, Visitor};
 use crate::http::client::origin;
 use crate::http::page::{self, Layout};
+use crate::http::pairs::{self, value};
 use crate::http::problem::Problem;
 use crate::http::web::Web;
 use crate::i18n::Lang;
@@ -47,7 +48,7 @@ pub async fn start(
     asked: Asked,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let pairs = pairs_of(query);
+    let pairs = pairs::of_query(query.as_deref());
     let Asked {
         layout,
         mut holdings,
@@ -80,7 +81,7 @@ pub async fn callback(
     asked: Asked,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let pairs = pairs_of(query);
+    let pairs = pairs::of_query(query.as_deref());
     let given = |field: &str| Some(value(&pairs, field).to_owned()).filter(|it| !it.is_empty());
     let Asked {
         layout,

@@ -19,6 +19,7 @@ use super::asked::Asked;
 use super::visitor::Holdings;
 use crate::http::client::origin;
 use crate::http::page::Layout;
+use crate::http::pairs::{self, Pairs, value};
 use crate::http::problem::Problem;
 use crate::http::web::Web;
 
@@ -34,15 +35,13 @@ const IN_QUERY: &AsciiSet = &CONTROLS
     .add(b'>')
     .add(b'?');
 
-type Pairs = Vec<(String, String)>;
-
 /// `GET /{lang}/sign-in?return_to=`
 pub async fn show(
     State(app): State<App>,
     Asked { layout, answer }: Asked,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let pairs = pairs_of(query);
+    let pairs = pairs::of_query(query.as_deref());
     let return_to = return_path(value(&pairs, "return_to"), &layout);
     let mut page = SignInPage::new(&app, layout, &return_to);
     if value(&pairs, "said") == "cancelled" {
@@ -210,15 +209,6 @@ pub(super) fn return_path(text: &str, layout: &Layout) -> ReturnPath {
     let own = || ReturnPath::parse(&layout.href("/me"));
     let home = || ReturnPath::parse("/").expect("a path");
     ReturnPath::parse(text).or_else(own).unwrap_or_else(home)
-}
-
-pub(super) fn pairs_of(query: Option<String>) -> Pairs {
-    serde_urlencoded::from_str(&query.unwrap_or_default()).unwrap_or_default()
-}
-
-pub(super) fn value<'a>(pairs: &'a Pairs, field: &str) -> &'a str {
-    let found = pairs.iter().find(|(name, _)| name == field);
-    found.map_or("", |(_, value)| value)
 }
 
 fn titled(layout: Layout, key: &str) -> Layout {

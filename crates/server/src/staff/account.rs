@@ -16,6 +16,7 @@ use super::frame::{Frame, done};
 use super::member::Member;
 use crate::http::fields::{FieldError, FieldReason, Fields};
 use crate::http::page::show;
+use crate::http::pairs::{Pairs, value};
 use crate::http::problem::Problem;
 use crate::http::staff::Anybody;
 use crate::http::web::Web;
@@ -30,8 +31,6 @@ pub fn routes() -> Router<Web> {
         .route("/staff/account/totp/confirm", post(confirm))
         .route("/staff/account/totp/off", post(turn_off))
 }
-
-type Pairs = Vec<(String, String)>;
 
 /// `GET /staff/account`
 async fn show_account(member: Member<Anybody>) -> Response {
@@ -148,11 +147,6 @@ async fn turn_off(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn value<'a>(pairs: &'a Pairs, field: &str) -> &'a str {
-    let found = pairs.iter().find(|(name, _)| name == field);
-    found.map_or("", |(_, value)| value)
 }
 
 /// The page once more, with what is wrong.

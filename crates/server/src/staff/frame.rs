@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use jiff::Timestamp;
 
 use crate::http::page::{ErrorPage, Layout, show};
+use crate::http::pairs::{self, Pairs, value};
 use crate::http::web::Web;
 use crate::i18n::Lang;
 use crate::shop::asked::remember;
@@ -93,10 +94,8 @@ impl Frame {
                 is_here: is_within(&path, section.path),
             })
             .collect();
-        let said = query_of(&parts.uri)
-            .into_iter()
-            .find(|(name, _)| name == SAID)
-            .and_then(|(_, said)| said_sentence(layout.lang, &said));
+        let pairs = pairs::of_query(parts.uri.query());
+        let said = said_sentence(layout.lang, value(&pairs, SAID));
         Self {
             layout,
             nav,
@@ -175,7 +174,7 @@ fn is_within(path: &str, section: &str) -> bool {
 /// A page without its sections: for whoever isn't signed in.
 pub(super) fn layout_of(uri: &Uri, headers: &HeaderMap, web: &Web) -> Layout {
     let visitor = Visitor::of(uri.path(), headers);
-    let pairs = query_of(uri);
+    let pairs = pairs::of_query(uri.query());
     let lang = asked_lang(&pairs).unwrap_or(visitor.lang);
     let kept = pairs.into_iter();
     let kept: Vec<_> = kept
@@ -187,13 +186,8 @@ pub(super) fn layout_of(uri: &Uri, headers: &HeaderMap, web: &Web) -> Layout {
         .with_query(Some(&query))
 }
 
-fn query_of(uri: &Uri) -> Vec<(String, String)> {
-    serde_urlencoded::from_str(uri.query().unwrap_or_default()).unwrap_or_default()
-}
-
-fn asked_lang(pairs: &[(String, String)]) -> Option<Lang> {
-    let (_, code) = pairs.iter().find(|(name, _)| name == LANG)?;
-    code.parse().ok()
+fn asked_lang(pairs: &Pairs) -> Option<Lang> {
+    value(pairs, LANG).parse().ok()
 }
 
 /// Pages have one address for both languages: `?lang=` chooses one, and is remembered.
@@ -202,7 +196,7 @@ pub(super) async fn remember_language(
     request: Request,
     next: Next,
 ) -> Response {
-    let lang = asked_lang(&query_of(request.uri()));
+    let lang = asked_lang(&pairs::of_query(request.uri().query()));
     let cookie = lang.and_then(|lang| remember(lang, request.headers(), web.is_https()));
     let mut response = next.run(request).await;
     if let Some(cookie) = cookie {

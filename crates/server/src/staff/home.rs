@@ -31,12 +31,7 @@ async fn show_home(State(app): State<App>, member: Member<Anybody>) -> Result<Re
     let frame = member.frame;
     let filter = StaffFilter {
         status: Some(ConcertStatus::Open),
-        from: Some(
-            app.ctx()
-                .now()
-                .to_zoned(app.settings().timezone.clone())
-                .date(),
-        ),
+        from: Some(app.today()),
         ..StaffFilter::default()
     };
     let open = concerts::list_for_staff(&app, &filter, (None, CONCERTS_MAX)).await?;

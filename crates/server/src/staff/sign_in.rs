@@ -8,27 +8,29 @@ use axum::Router;
 use axum::extract::{Form, Request, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
+use domain::customer::ReturnPath;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 
 use super::frame::{HOME, layout_of};
+use super::has_page;
 use super::member::{self, Member};
 use crate::http::page::{Layout, show};
+use crate::http::pairs::{self, Pairs, value};
 use crate::http::problem::Problem;
 use crate::http::staff::{Anybody, SigningIn};
 use crate::http::web::Web;
 
 pub const PATH: &str = "/staff/sign-in";
+const OUT: &str = "/staff/sign-out";
 const RETURN_TO: &str = "return_to";
 
 pub fn routes() -> Router<Web> {
     Router::new()
         .route(PATH, get(show_form).post(enter))
-        .route("/staff/sign-out", post(leave))
+        .route(OUT, post(leave))
 }
-
-type Pairs = Vec<(String, String)>;
 
 /// The page to sign in at, which leads back to what was asked for; after an act, to the home page.
 pub(super) fn address_to(parts: &Parts) -> String {
@@ -49,8 +51,7 @@ pub(super) fn address_to(parts: &Parts) -> String {
 /// `GET /staff/sign-in`: the form; whoever is signed in already goes on.
 async fn show_form(State(web): State<Web>, request: Request) -> Result<Response, Response> {
     let (uri, headers) = (request.uri(), request.headers());
-    let pairs: Pairs =
-        serde_urlencoded::from_str(uri.query().unwrap_or_default()).unwrap_or_default();
+    let pairs = pairs::of_query(uri.query());
     let return_to = return_path(value(&pairs, RETURN_TO));
     if member::find(headers, &web).await?.is_some() {
         return Ok(Redirect::to(&return_to).into_response());
@@ -97,24 +98,15 @@ async fn leave(State(web): State<Web>, member: Member<Anybody>) -> Result<Respon
     Ok(([(SET_COOKIE, cookie)], Redirect::to(PATH)).into_response())
 }
 
-fn value<'a>(pairs: &'a Pairs, field: &str) -> &'a str {
-    let found = pairs.iter().find(|(name, _)| name == field);
-    found.map_or("", |(_, value)| value)
-}
-
 /// Only a page of the staff area is followed: anything else could send somebody elsewhere.
 fn return_path(wanted: &str) -> String {
-    let is_plain = wanted
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    let path = wanted.split('?').next().unwrap_or_default();
-    let is_ours = path == HOME || path.starts_with("/staff/");
-    let is_step = path == PATH || path == "/staff/sign-out" || path.contains("..");
-    if is_plain && is_ours && !is_step {
-        wanted.to_owned()
-    } else {
-        HOME.to_owned()
-    }
+    let is_ours = |path: &str| {
+        let is_step = path == PATH || path == OUT || path.contains("..");
+        has_page(path) && !is_step
+    };
+    ReturnPath::parse(wanted)
+        .filter(|wanted| is_ours(wanted.as_str().split('?').next().unwrap_or_default()))
+        .map_or_else(|| HOME.to_owned(), |wanted| wanted.to_string())
 }
 
 #[derive(Debug, Template)]

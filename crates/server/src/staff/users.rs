@@ -18,6 +18,7 @@ use super::frame::{Frame, done, refused, role_key};
 use super::member::Member;
 use crate::http::fields::{FieldError, FieldReason, Fields};
 use crate::http::page::show;
+use crate::http::pairs::{Pairs, value};
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
 use crate::http::staff::{ManageUsers, ReadUsers};
@@ -38,8 +39,6 @@ pub fn routes() -> Router<Web> {
         .route("/staff/users/{id}/sessions", post(end_sessions))
         .route("/staff/users/{id}/delete", post(delete))
 }
-
-type Pairs = Vec<(String, String)>;
 
 /// `GET /staff/users`
 async fn list(State(app): State<App>, member: Member<ReadUsers>) -> Result<Response, Problem> {
@@ -224,11 +223,6 @@ fn answer<T>(
 fn refuse(frame: Frame, key: &str) -> Response {
     let sentence = frame.t(key);
     refused(frame, StatusCode::CONFLICT, sentence, PATH.to_owned())
-}
-
-fn value<'a>(pairs: &'a Pairs, field: &str) -> &'a str {
-    let found = pairs.iter().find(|(name, _)| name == field);
-    found.map_or("", |(_, value)| value)
 }
 
 async fn page_of(app: &App, frame: Frame, form: NewForm) -> Result<UsersPage, Problem> {

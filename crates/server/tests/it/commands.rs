@@ -94,6 +94,22 @@ async fn serve_refuses_a_login_that_owns_tables() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_setting_is_blamed_on_itself_and_not_on_the_database() {
+    let database = TestDatabase::migrated().await;
+    for command in ["serve", "doctor"] {
+        let done = Program::on(&database, &[command])
+            .env("STAGEDOOR_PAYMENT_PROVIDER", "stripe")
+            .env("STAGEDOOR_STRIPE_SECRET_KEY", "x")
+            .env("STAGEDOOR_STRIPE_WEBHOOK_SECRET", "whsec_y")
+            .run()
+            .await;
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(done.stderr.contains("API key must begin with"), "{done:?}");
+        assert!(!done.stderr.contains("DATABASE_URL"), "{done:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn serve_refuses_a_schema_that_is_not_its_own() {
     let behind = "DELETE FROM refinery_schema_history WHERE version > 1";
     let newer = "INSERT INTO refinery_schema_history (version, name) VALUES (99, 'tomorrow')";

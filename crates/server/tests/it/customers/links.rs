@@ -1,6 +1,7 @@
 //! Links by mail.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -172,6 +173,16 @@ async fn what_is_no_address_is_refused_by_name() {
     .await;
 }
 
+/// A product that was asked for a link and sends none, and one with these keys on the same database.
+async fn asked_before_the_key_changed(options: &Options) -> (TestApp, app::App) {
+    let database = crate::support::TestDatabase::migrated().await;
+    let old = TestApp::start(database, Options::default()).await;
+    assert_eq!(old.ask_for_link("som@example.com").await, 202);
+    let url = old.database.url(crate::support::APP);
+    let new = crate::support::open_app(&url, &old.clock, options);
+    (old, new)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_token_of_a_link_lies_in_the_database_and_a_changed_key_still_sends_it() {
     let options = Options {
@@ -181,11 +192,7 @@ async fn no_token_of_a_link_lies_in_the_database_and_a_changed_key_still_sends_i
         ],
         ..Options::default()
     };
-    let database = crate::support::TestDatabase::migrated().await;
-    let old = TestApp::start(database, Options::default()).await;
-    assert_eq!(old.ask_for_link("som@example.com").await, 202);
-    let url = old.database.url(crate::support::APP);
-    let new = crate::support::open_app(&url, &old.clock, &options);
+    let (old, new) = asked_before_the_key_changed(&options).await;
     let written = app::mails::list_written(&new, "som@example.com");
     assert!(written.await.unwrap().unwrap().is_empty(), "not sent yet");
     let (_stop, stopped) = tokio::sync::watch::channel(false);
@@ -214,4 +221,40 @@ async fn no_token_of_a_link_lies_in_the_database_and_a_changed_key_still_sends_i
         .await
         .unwrap();
     assert_eq!(entered.status(), 303);
+}
+
+/// Another process may have its key, for as long as the link can be used.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_of_a_forgotten_key_is_given_up_when_it_is_over() {
+    let options = Options {
+        secrets: &[b"a new key that is only used for tests"],
+        carrier: Some(std::sync::Arc::new(Nobody)),
+        ..Options::default()
+    };
+    let (old, new) = asked_before_the_key_changed(&options).await;
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let tasks = app::jobs::Tasks::of_product();
+    tokio::spawn(app::jobs::work(new.clone(), tasks, stopped));
+    let with = async |condition: &str| {
+        let rows = format!("SELECT count(*) FROM jobs, mails WHERE {condition}");
+        old.count(&rows).await
+    };
+    let waits = "jobs.last_error LIKE '%another key%' AND mails.status = 'pending'";
+    eventually("a first try", LIMIT, async || with(waits).await == 1).await;
+    old.pass(Duration::from_mins(16)).await;
+    let over = "mails.status = 'dead' AND mails.last_error = 'its link is over'";
+    eventually("the end", LIMIT, async || with(over).await == 1).await;
+}
+
+/// A mail server to which nothing may be handed.
+#[derive(Debug)]
+struct Nobody;
+
+impl app::mails::Carrier for Nobody {
+    fn carry<'a>(
+        &'a self,
+        _: &'a app::mails::Sealed,
+    ) -> futures_util::future::BoxFuture<'a, Result<(), app::mails::CarryError>> {
+        Box::pin(async { panic!("nothing is to be sent") })
+    }
 }

@@ -18,6 +18,23 @@ async fn cancel(buyer: &Buyer<'_>) {
     assert_eq!(status, 200, "{}", answer.text().await.unwrap());
 }
 
+/// A buyer who has given the tickets back, and whose money can't go back by itself.
+async fn stuck(app: &TestApp) -> (Worker, Buyer<'_>, String) {
+    let worker = Worker::start(app);
+    let buyer = Buyer::of(app, 10).await;
+    let payment = buyer.begin().await;
+    buyer.choose(&payment, "refund_fails").await;
+    cancel(&buyer).await;
+    reported(app).await;
+    (worker, buyer, payment)
+}
+
+/// From now on the provider sends the money back that it couldn't.
+async fn mend(app: &TestApp) {
+    let mended = "UPDATE sandbox_orders SET outcome = 'pay'";
+    app.postgres.batch_execute(mended).await.unwrap();
+}
+
 async fn reported(app: &TestApp) {
     let stuck = "SELECT count(*) FROM payments WHERE refund_error IS NOT NULL";
     eventually("a report", LIMIT, async || app.count(stuck).await == 1).await;
@@ -203,19 +220,32 @@ async fn what_staff_had_by_hand_is_owed_until_they_say_that_it_went_back() {
 async fn a_refund_that_failed_is_tried_again_when_staff_say_so() {
     TestApp::run(async |app| {
         let admin = app.plant_signed_in("admin1", "admin").await;
-        let worker = Worker::start(app);
-        let buyer = Buyer::of(app, 10).await;
-        let payment = buyer.begin().await;
-        buyer.choose(&payment, "refund_fails").await;
-        cancel(&buyer).await;
-        reported(app).await;
-        let mended = "UPDATE sandbox_orders SET outcome = 'pay'";
-        app.postgres.batch_execute(mended).await.unwrap();
+        let (worker, buyer, payment) = stuck(app).await;
+        mend(app).await;
         assert_eq!(staff(app, &admin, &buyer.hold, "refund").await.0, 200);
         buyer.is(&payment, "refunded").await;
         let refunded = ("cancelled".to_owned(), "refunded".to_owned());
         assert_eq!(buyer.stands().await, refunded);
         assert_eq!(app.available(buyer.concert).await, 10);
+        worker.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refund_that_is_tried_again_is_asked_about_when_nobody_tells() {
+    TestApp::run(async |app| {
+        let admin = app.plant_signed_in("admin1", "admin").await;
+        let (worker, buyer, payment) = stuck(app).await;
+        worker.stop().await;
+        mend(app).await;
+        assert_eq!(staff(app, &admin, &buyer.hold, "refund").await.0, 200);
+        let lost = "UPDATE jobs SET status = 'dead', finished_at = created_at
+                    WHERE task = 'payment.refund' AND status <> 'done'";
+        app.postgres.batch_execute(lost).await.unwrap();
+        let worker = Worker::start(app);
+        buyer.wait(Duration::from_secs(121)).await;
+        buyer.is(&payment, "refunded").await;
         worker.stop().await;
     })
     .await;
@@ -234,8 +264,7 @@ async fn trying_a_stuck_refund_again_leaves_good_tickets_alone() {
         assert_eq!(buyer.choose(&payment, "refund_fails").await.status(), 303);
         let worker = Worker::start(app);
         reported(app).await;
-        let mended = "UPDATE sandbox_orders SET outcome = 'pay'";
-        app.postgres.batch_execute(mended).await.unwrap();
+        mend(app).await;
         assert_eq!(staff(app, &admin, &buyer.hold, "refund").await.0, 200);
         buyer.is(&payment, "refunded").await;
         assert_eq!(buyer.stands().await, confirmed());
@@ -250,17 +279,11 @@ async fn trying_a_stuck_refund_again_leaves_good_tickets_alone() {
 async fn money_of_a_deleted_reservation_goes_back_when_staff_say_so() {
     TestApp::run(async |app| {
         let admin = app.plant_signed_in("admin1", "admin").await;
-        let worker = Worker::start(app);
-        let buyer = Buyer::of(app, 10).await;
-        let payment = buyer.begin().await;
-        buyer.choose(&payment, "refund_fails").await;
-        cancel(&buyer).await;
-        reported(app).await;
+        let (worker, buyer, payment) = stuck(app).await;
         let id = buyer.hold["id"].as_str().unwrap();
         let deleted = app.as_staff(&admin, Method::DELETE, &format!("/reservations/{id}"));
         assert_eq!(deleted.send().await.unwrap().status(), 204);
-        let mended = "UPDATE sandbox_orders SET outcome = 'pay'";
-        app.postgres.batch_execute(mended).await.unwrap();
+        mend(app).await;
         let (status, body) = staff(app, &admin, &buyer.hold, "refund").await;
         assert_eq!(status, 200, "{body}");
         buyer.is(&payment, "refunded").await;
@@ -275,12 +298,7 @@ async fn money_of_a_deleted_reservation_goes_back_when_staff_say_so() {
 #[tokio::test]
 async fn old_news_of_a_refund_does_not_hide_that_it_failed() {
     TestApp::run(async |app| {
-        let worker = Worker::start(app);
-        let buyer = Buyer::of(app, 10).await;
-        let payment = buyer.begin().await;
-        buyer.choose(&payment, "refund_fails").await;
-        cancel(&buyer).await;
-        reported(app).await;
+        let (worker, buyer, payment) = stuck(app).await;
         let body = json!({"id": "evt-old", "type": "payment.refunded", "payment_id": payment});
         let body = body.to_string();
         let signature = signed(SECRET, app.app.ctx().now().as_second(), &body);
