@@ -75,6 +75,7 @@ account-factor-type = Or type this into it:
 account-factor-code = Code that the app shows now
 account-factor-confirm = Turn it on
 account-wrong-code = That code was wrong or too late. Begin again.
+account-no-key = This server has no secret key that lasts, so a second factor would shut you out after its next start. Let its operator set STAGEDOOR_SECRET_KEY first.
 account-codes-title = Your recovery codes
 account-codes-sentence = The second factor is on. Each of these codes works once in place of one from your phone. They aren't shown again: print them, or keep them where you keep passwords.
 account-codes-kept = I have kept them

@@ -89,6 +89,7 @@ async fn begin(
         Err(EnrolError::Password(PasswordError::Wrong)) => {
             Ok(again(member, &Wrong::of_factor("account-wrong-password")))
         }
+        Err(EnrolError::NoLastingKey) => Ok(again(member, &Wrong::of_factor("account-no-key"))),
         Err(EnrolError::AlreadyOn) => Ok(done(PATH, "factor-on-already")),
         Err(error) => Err(error.into()),
     }

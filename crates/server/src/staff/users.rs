@@ -13,7 +13,7 @@ use domain::role::{Permission, Role};
 use domain::text::{EmailAddress, Username};
 use http::StatusCode;
 
-use super::form::{Field, summary};
+use super::form::{Field, sentence, summary};
 use super::frame::{Frame, done, refused, role_key};
 use super::member::Member;
 use crate::http::fields::{FieldError, FieldReason, Fields};
@@ -127,8 +127,13 @@ async fn give_password(
     Segment(id): Segment<AdminUserId>,
     Form(pairs): Form<Pairs>,
 ) -> Result<Response, Problem> {
-    let Ok(password) = Password::parse(value(&pairs, "password")) else {
-        return Ok(refuse(member.frame, "error-password-short"));
+    let password = match Password::parse(value(&pairs, "password")) {
+        Ok(password) => password,
+        Err(error) => {
+            let why = sentence(member.frame.lang(), FieldReason::Text(error));
+            let why = format!("{}: {why}", member.frame.t("account-new"));
+            return Ok(refuse_with(member.frame, why));
+        }
     };
     let change = Change {
         password: Some(password),
@@ -221,8 +226,12 @@ fn answer<T>(
 }
 
 fn refuse(frame: Frame, key: &str) -> Response {
-    let sentence = frame.t(key);
-    refused(frame, StatusCode::CONFLICT, sentence, PATH.to_owned())
+    let why = frame.t(key);
+    refuse_with(frame, why)
+}
+
+fn refuse_with(frame: Frame, why: String) -> Response {
+    refused(frame, StatusCode::CONFLICT, why, PATH.to_owned())
 }
 
 async fn page_of(app: &App, frame: Frame, form: NewForm) -> Result<UsersPage, Problem> {

@@ -205,3 +205,45 @@ async fn an_address_says_nothing_of_its_own() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_superadmin_is_told_why_an_act_on_an_account_is_not_possible() {
+    TestApp::run(async |app| {
+        let cookie = app.as_member("superadmin").await;
+        let other = app.plant_staff("nok", "admin").await;
+        let act = async |id: i32, act: &str, fields: &[(&str, &str)]| {
+            let path = format!("/staff/users/{id}/{act}");
+            let answer = app.form_as(&cookie, &path, fields).send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        let long = "ก".repeat(30);
+        for (password, sentence) in [
+            ("", "This is needed."),
+            ("short", "too short"),
+            (&long, "too long"),
+            ("password", "easy to guess"),
+        ] {
+            let (status, page) = act(other, "password", &[("password", password)]).await;
+            assert_eq!(status, 409, "{password}");
+            assert!(page.contains(sentence), "{password}: {page}");
+        }
+        let (status, page) = act(other, "role", &[("role", "king")]).await;
+        assert_eq!(status, 409);
+        assert!(page.contains("Choose a role."), "{page}");
+        let me = "SELECT id::bigint FROM admin_users WHERE username = 'a-superadmin'";
+        let me = i32::try_from(app.count(me).await).unwrap();
+        for (id, what, sentence) in [
+            (me, "disable", "last active superadmin"),
+            (me, "factor", "My account"),
+        ] {
+            let (status, page) = act(id, what, &[]).await;
+            assert_eq!(status, 409, "{what}");
+            assert!(page.contains(sentence), "{what}: {page}");
+        }
+        let changed = act(other, "role", &[("role", "moderator")]).await;
+        assert_eq!(changed.0, 303);
+        let role = "SELECT count(*) FROM admin_users WHERE username = 'nok' AND role = 'moderator'";
+        assert_eq!(app.count(role).await, 1);
+    })
+    .await;
+}
