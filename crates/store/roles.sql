@@ -48,6 +48,7 @@ GRANT SELECT, INSERT, UPDATE ON heartbeats TO stagedoor_app;
 GRANT SELECT ON backup_runs TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE ON payments, tickets, sandbox_orders TO stagedoor_app;
 GRANT SELECT, INSERT ON payment_events TO stagedoor_app;
+GRANT SELECT, INSERT, UPDATE ON staff_runs, staff_run_rows TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON mails TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON customers, customer_identities, customer_sessions, customer_links, customer_sign_ins

@@ -1107,7 +1107,7 @@ CREATE TABLE public.payments (
     CONSTRAINT payments_amount_check CHECK ((amount > (0)::numeric)),
     CONSTRAINT payments_currency_check CHECK (((currency)::text ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT payments_provider_check CHECK (((provider)::text = ANY ((ARRAY['sandbox'::character varying, 'stripe'::character varying, 'manual'::character varying])::text[]))),
-    CONSTRAINT payments_refund_reason_check CHECK (((refund_reason)::text = ANY ((ARRAY['late'::character varying, 'cancelled'::character varying, 'twice'::character varying, 'wrong_amount'::character varying, 'by_customer'::character varying, 'by_staff'::character varying])::text[]))),
+    CONSTRAINT payments_refund_reason_check CHECK (((refund_reason)::text = ANY ((ARRAY['late'::character varying, 'cancelled'::character varying, 'twice'::character varying, 'wrong_amount'::character varying, 'by_customer'::character varying, 'by_staff'::character varying, 'concert_cancelled'::character varying])::text[]))),
     CONSTRAINT payments_status_check CHECK (((status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'failed'::character varying, 'refunding'::character varying, 'refunded'::character varying])::text[])))
 );
 
@@ -1175,6 +1175,43 @@ CREATE TABLE public.sign_in_failures (
     CONSTRAINT sign_in_failures_subject_digest_check CHECK ((octet_length(subject_digest) = 32))
 )
 WITH (fillfactor='50');
+
+CREATE TABLE public.staff_run_rows (
+    run_id bigint NOT NULL,
+    number integer NOT NULL,
+    reservation_id character varying(50) NOT NULL,
+    outcome character varying(16),
+    reason character varying(32),
+    settled_at timestamp without time zone,
+    CONSTRAINT staff_run_rows_outcome_check CHECK (((outcome)::text = ANY ((ARRAY['done'::character varying, 'refused'::character varying, 'failed'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY public.staff_run_rows FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.staff_runs (
+    id bigint NOT NULL,
+    kind character varying(16) NOT NULL,
+    concert_id integer,
+    started_by integer NOT NULL,
+    key character varying(64) NOT NULL,
+    address character varying(45),
+    request_id uuid,
+    created_at timestamp without time zone DEFAULT (now() AT TIME ZONE 'utc'::text) NOT NULL,
+    finished_at timestamp without time zone,
+    CONSTRAINT staff_runs_concert_id_check CHECK ((((kind)::text = 'cancel_concert'::text) = (concert_id IS NOT NULL))),
+    CONSTRAINT staff_runs_kind_check CHECK (((kind)::text = ANY ((ARRAY['cancel'::character varying, 'refund'::character varying, 'resend'::character varying, 'cancel_concert'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY public.staff_runs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.staff_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.staff_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.tickets (
     id bigint NOT NULL,
@@ -1301,6 +1338,15 @@ ALTER TABLE ONLY public.sandbox_orders
 ALTER TABLE ONLY public.sign_in_failures
     ADD CONSTRAINT sign_in_failures_pkey PRIMARY KEY (subject_digest);
 
+ALTER TABLE ONLY public.staff_run_rows
+    ADD CONSTRAINT staff_run_rows_pkey PRIMARY KEY (run_id, number);
+
+ALTER TABLE ONLY public.staff_runs
+    ADD CONSTRAINT staff_runs_key_key UNIQUE (key);
+
+ALTER TABLE ONLY public.staff_runs
+    ADD CONSTRAINT staff_runs_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.tickets
     ADD CONSTRAINT tickets_code_key UNIQUE (code);
 
@@ -1382,6 +1428,12 @@ CREATE INDEX payments_reservation_id_idx ON public.payments USING btree (reserva
 
 CREATE UNIQUE INDEX payments_reservation_id_pending_key ON public.payments USING btree (reservation_id) WHERE ((status)::text = 'pending'::text);
 
+CREATE INDEX staff_run_rows_open_idx ON public.staff_run_rows USING btree (run_id, number) WHERE (outcome IS NULL);
+
+CREATE INDEX staff_run_rows_reservation_id_idx ON public.staff_run_rows USING btree (reservation_id);
+
+CREATE INDEX staff_runs_concert_id_idx ON public.staff_runs USING btree (concert_id, id) WHERE (concert_id IS NOT NULL);
+
 CREATE TRIGGER admin_recovery_codes_audit AFTER INSERT OR DELETE OR UPDATE ON public.admin_recovery_codes FOR EACH ROW EXECUTE FUNCTION public.audit_keyed_row('admin_user_id', 'code_digest');
 
 CREATE TRIGGER admin_recovery_codes_audit_truncate BEFORE TRUNCATE ON public.admin_recovery_codes FOR EACH STATEMENT EXECUTE FUNCTION public.audit_truncate();
@@ -1450,6 +1502,10 @@ CREATE TRIGGER reservations_audit_update AFTER UPDATE ON public.reservations REF
 
 CREATE TRIGGER reservations_keep_id BEFORE UPDATE ON public.reservations FOR EACH ROW WHEN (((old.id)::text <> (new.id)::text)) EXECUTE FUNCTION public.refuse_new_id();
 
+CREATE TRIGGER staff_runs_audit_insert AFTER INSERT ON public.staff_runs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_insert('key');
+
+CREATE TRIGGER staff_runs_keep_id BEFORE UPDATE ON public.staff_runs FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION public.refuse_new_id();
+
 CREATE TRIGGER tickets_audit_delete AFTER DELETE ON public.tickets REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_delete('code');
 
 CREATE TRIGGER tickets_audit_insert AFTER INSERT ON public.tickets REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.audit_insert('code');
@@ -1492,6 +1548,18 @@ ALTER TABLE ONLY public.payments
 
 ALTER TABLE ONLY public.reservations
     ADD CONSTRAINT reservations_concert_id_fkey FOREIGN KEY (concert_id) REFERENCES public.concerts(id);
+
+ALTER TABLE ONLY public.staff_run_rows
+    ADD CONSTRAINT staff_run_rows_reservation_id_fkey FOREIGN KEY (reservation_id) REFERENCES public.reservations(id);
+
+ALTER TABLE ONLY public.staff_run_rows
+    ADD CONSTRAINT staff_run_rows_run_id_fkey FOREIGN KEY (run_id) REFERENCES public.staff_runs(id);
+
+ALTER TABLE ONLY public.staff_runs
+    ADD CONSTRAINT staff_runs_concert_id_fkey FOREIGN KEY (concert_id) REFERENCES public.concerts(id);
+
+ALTER TABLE ONLY public.staff_runs
+    ADD CONSTRAINT staff_runs_started_by_fkey FOREIGN KEY (started_by) REFERENCES public.admin_users(id);
 
 ALTER TABLE ONLY public.tickets
     ADD CONSTRAINT tickets_concert_id_fkey FOREIGN KEY (concert_id) REFERENCES public.concerts(id);
@@ -1642,6 +1710,18 @@ END);
 CREATE POLICY reservations_owner ON public.reservations TO stagedoor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY reservations_report ON public.reservations FOR SELECT TO stagedoor_report USING (true);
+
+ALTER TABLE public.staff_run_rows ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY staff_run_rows_app ON public.staff_run_rows TO stagedoor_app USING ((( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif") = ANY (ARRAY['system'::text, 'job'::text, 'staff'::text, 'cli'::text])));
+
+CREATE POLICY staff_run_rows_owner ON public.staff_run_rows TO stagedoor_owner USING (true) WITH CHECK (true);
+
+ALTER TABLE public.staff_runs ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY staff_runs_app ON public.staff_runs TO stagedoor_app USING ((( SELECT NULLIF(current_setting('stagedoor.actor_kind'::text, true), ''::text) AS "nullif") = ANY (ARRAY['system'::text, 'job'::text, 'staff'::text, 'cli'::text])));
+
+CREATE POLICY staff_runs_owner ON public.staff_runs TO stagedoor_owner USING (true) WITH CHECK (true);
 
 ALTER TABLE public.tickets ENABLE ROW LEVEL SECURITY;
 

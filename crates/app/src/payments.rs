@@ -27,8 +27,8 @@ use crate::providers::sandbox::Sandbox;
 
 pub(crate) use begin::insert_by_hand;
 pub use begin::{Begin, BeginError, begin};
-pub(crate) use refund::give_back_all;
 pub use refund::{RefundError, refund};
+pub(crate) use refund::{give_back_all, refund_in};
 pub use tell::{DeliverError, Told, deliver, tell};
 pub(crate) use work::close_pages;
 pub use work::{ASK, OPEN, REFUND, ask, list_due, open, refund_at_provider};

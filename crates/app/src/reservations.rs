@@ -1,7 +1,8 @@
 //! Showing a reservation to whoever holds its token and to staff, who also list, search and delete
 //! them, and locking one to change it.
 
-use domain::id::ReservationId;
+use domain::concert::Concert;
+use domain::id::{ConcertId, ReservationId};
 use domain::reservation::{Reservation, TransitionError};
 use store::reservations::{self as stored, Stretch};
 pub use store::reservations::{Filter, Position};
@@ -114,6 +115,18 @@ async fn list_in(
         items: items.collect(),
         next: last.or(stretch.end),
     })
+}
+
+/// The concerts of these reservations, deleted ones included.
+pub async fn concerts_of<'a>(
+    app: &App,
+    items: impl IntoIterator<Item = &'a Reservation>,
+) -> Result<Vec<Concert>, StoreError> {
+    let mut ids: Vec<ConcertId> = items.into_iter().map(|item| item.concert_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let connection = app.writer().get().await?;
+    concerts::list_by_ids(&connection, &ids).await
 }
 
 /// Why a reservation was not deleted.

@@ -16,6 +16,7 @@ pub mod password;
 pub mod payment;
 pub mod reservation;
 pub mod role;
+pub mod run;
 pub mod sign_in;
 pub mod text;
 pub mod ticket;

@@ -50,6 +50,13 @@ WHERE (deleted_at IS NOT NULL) = :is_deleted
 ORDER BY date, id
 LIMIT :limit;
 
+--! list_by_ids : Concert
+-- Those of them that are there, deleted ones included. Primary key.
+SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url,
+       description, created_at, updated_at
+FROM concerts
+WHERE id = ANY(:ids);
+
 --! list_venues
 -- The venues of one status from a day on, for a filter. idx_concerts_status.
 SELECT DISTINCT venue

@@ -60,6 +60,14 @@ WHERE deleted_at IS NULL
 ORDER BY created_at DESC, id DESC
 OFFSET :rows_before LIMIT 1;
 
+--! list_by_ids : Reservation
+-- Those of them that are there. Primary key.
+SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth,
+       payment_status, reserved_at, created_at, updated_at, expires_at, extensions
+FROM reservations
+WHERE id = ANY(:ids) AND deleted_at IS NULL
+ORDER BY id;
+
 --! count_taken
 -- What stands against less capacity and against deleting a concert. idx_reservations_concert.
 SELECT coalesce(sum(quantity) FILTER (WHERE status = 'confirmed'), 0)::bigint AS sold,

@@ -133,6 +133,19 @@ pub async fn list_all(
     rows.into_iter().map(read).collect()
 }
 
+/// Those of these concerts that are there, deleted ones included.
+pub async fn list_by_ids(
+    connection: &Connection,
+    ids: &[ConcertId],
+) -> Result<Vec<Concert>, StoreError> {
+    let ids: Vec<i32> = ids.iter().map(|id| id.get()).collect();
+    let rows = statements::list_by_ids()
+        .bind(connection, &ids)
+        .all()
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// The venues of concerts in one status from a day on, in alphabetical order.
 pub async fn list_venues(
     connection: &Connection,

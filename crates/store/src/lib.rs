@@ -45,6 +45,7 @@ pub mod sandbox_orders;
 pub mod seed;
 mod shared;
 pub mod sign_in_failures;
+pub mod staff_runs;
 pub mod stock;
 mod text;
 pub mod tickets;

@@ -103,6 +103,19 @@ pub async fn lock(
         .transpose()
 }
 
+/// Those of these reservations that are there, by their ids.
+pub async fn list_by_ids(
+    connection: &Connection,
+    ids: &[ReservationId],
+) -> Result<Vec<Reservation>, StoreError> {
+    let ids: Vec<&str> = ids.iter().map(ReservationId::as_str).collect();
+    let rows = statements::list_by_ids()
+        .bind(connection, &ids)
+        .all()
+        .await?;
+    rows.into_iter().map(read_row).collect()
+}
+
 /// How many tickets of a concert a customer holds or has bought.
 ///
 /// Only the benchmark's plain way uses it; the engine has `admission`.

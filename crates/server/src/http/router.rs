@@ -121,6 +121,7 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(admin::concerts::open))
         .routes(routes!(admin::concerts::close))
         .routes(routes!(admin::concerts::archive))
+        .routes(routes!(admin::concerts::cancel))
         .routes(routes!(admin::reservations::list))
         .routes(routes!(
             admin::reservations::show,

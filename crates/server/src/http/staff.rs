@@ -53,7 +53,7 @@ macro_rules! permissions {
 
 // Those that a route asks for.
 permissions! {
-    ReadConcerts EditConcerts OpenConcerts DeleteConcert
+    ReadConcerts EditConcerts OpenConcerts CancelConcert DeleteConcert
     ReadReservations ConfirmReservation CancelReservation DeleteReservation
     Refund ResendTickets CheckTickets ReadUsers ManageUsers ReadAuditLog ReadMails RetryMails
 }

@@ -21,6 +21,7 @@ use super::member::Member;
 use crate::api::{cursor, query};
 use crate::http::fields::FieldReason;
 use crate::http::page::show;
+use crate::http::pairs::{Pairs, value};
 use crate::http::problem::Problem;
 use crate::http::staff::ReadAuditLog;
 use crate::http::web::Web;
@@ -28,7 +29,7 @@ use crate::http::web::Web;
 const PATH: &str = "/staff/audit";
 const SHOWN: u16 = 50;
 const ACTIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "EXPORT"];
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "concerts",
     "reservations",
     "payments",
@@ -38,6 +39,7 @@ const TABLES: [&str; 9] = [
     "admin_users",
     "admin_totp",
     "admin_recovery_codes",
+    "staff_runs",
 ];
 
 pub fn routes() -> Router<Web> {
@@ -95,7 +97,7 @@ struct Asked {
     filter: Filter,
     behind: Option<(Timestamp, i32)>,
     /// As it was typed.
-    typed: Vec<(String, String)>,
+    typed: Pairs,
 }
 
 impl Asked {
@@ -133,8 +135,7 @@ impl Asked {
 
     /// What stands in a field of the filters.
     fn value(&self, field: &str) -> &str {
-        let found = self.typed.iter().find(|(name, _)| name == field);
-        found.map_or("", |(_, value)| value)
+        value(&self.typed, field)
     }
 
     /// The address of the next page.
@@ -154,7 +155,7 @@ struct AuditPage {
     frame: Frame,
     chain: String,
     asked: Asked,
-    tables: [&'static str; 9],
+    tables: [&'static str; 10],
     actions: [&'static str; 4],
     lines: Vec<Line>,
     next: Option<String>,

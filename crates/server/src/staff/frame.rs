@@ -24,11 +24,16 @@ const SAID: &str = "said";
 const LANG: &str = "lang";
 
 /// Sections in the order of the navigation; who may not read one doesn't see it.
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     Section {
         path: HOME,
         label: "staff-home",
         permission: None,
+    },
+    Section {
+        path: "/staff/reservations",
+        label: "sr-title",
+        permission: Some(Permission::ReadReservations),
     },
     Section {
         path: "/staff/mails",

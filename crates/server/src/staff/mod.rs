@@ -6,11 +6,14 @@
 
 pub mod account;
 pub mod audit;
+pub mod cancel_concert;
 pub mod form;
 pub mod frame;
 pub mod home;
 pub mod mails;
 pub mod member;
+pub mod reservations;
+pub mod runs;
 pub mod sign_in;
 pub mod users;
 
@@ -30,6 +33,9 @@ pub fn routes(web: &Web) -> Router<Web> {
         .merge(users::routes())
         .merge(audit::routes())
         .merge(account::routes())
+        .merge(cancel_concert::routes())
+        .merge(reservations::routes())
+        .merge(runs::routes())
         .layer(middleware::from_fn_with_state(
             web.clone(),
             frame::remember_language,

@@ -16,6 +16,7 @@ mod concerts;
 mod permissions;
 mod races;
 mod reservations;
+mod runs;
 
 /// An answer that has come whole.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 
 mod account;
 mod permissions;
+mod reservations;
+mod runs;
 
 use reqwest::{Method, Response};
 

@@ -26,6 +26,7 @@ pub mod replication;
 pub mod reservations;
 pub mod seed;
 pub mod sign_in_failures;
+pub mod staff_runs;
 pub mod stock;
 pub mod tickets;
 
@@ -101,6 +102,7 @@ pub const NAMES: &[&str] = &[
     "concerts.list",
     "concerts.list_all",
     "concerts.list_for_staff",
+    "concerts.list_by_ids",
     "concerts.list_venues",
     "concerts.list_months",
     "concerts.lock",
@@ -150,6 +152,7 @@ pub const NAMES: &[&str] = &[
     "mails.find",
     "mails.lock",
     "mails.list",
+    "mails.list_of_reservation",
     "mails.list_written",
     "mails.find_language",
     "mails.find_recent",
@@ -172,9 +175,11 @@ pub const NAMES: &[&str] = &[
     "payments.update_opened",
     "payments.update_state",
     "payments.update_ask_at",
+    "payments.list_refundable",
     "payments.list_due",
     "payments.count_stuck",
     "payments.insert_event",
+    "payments.list_events",
     "payments.exists_event",
     "payments.update_reservation_payment",
     "payments.insert_order",
@@ -208,6 +213,7 @@ pub const NAMES: &[&str] = &[
     "reservations.find_concert_id",
     "reservations.list",
     "reservations.find_search_end",
+    "reservations.list_by_ids",
     "reservations.count_taken",
     "reservations.lock",
     "reservations.sum_held",
@@ -230,6 +236,22 @@ pub const NAMES: &[&str] = &[
     "sign_in_failures.delete",
     "sign_in_failures.delete_all",
     "sign_in_failures.delete_old",
+    "staff_runs.insert",
+    "staff_runs.insert_rows",
+    "staff_runs.insert_rows_of_concert",
+    "staff_runs.find",
+    "staff_runs.find_by_key",
+    "staff_runs.find_of_concert",
+    "staff_runs.has_ended_reservation",
+    "staff_runs.list_open",
+    "staff_runs.settle",
+    "staff_runs.refuse_rest",
+    "staff_runs.finish",
+    "staff_runs.count_rows",
+    "staff_runs.count_refunds",
+    "staff_runs.count_mails",
+    "staff_runs.list_troubles",
+    "staff_runs.count_of_concert",
     "stock.announce",
     "stock.list_availability",
     "tickets.list",

@@ -24,7 +24,7 @@ const ACTIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "EXPORT"];
 #[utoipa::path(
     get, path = "/admin/audit-logs", tag = "staff", operation_id = "listAuditLogs",
     params(
-        ("table_name" = Option<String>, Query, description = "`concerts`, `reservations`, `payments`, `tickets`, `mails`, `customers`, `customer_identities`, `admin_users`, `admin_totp`, `admin_recovery_codes` or `sign_in_failures`", max_length = 100, pattern = r"^[^\u0000]*$"),
+        ("table_name" = Option<String>, Query, description = "`concerts`, `reservations`, `payments`, `tickets`, `mails`, `customers`, `customer_identities`, `admin_users`, `admin_totp`, `admin_recovery_codes`, `sign_in_failures` or `staff_runs`", max_length = 100, pattern = r"^[^\u0000]*$"),
         ("record_id" = Option<String>, Query, description = "The row's number or id", max_length = 100, pattern = r"^[^\u0000]*$"),
         ("user_id" = Option<shape::Number>, Query, description = "The number of a staff account"),
         ("action" = Option<String>, Query, description = "`CREATE`, `UPDATE`, `DELETE` or `EXPORT`", pattern = "^(CREATE|UPDATE|DELETE|EXPORT)?$"),

@@ -3,6 +3,7 @@
 use app::App;
 use app::concerts::change;
 use app::concerts::{self, PAGE_MAX, Position, StaffFilter};
+use app::runs::cancel_concert;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +24,9 @@ use crate::http::fields::{FieldReason, Fields};
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
 use crate::http::problem_render::ProblemBody;
-use crate::http::staff::{DeleteConcert, EditConcerts, OpenConcerts, ReadConcerts, Staff};
+use crate::http::staff::{
+    CancelConcert, DeleteConcert, EditConcerts, OpenConcerts, ReadConcerts, Staff,
+};
 
 /// As every list's.
 const LIMIT_DEFAULT: u16 = 50;
@@ -243,6 +246,34 @@ pub async fn archive(
     Segment(id): Segment<ConcertId>,
 ) -> Result<Response, Problem> {
     set_status(&app, id, ConcertStatus::Archived, by.acting).await
+}
+
+/// Cancel a concert
+///
+/// It is closed for good when the answer leaves. Everybody who has tickets is cancelled, refunded and
+/// written to within the next minutes; what staff had by hand is theirs to pay back. Asked for again it
+/// cancels whoever was left out, or does nothing.
+#[utoipa::path(
+    post, path = "/admin/concerts/{id}/cancel", tag = "staff", operation_id = "cancelConcert",
+    params(("id" = i32, Path, description = "The concert's number", minimum = 1)),
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = ConcertBody, description = "The concert, which is no longer open; also when it was cancelled before", headers(("ETag" = String, description = "Changes with what can be edited, not with a sale"))),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn cancel(
+    State(app): State<App>,
+    by: Staff<CancelConcert>,
+    Segment(id): Segment<ConcertId>,
+) -> Result<Response, Problem> {
+    let who = by.signed_in.member().id;
+    let (cancelled, _) = cancel_concert(&app, who, id, by.acting).await?;
+    Ok(shown(&app, cancelled))
 }
 
 /// Delete a concert

@@ -239,7 +239,8 @@ fn shown(app: &App, reservation: Reservation) -> Json<ReservationBody> {
     Json(ReservationBody::new(reservation, app.settings().currency))
 }
 
-fn read_query(query: &str, zone: &TimeZone) -> Result<ListRequest, Problem> {
+/// What the parameters of a list ask for, here and on the pages.
+pub(crate) fn read_query(query: &str, zone: &TimeZone) -> Result<ListRequest, Problem> {
     let mut request = ListRequest {
         limit: LIMIT_DEFAULT,
         ..ListRequest::default()

@@ -36,6 +36,7 @@ pub(super) const CHANGE: Call = ("patch", "/admin/concerts/{id}");
 pub(super) const DELETE: Call = ("delete", "/admin/concerts/{id}");
 pub(super) const OPEN: Call = ("post", "/admin/concerts/{id}/open");
 pub(super) const CLOSE: Call = ("post", "/admin/concerts/{id}/close");
+pub(super) const CANCEL_CONCERT: Call = ("post", "/admin/concerts/{id}/cancel");
 pub(super) const ARCHIVE: Call = ("post", "/admin/concerts/{id}/archive");
 pub(super) const LIST_RESERVATIONS: Call = ("get", "/admin/reservations");
 pub(super) const FIND_ANY: Call = ("get", "/admin/reservations/{id}");
@@ -52,7 +53,7 @@ pub(super) const MINE: Call = ("get", "/me/reservations");
 pub(super) const ASK_FOR_LINK: Call = ("post", "/sessions/email");
 pub(super) const RETRY_MAIL: Call = ("post", "/admin/mails/{id}/retry");
 /// The calls of the API, as the router has them, in alphabetical order.
-pub(super) const CALLS: [Call; 48] = [
+pub(super) const CALLS: [Call; 49] = [
     DELETE,
     DELETE_RESERVATION,
     SIGN_OUT,
@@ -81,6 +82,7 @@ pub(super) const CALLS: [Call; 48] = [
     CHANGE_USER,
     CREATE,
     ARCHIVE,
+    CANCEL_CONCERT,
     CLOSE,
     OPEN,
     RETRY_MAIL,

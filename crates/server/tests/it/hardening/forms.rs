@@ -7,9 +7,13 @@ use stagedoor::http::router;
 use crate::support::{NewConcert, TestApp};
 
 /// The addresses of forms; those of the API are in its document.
-const FORMS: [&str; 9] = [
+const FORMS: [&str; 13] = [
     "/staff/account/password",
     "/staff/account/totp/off",
+    "/staff/concerts/{id}/cancel",
+    "/staff/reservations/bulk",
+    "/staff/reservations/{id}/cancel",
+    "/staff/runs",
     "/staff/setup",
     "/staff/sign-in",
     "/theme",

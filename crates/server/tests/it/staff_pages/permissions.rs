@@ -25,14 +25,25 @@ const TABLE: &str = "
     get  /staff                         303    200       200   200        303      303
     get  /staff/account                 303    200       200   200        303      303
     get  /staff/audit                   303    403       200   200        303      303
+    get  /staff/concerts/{id}/cancel    303    403       200   200        303      303
     get  /staff/mails                   303    200       200   200        303      303
+    get  /staff/reservations            303    200       200   200        303      303
+    get  /staff/reservations/{id}       303    200       200   200        303      303
+    get  /staff/runs/{id}               303    404       404   404        303      303
     get  /staff/sign-in                 200    303       303   303        200      200
     get  /staff/users                   303    403       403   200        303      303
     post /staff/account/password        303    422       422   422        303      303
     post /staff/account/totp            303    422       422   422        303      303
     post /staff/account/totp/confirm    303    422       422   422        303      303
     post /staff/account/totp/off        303    422       422   422        303      303
+    post /staff/concerts/{id}/cancel    303    403       422   422        303      303
     post /staff/mails/{id}/retry        303    404       404   404        303      303
+    post /staff/reservations/bulk       303    422       422   422        303      303
+    post /staff/reservations/{id}/cancel 303   303       303   303        303      303
+    post /staff/reservations/{id}/confirm 303  403       303   303        303      303
+    post /staff/reservations/{id}/refund 303   403       409   409        303      303
+    post /staff/reservations/{id}/resend 303   409       409   409        303      303
+    post /staff/runs                    303    422       422   422        303      303
     post /staff/sign-in                 401    401       401   401        401      401
     post /staff/sign-out                303    303       303   303        303      303
     post /staff/users                   303    403       403   422        303      303

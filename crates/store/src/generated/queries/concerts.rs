@@ -863,6 +863,53 @@ impl<
         )
     }
 }
+pub struct ListByIdsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_by_ids() -> ListByIdsStmt {
+    ListByIdsStmt(
+        "/* concerts.list_by_ids */ SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url, description, created_at, updated_at FROM concerts WHERE id = ANY($1)",
+        None,
+    )
+}
+impl ListByIdsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::ArraySql<Item = i32>>(
+        &'s self,
+        client: &'c C,
+        ids: &'a T1,
+    ) -> ConcertQuery<'c, 'a, 's, C, Concert, 1> {
+        ConcertQuery {
+            client,
+            params: [ids],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<ConcertBorrowed, tokio_postgres::Error> {
+                    Ok(ConcertBorrowed {
+                        id: row.try_get(0)?,
+                        name: row.try_get(1)?,
+                        artist: row.try_get(2)?,
+                        date: row.try_get(3)?,
+                        venue: row.try_get(4)?,
+                        total_tickets: row.try_get(5)?,
+                        available_tickets: row.try_get(6)?,
+                        price: row.try_get(7)?,
+                        status: row.try_get(8)?,
+                        image_url: row.try_get(9)?,
+                        description: row.try_get(10)?,
+                        created_at: row.try_get(11)?,
+                        updated_at: row.try_get(12)?,
+                    })
+                },
+            mapper: |it| Concert::from(it),
+        }
+    }
+}
 pub struct ListVenuesStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_venues() -> ListVenuesStmt {
     ListVenuesStmt(

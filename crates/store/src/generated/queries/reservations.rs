@@ -1084,6 +1084,61 @@ impl<
         )
     }
 }
+pub struct ListByIdsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_by_ids() -> ListByIdsStmt {
+    ListByIdsStmt(
+        "/* reservations.list_by_ids */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, extensions FROM reservations WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id",
+        None,
+    )
+}
+impl ListByIdsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::ArraySql<Item = T1>,
+    >(
+        &'s self,
+        client: &'c C,
+        ids: &'a T2,
+    ) -> ReservationQuery<'c, 'a, 's, C, Reservation, 1> {
+        ReservationQuery {
+            client,
+            params: [ids],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<ReservationBorrowed, tokio_postgres::Error> {
+                    Ok(ReservationBorrowed {
+                        id: row.try_get(0)?,
+                        concert_id: row.try_get(1)?,
+                        customer_name: row.try_get(2)?,
+                        customer_email: row.try_get(3)?,
+                        quantity: row.try_get(4)?,
+                        total_price: row.try_get(5)?,
+                        status: row.try_get(6)?,
+                        google_auth: row.try_get(7)?,
+                        payment_status: row.try_get(8)?,
+                        reserved_at: row.try_get(9)?,
+                        created_at: row.try_get(10)?,
+                        updated_at: row.try_get(11)?,
+                        expires_at: row.try_get(12)?,
+                        extensions: row.try_get(13)?,
+                    })
+                },
+            mapper: |it| Reservation::from(it),
+        }
+    }
+}
 pub struct CountTakenStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn count_taken() -> CountTakenStmt {
     CountTakenStmt(
