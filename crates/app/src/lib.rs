@@ -24,6 +24,7 @@ pub mod own_password;
 mod passwords;
 pub mod payments;
 pub mod personal_data;
+pub mod posters;
 pub mod providers;
 pub mod reservations;
 pub mod reserve;
@@ -57,6 +58,7 @@ use live::Live;
 use mails::Post;
 use passwords::Passwords;
 use payments::Till;
+use posters::Files;
 use reserve::ReserveFn;
 use sign_in::told::Lines;
 use store::{Connection, Pool, Replicas, StoreError};
@@ -106,6 +108,8 @@ struct Inner {
     post: Option<Post>,
     /// None where customers sign in by mail alone.
     oidc: Option<Oidc>,
+    /// None where this process keeps no files.
+    files: Option<Files>,
     passwords: Passwords,
     sign_in_lines: Lines,
     is_alone: bool,
@@ -132,6 +136,7 @@ impl App {
                 till: None,
                 post: None,
                 oidc: None,
+                files: None,
                 passwords: Passwords::new(),
                 sign_in_lines: Lines::default(),
                 is_alone: false,
@@ -195,6 +200,15 @@ impl App {
     pub fn signing_in_at(mut self, oidc: Oidc) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.oidc = Some(oidc);
+        }
+        self
+    }
+
+    /// The same with a folder for files. To be said before anybody else has a clone.
+    #[must_use]
+    pub fn keeping_files(mut self, files: Files) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.files = Some(files);
         }
         self
     }
@@ -264,6 +278,11 @@ impl App {
     /// Where customers sign in, if not by mail.
     pub fn oidc(&self) -> Option<&Oidc> {
         self.inner.oidc.as_ref()
+    }
+
+    /// Where files are kept, where they are.
+    pub(crate) fn files(&self) -> Option<&Files> {
+        self.inner.files.as_ref()
     }
 
     pub(crate) fn sealed_head(&self) -> &audit::Head {

@@ -10,6 +10,7 @@ pub mod i18n;
 pub mod load;
 pub mod mail;
 pub mod metrics;
+pub mod posters;
 pub mod sandbox;
 pub mod serve;
 pub mod setup;

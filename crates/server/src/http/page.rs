@@ -324,6 +324,7 @@ fn wording(status: StatusCode) -> (&'static str, &'static str) {
         404 => ("error-404-title", "error-404-sentence"),
         405 => ("error-405-title", "error-405-sentence"),
         410 => ("error-410-title", "error-410-sentence"),
+        413 => ("error-413-title", "error-413-sentence"),
         422 => ("error-422-title", "error-422-sentence"),
         429 => ("error-429-title", "error-429-sentence"),
         503 | 504 => ("error-503-title", "error-503-sentence"),

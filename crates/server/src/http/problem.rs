@@ -23,6 +23,7 @@ use super::fields::{ERRORS_MAX, FieldError, FieldReason};
 
 mod mails;
 mod money;
+mod posters;
 mod runs;
 mod staff;
 

@@ -1,7 +1,6 @@
 //! Every route of the product on one page, and the layers around them.
 
 use std::any::Any;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
@@ -15,7 +14,6 @@ use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::csrf::CsrfLayer;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -24,10 +22,7 @@ use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request, seen};
 use crate::api::{admin, concerts, document, live, me, personal_data, reservations, tickets};
-use crate::{mail, sandbox, setup, shop, staff, webhooks};
-
-/// Every request is answered within five seconds, the way back included.
-const ANSWER_WITHIN: Duration = Duration::from_millis(4900);
+use crate::{mail, posters, sandbox, setup, shop, staff, webhooks};
 
 /// The whole site.
 pub fn router(web: Web) -> Router {
@@ -44,6 +39,7 @@ pub fn router(web: Web) -> Router {
             "/sandbox/pay/{id}",
             get(sandbox::show).post(sandbox::choose),
         )
+        .route("/posters/{file}", get(posters::show))
         .route("/dev/mail", get(mail::shown::list))
         .nest_service("/assets", assets().into_router::<()>())
         .route("/healthz", get(health::healthz))
@@ -63,10 +59,7 @@ fn layered(site: Router<Web>, web: &Web) -> Router<Web> {
         .unwrap_or(csrf);
     site.layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
         .layer(csrf)
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ANSWER_WITHIN,
-        ))
+        .layer(middleware::from_fn(limits::answer_in_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(state(), seen::remember))
         .layer(middleware::from_fn_with_state(state(), limits::refuse))
@@ -122,6 +115,7 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(admin::concerts::close))
         .routes(routes!(admin::concerts::archive))
         .routes(routes!(admin::concerts::cancel))
+        .routes(routes!(admin::image::set))
         .routes(routes!(admin::reservations::list))
         .routes(routes!(
             admin::reservations::show,

@@ -53,7 +53,7 @@ macro_rules! permissions {
 
 // Those that a route asks for.
 permissions! {
-    ReadConcerts EditConcerts OpenConcerts CancelConcert DeleteConcert
+    ReadConcerts EditConcerts OpenConcerts CancelConcert UploadPoster DeleteConcert
     ReadReservations ConfirmReservation CancelReservation DeleteReservation
     Refund ResendTickets CheckTickets ReadUsers ManageUsers ReadAuditLog ReadMails RetryMails
 }

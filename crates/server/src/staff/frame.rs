@@ -24,11 +24,16 @@ const SAID: &str = "said";
 const LANG: &str = "lang";
 
 /// Sections in the order of the navigation; who may not read one doesn't see it.
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     Section {
         path: HOME,
         label: "staff-home",
         permission: None,
+    },
+    Section {
+        path: "/staff/concerts",
+        label: "sc-title",
+        permission: Some(Permission::ReadConcerts),
     },
     Section {
         path: "/staff/reservations",

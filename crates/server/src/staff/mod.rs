@@ -7,6 +7,7 @@
 pub mod account;
 pub mod audit;
 pub mod cancel_concert;
+pub mod concerts;
 pub mod form;
 pub mod frame;
 pub mod home;
@@ -29,6 +30,7 @@ pub fn routes(web: &Web) -> Router<Web> {
     Router::new()
         .merge(sign_in::routes())
         .merge(home::routes())
+        .merge(concerts::routes())
         .merge(mails::routes())
         .merge(users::routes())
         .merge(audit::routes())

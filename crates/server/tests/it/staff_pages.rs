@@ -1,7 +1,9 @@
 //! The pages for staff, as a browser asks for them.
 
 mod account;
+mod concerts;
 mod permissions;
+mod posters;
 mod reservations;
 mod runs;
 

@@ -313,7 +313,7 @@ async fn set_status(
 }
 
 /// A concert with the tag for editing it. The tag isn't for caches: a sale doesn't change it.
-fn shown(app: &App, concert: Concert) -> Response {
+pub(super) fn shown(app: &App, concert: Concert) -> Response {
     let etag = etag::of_concert(&concert);
     let body = ConcertBody::new(concert, app.settings().currency);
     ([(ETAG, etag)], Json(body)).into_response()
@@ -349,7 +349,8 @@ fn flag(value: &str) -> Result<bool, FieldReason> {
     query::choice(value, "true or false", |text| text.parse().ok())
 }
 
-fn read_new(mut fields: Fields) -> Result<NewConcert, Problem> {
+/// A whole concert, from JSON or from a form.
+pub(crate) fn read_new(mut fields: Fields) -> Result<NewConcert, Problem> {
     let name = fields.text("name", Line::parse);
     let artist = fields.text("artist", Line::parse);
     let date = fields.choice("date", DAY, parse_day);

@@ -3,6 +3,7 @@
 
 pub mod audit_logs;
 pub mod concerts;
+pub mod image;
 pub mod mails;
 pub mod model;
 pub mod password;

@@ -38,6 +38,7 @@ pub(super) const OPEN: Call = ("post", "/admin/concerts/{id}/open");
 pub(super) const CLOSE: Call = ("post", "/admin/concerts/{id}/close");
 pub(super) const CANCEL_CONCERT: Call = ("post", "/admin/concerts/{id}/cancel");
 pub(super) const ARCHIVE: Call = ("post", "/admin/concerts/{id}/archive");
+pub(super) const SET_IMAGE: Call = ("post", "/admin/concerts/{id}/image");
 pub(super) const LIST_RESERVATIONS: Call = ("get", "/admin/reservations");
 pub(super) const FIND_ANY: Call = ("get", "/admin/reservations/{id}");
 pub(super) const CONFIRM: Call = ("post", "/admin/reservations/{id}/confirm");
@@ -84,6 +85,7 @@ pub(super) const CALLS: [Call; 49] = [
     ARCHIVE,
     CANCEL_CONCERT,
     CLOSE,
+    SET_IMAGE,
     OPEN,
     RETRY_MAIL,
     OWN_PASSWORD,

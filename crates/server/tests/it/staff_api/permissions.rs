@@ -56,6 +56,7 @@ const TABLE: &str = "
     post   /admin/concerts/{id}/archive           401    401       403   200        200      401     401
     post   /admin/concerts/{id}/cancel            401    401       403   200        200      401     401
     post   /admin/concerts/{id}/close             401    401       403   200        200      401     401
+    post   /admin/concerts/{id}/image             401    401       403   422        422      401     401
     post   /admin/concerts/{id}/open              401    401       403   200        200      401     401
     post   /admin/mails/{id}/retry                401    401       404   404        404      401     401
     post   /admin/password                        401    401       422   422        422      401     401
