@@ -28,6 +28,8 @@ pub struct Assets {
     /// What pages for staff load besides.
     pub staff_css: String,
     pub staff_js: String,
+    /// For pages for staff that show how something goes on.
+    pub htmx: String,
     pub icon: String,
 }
 
@@ -40,6 +42,7 @@ impl Assets {
             js: address("/site.js"),
             staff_css: address("/staff.css"),
             staff_js: address("/staff.js"),
+            htmx: address("/vendor/htmx-4.0.1.min.js"),
             icon: address("/favicon.svg"),
         }
     }
