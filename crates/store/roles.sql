@@ -75,6 +75,11 @@ GRANT EXECUTE ON FUNCTION list_audit_logs(text, text, integer, text, timestamp, 
 GRANT EXECUTE ON FUNCTION list_standbys() TO stagedoor_app, stagedoor_monitor;
 GRANT SELECT ON refinery_schema_history TO stagedoor_app, stagedoor_report, stagedoor_monitor;
 
+GRANT EXECUTE ON FUNCTION search_reservations(text, text, text, text, integer, text, text, timestamp,
+                                              timestamp, timestamp, text, timestamp, integer)
+    TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION tidy_reservation_search() TO stagedoor_app;
+
 -- Staff accounts: the server writes password hashes but can't read any, except the one of a name
 -- that it gives to the function.
 GRANT SELECT (id, username, email, role, is_active, last_login, created_at, updated_at, deleted_at),

@@ -4,6 +4,7 @@
 use domain::concert::Concert;
 use domain::id::{ConcertId, ReservationId};
 use domain::reservation::{Reservation, TransitionError};
+use jiff::Timestamp;
 use store::reservations::{self as stored, Stretch};
 pub use store::reservations::{Filter, Position};
 use store::{Acting, StoreError, Transaction, concerts};
@@ -14,8 +15,8 @@ use crate::task;
 
 /// The most that one page of a list may have.
 pub const PAGE_MAX: u16 = 200;
-/// How many rows one page of a search looks at: some 40 ms of work, of a million rows as of many more;
-/// the next page goes on behind them.
+/// How many rows one page of a search looks at for a part that is too short for the index: some 40 ms of
+/// work, of a million rows as of many more; the next page goes on behind them.
 const SEARCH_ROWS_MAX: i64 = 20_000;
 
 /// The reservation as it stands now: a hold that has run out is already `expired`.
@@ -92,18 +93,19 @@ async fn list_in(
         text = None;
     }
     let (now, limit) = (app.ctx().now(), limit.clamp(1, PAGE_MAX));
-    let end = match text {
-        Some(_) => {
-            let rows = (now, SEARCH_ROWS_MAX);
-            stored::find_search_end(transaction, &filter, after.as_ref(), rows).await?
+    let found = match text {
+        Some(part) => search_in(transaction, (&filter, &part), after, (now, limit)).await?,
+        None => {
+            let stretch = Stretch {
+                behind: after,
+                end: None,
+            };
+            let more = (now, i64::from(limit) + 1);
+            let items = stored::list(transaction, (&filter, None), &stretch, more).await?;
+            (items, None)
         }
-        None => None,
     };
-    let stretch = Stretch { behind: after, end };
-    let wanted = (&filter, text.as_deref());
-    // One more than asked for tells whether there is a next page.
-    let more = (now, i64::from(limit) + 1);
-    let mut items = stored::list(transaction, wanted, &stretch, more).await?;
+    let (mut items, end) = found;
     let has_more = items.len() > usize::from(limit);
     items.truncate(usize::from(limit));
     let last = items.last().filter(|_| has_more).map(|last| Position {
@@ -113,8 +115,29 @@ async fn list_in(
     let items = items.into_iter().map(|item| as_of_now(app, item));
     Ok(Page {
         items: items.collect(),
-        next: last.or(stretch.end),
+        next: last.or(end),
     })
+}
+
+/// Those with the part, one more than asked for to tell whether there is a next page; and how far was
+/// looked, where that wasn't the end.
+async fn search_in(
+    transaction: &Transaction,
+    (filter, part): (&Filter, &str),
+    behind: Option<Position>,
+    (now, limit): (Timestamp, u16),
+) -> Result<(Vec<Reservation>, Option<Position>), StoreError> {
+    if stored::is_indexed(part) {
+        let more = (now, i32::from(limit) + 1);
+        let found = stored::search(transaction, (filter, part), behind.as_ref(), more).await?;
+        return Ok((found, None));
+    }
+    let rows = (now, SEARCH_ROWS_MAX);
+    let end = stored::find_search_end(transaction, filter, behind.as_ref(), rows).await?;
+    let stretch = Stretch { behind, end };
+    let more = (now, i64::from(limit) + 1);
+    let found = stored::list(transaction, (filter, Some(part)), &stretch, more).await?;
+    Ok((found, stretch.end))
 }
 
 /// The concerts of these reservations, deleted ones included.

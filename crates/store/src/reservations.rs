@@ -19,7 +19,7 @@ use crate::{concerts, money};
 
 mod list;
 
-pub use list::{Filter, Position, Stretch, find_search_end, list};
+pub use list::{Filter, Position, Stretch, find_search_end, is_indexed, list, search};
 
 /// One reservation, if whoever acts may see it; in one round trip, for pages are made of it.
 ///
@@ -362,4 +362,10 @@ pub async fn expire(
         .bind(connection, &to_column(now), &ids)
         .await?;
     expect_rows("reservations.expire", changed, ids.len() as u64)
+}
+
+/// Puts into order what the index of the search took up since the last time.
+pub async fn tidy_search(connection: &Connection) -> Result<(), StoreError> {
+    statements::tidy_search().bind(connection).one().await?;
+    Ok(())
 }

@@ -33,8 +33,8 @@ const STATUSES: &str = "pending, confirmed, cancelled or expired";
 
 /// Reservations, newest first
 ///
-/// With `q`, each page looks at 20,000 reservations: it may have few items, or none, and a
-/// `next_cursor` all the same. Narrow it by the other filters, or give a whole id.
+/// A `q` without three letters or digits in a row is in no index: each page then looks at 20,000
+/// reservations, and may have few items, or none, and a `next_cursor` all the same.
 #[utoipa::path(
     get, path = "/admin/reservations", tag = "staff", operation_id = "listReservations",
     params(
