@@ -20,6 +20,7 @@ pub mod import;
 pub mod jobs;
 pub mod live;
 pub mod mails;
+pub mod overview;
 pub mod own_password;
 mod passwords;
 pub mod payments;

@@ -45,6 +45,14 @@ pub async fn count_stuck(app: &App) -> Result<i64, StoreError> {
     counted
 }
 
+/// Up to `limit` of them, for staff who may send money back; whoever waits longest first.
+pub async fn list_stuck(app: &App, limit: i64, by: &Acting) -> Result<Vec<Stored>, StoreError> {
+    let transaction = Transaction::begin_reading(app.writer(), by).await?;
+    let listed = store::payments::list_stuck(&transaction, limit).await;
+    transaction.rollback().await;
+    listed
+}
+
 /// How the product takes money.
 #[derive(Clone, Debug)]
 pub struct Till {

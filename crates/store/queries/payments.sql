@@ -70,6 +70,15 @@ SELECT id FROM payments WHERE ask_at <= :now ORDER BY ask_at LIMIT :limit;
 -- Money that can't go back without somebody's help. payments_refund_error_idx.
 SELECT count(*) FROM payments WHERE refund_error IS NOT NULL;
 
+--! list_stuck : Payment
+-- The same, whoever waits longest first. payments_refund_error_idx.
+SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref,
+       provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at
+FROM payments
+WHERE refund_error IS NOT NULL
+ORDER BY updated_at
+LIMIT :limit;
+
 --! insert_event (payment_id?)
 -- None where the provider had told this before. Primary key.
 INSERT INTO payment_events (provider, event_id, payment_id, news, consequence, received_at)

@@ -78,6 +78,19 @@ FROM reservations
 WHERE id = ANY(:ids) AND deleted_at IS NULL
 ORDER BY id;
 
+--! sum_made
+-- What was reserved since an instant and is confirmed. idx_reservations_created.
+SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets,
+       coalesce(sum(total_price) * 100, 0)::bigint AS minor
+FROM reservations
+WHERE created_at >= :from_at AND status = 'confirmed' AND deleted_at IS NULL;
+
+--! sum_pending
+-- What is held now. idx_reservations_status.
+SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets
+FROM reservations
+WHERE status = 'pending' AND expires_at > :now AND deleted_at IS NULL;
+
 --! count_taken
 -- What stands against less capacity and against deleting a concert. idx_reservations_concert.
 SELECT coalesce(sum(quantity) FILTER (WHERE status = 'confirmed'), 0)::bigint AS sold,

@@ -275,6 +275,12 @@ pub async fn count_stuck(connection: &Connection) -> Result<i64, StoreError> {
     Ok(statements::count_stuck().bind(connection).one().await?)
 }
 
+/// Up to `limit` of them, whoever waits longest first.
+pub async fn list_stuck(connection: &Connection, limit: i64) -> Result<Vec<Stored>, StoreError> {
+    let stuck = statements::list_stuck().bind(connection, &limit).all();
+    stuck.await?.into_iter().map(read).collect()
+}
+
 fn read(row: statements::Payment) -> Result<Stored, StoreError> {
     let page = row.provider_ref.zip(row.redirect_url);
     Ok(Stored {

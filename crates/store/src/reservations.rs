@@ -369,3 +369,33 @@ pub async fn tidy_search(connection: &Connection) -> Result<(), StoreError> {
     statements::tidy_search().bind(connection).one().await?;
     Ok(())
 }
+
+/// Reservations with their tickets and prices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sum {
+    pub reservations: i64,
+    pub tickets: i64,
+    /// In the currency's hundredth parts.
+    pub minor: i64,
+}
+
+/// What was reserved since then and is confirmed.
+pub async fn sum_made(connection: &Connection, from: Timestamp) -> Result<Sum, StoreError> {
+    let made = statements::sum_made().bind(connection, &to_column(from));
+    let made = made.one().await?;
+    Ok(Sum {
+        reservations: made.reservations,
+        tickets: made.tickets,
+        minor: made.minor,
+    })
+}
+
+/// What is held at `now`: reservations and tickets.
+pub async fn sum_pending(
+    connection: &Connection,
+    now: Timestamp,
+) -> Result<(i64, i64), StoreError> {
+    let held = statements::sum_pending().bind(connection, &to_column(now));
+    let held = held.one().await?;
+    Ok((held.reservations, held.tickets))
+}

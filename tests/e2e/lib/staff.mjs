@@ -132,6 +132,7 @@ export const STAFF_PAGES = [
     await withReservations(concert);
     return "/staff/reservations";
   }),
+  page("refunds that stand open", "/staff/refunds"),
   page("reservations, none found", "/staff/reservations?q=nobody+at+all"),
   { ...page("reservations, wrong filter", "/staff/reservations?concert_id=first"), status: 422 },
   page("reservation", async () => `/staff/reservations/${(await addPaid(await addConcert())).id}`),

@@ -72,15 +72,6 @@ sr-ticket-used-at = used { $time }
 sr-mails = Mails
 sr-mail = Mail
 sr-recipient = Recipient
-sr-mail-confirmed = Confirmed
-sr-mail-cancelled = Cancelled
-sr-mail-refunded = Money went back
-sr-mail-payment-failed = Payment failed
-sr-mail-sign-in = Link to sign in
-sr-mail-waiting = waits
-sr-mail-sent = sent
-sr-mail-kept = kept, for there is no mail server
-sr-mail-dead = given up
 sr-story = What happened
 sr-event-made =
     { $count ->
@@ -164,3 +155,10 @@ sr-cancel-name = Name of the concert
 sr-cancel-name-hint = Type “{ $name }” if you mean it.
 sr-cancel-name-wrong = That isn’t its name.
 sr-cancel-submit = Cancel the concert and refund everybody
+
+## Refunds that stand open
+
+refunds-title = Refunds that need you
+refunds-none = No refund stands open.
+refunds-hint = Mend what the reason says, then use “Refund” on the reservation’s page: it is tried again, and what was paid by hand counts as paid back.
+refunds-since = Since

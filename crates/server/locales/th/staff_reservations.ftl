@@ -71,15 +71,6 @@ sr-ticket-used-at = ใช้เมื่อ { $time }
 sr-mails = อีเมล
 sr-mail = อีเมล
 sr-recipient = ผู้รับ
-sr-mail-confirmed = ยืนยันแล้ว
-sr-mail-cancelled = ยกเลิกแล้ว
-sr-mail-refunded = คืนเงินแล้ว
-sr-mail-payment-failed = ชำระเงินไม่สำเร็จ
-sr-mail-sign-in = ลิงก์เข้าสู่ระบบ
-sr-mail-waiting = รอส่ง
-sr-mail-sent = ส่งแล้ว
-sr-mail-kept = เก็บไว้ เพราะไม่มีเซิร์ฟเวอร์อีเมล
-sr-mail-dead = เลิกส่งแล้ว
 sr-story = เหตุการณ์
 sr-event-made =
     { $count ->
@@ -161,3 +152,10 @@ sr-cancel-name = ชื่อคอนเสิร์ต
 sr-cancel-name-hint = พิมพ์ “{ $name }” เพื่อยืนยัน
 sr-cancel-name-wrong = ชื่อไม่ตรงกัน
 sr-cancel-submit = ยกเลิกคอนเสิร์ตและคืนเงินทุกคน
+
+## เงินคืนที่ยังค้างอยู่
+
+refunds-title = เงินคืนที่ต้องให้คุณช่วย
+refunds-none = ไม่มีเงินคืนค้างอยู่
+refunds-hint = แก้ตามเหตุผลที่แสดง แล้วกด “คืนเงิน” ในหน้าการจอง ระบบจะลองอีกครั้ง ส่วนที่ชำระด้วยมือจะนับว่าคืนแล้ว
+refunds-since = ตั้งแต่

@@ -1,5 +1,6 @@
 //! The frame around every page for staff: where one can go, who one is, what was just done.
 
+use app::payments;
 use app::staff::StaffMember;
 use askama::Template;
 use axum::extract::{Request, State};
@@ -136,6 +137,15 @@ impl Frame {
         let zone = &self.layout.site.time_zone;
         let day = self.lang().date_short(zone.to_datetime(at).date());
         format!("{day} {}", self.lang().time(at, zone))
+    }
+
+    /// Where money came from: a provider by its name, or somebody's hand.
+    pub fn provider(&self, name: &str) -> String {
+        if name == payments::MANUAL {
+            self.t("sr-by-hand")
+        } else {
+            name.to_owned()
+        }
     }
 
     /// For what a page shows; every act asks anew.

@@ -13,6 +13,7 @@ pub mod frame;
 pub mod home;
 pub mod mails;
 pub mod member;
+pub mod refunds;
 pub mod reservations;
 pub mod runs;
 pub mod sign_in;
@@ -36,6 +37,7 @@ pub fn routes(web: &Web) -> Router<Web> {
         .merge(audit::routes())
         .merge(account::routes())
         .merge(cancel_concert::routes())
+        .merge(refunds::routes())
         .merge(reservations::routes())
         .merge(runs::routes())
         .layer(middleware::from_fn_with_state(

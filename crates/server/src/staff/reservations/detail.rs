@@ -3,7 +3,7 @@
 use app::App;
 use app::cancel::{CancelError, cancel_by_staff};
 use app::confirm::{ConfirmError, confirm as confirm_by_hand};
-use app::mails::{self, ResendError};
+use app::mails::{ResendError, resend as write_again};
 use app::payments::{self, RefundError};
 use app::story::{self, Story};
 use askama::Template;
@@ -20,9 +20,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 
 use super::page_of;
-use super::words::{
-    mail_key, mail_status_key, news_key, payment_key, reason_key, status_key, transition,
-};
+use super::words::{news_key, payment_key, reason_key, status_key, transition};
 use crate::http::page::show;
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
@@ -33,6 +31,7 @@ use crate::http::web::Web;
 use crate::i18n::number;
 use crate::shop::price;
 use crate::staff::frame::{Frame, done, refused};
+use crate::staff::mails;
 use crate::staff::member::Member;
 
 pub fn routes() -> Router<Web> {
@@ -112,7 +111,7 @@ async fn resend(
     Segment(id): Segment<ReservationId>,
 ) -> Result<Response, Problem> {
     let (page, frame) = (page_of(&id), member.frame);
-    let sentence = match mails::resend(&app, id, member.acting).await {
+    let sentence = match write_again(&app, id, member.acting).await {
         Ok(_) => return Ok(done(&page, "mail-written")),
         Err(ResendError::NothingToTell) => frame.t("sr-refused-mail"),
         Err(error) => return Err(error.into()),
@@ -184,7 +183,7 @@ impl DetailPage {
         });
         let payments = story.payments.iter().map(|one| PaymentLine {
             id: one.payment.id.to_string(),
-            provider: provider(&frame, &one.provider),
+            provider: frame.provider(&one.provider),
             amount: price(lang, one.payment.amount, one.payment.currency),
             state: frame.t(payment_key(one.payment.state)),
             reason: one
@@ -201,8 +200,8 @@ impl DetailPage {
             (number(i64::from(one.number)), used)
         });
         let mails = story.mails.iter().map(|one| MailLine {
-            kind: frame.t(mail_key(one.kind)),
-            status: frame.t(mail_status_key(one.status)),
+            kind: frame.t(mails::kind_key(one.kind)),
+            status: frame.t(mails::status_key(one.status)),
             at: frame.moment(one.created_at),
             recipient: one.recipient.clone(),
             error: one.last_error.clone(),
@@ -221,14 +220,6 @@ impl DetailPage {
             events: events(&frame, story),
             frame: frame.titled(reservation.id.as_str()),
         }
-    }
-}
-
-fn provider(frame: &Frame, name: &str) -> String {
-    if name == payments::MANUAL {
-        frame.t("sr-by-hand")
-    } else {
-        name.to_owned()
     }
 }
 
@@ -329,7 +320,7 @@ fn events(frame: &Frame, story: &Story) -> Vec<Event> {
         events.push(event(told.received_at, frame.t(news_key(&told.news))));
     }
     for mail in &story.mails {
-        let kind = frame.t(mail_key(mail.kind));
+        let kind = frame.t(mails::kind_key(mail.kind));
         let values = [("title", &*kind)];
         let written = lang.text_with("sr-event-mail", &values);
         events.push(event(mail.created_at, written));

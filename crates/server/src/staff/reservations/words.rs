@@ -1,6 +1,5 @@
 //! The words for what reservations, payments, mails and runs are.
 
-use domain::mail::{MailKind, MailStatus};
 use domain::payment::{PaymentState, RefundReason};
 use domain::reservation::{ReservationStatus, TransitionError};
 use domain::run::{RunKind, RunRefusal};
@@ -35,25 +34,6 @@ pub const fn reason_key(reason: RefundReason) -> &'static str {
         RefundReason::ByCustomer => "sr-reason-by-customer",
         RefundReason::ByStaff => "sr-reason-by-staff",
         RefundReason::ConcertCancelled => "sr-reason-concert-cancelled",
-    }
-}
-
-pub const fn mail_key(kind: MailKind) -> &'static str {
-    match kind {
-        MailKind::Confirmed => "sr-mail-confirmed",
-        MailKind::Cancelled => "sr-mail-cancelled",
-        MailKind::Refunded => "sr-mail-refunded",
-        MailKind::PaymentFailed => "sr-mail-payment-failed",
-        MailKind::SignIn => "sr-mail-sign-in",
-    }
-}
-
-pub const fn mail_status_key(status: MailStatus) -> &'static str {
-    match status {
-        MailStatus::Pending => "sr-mail-waiting",
-        MailStatus::Sent => "sr-mail-sent",
-        MailStatus::Kept => "sr-mail-kept",
-        MailStatus::Dead => "sr-mail-dead",
     }
 }
 
