@@ -72,6 +72,10 @@ describe("a confirmed reservation", () => {
         const { width } = await page.locator(".pass svg").first().boundingBox();
         assert.ok(width >= 200, `${width} px`);
         await page.goto(doorOf(reservation, lang));
+        const place = () => page.locator(".pass svg").first().boundingBox();
+        const before = await place();
+        await page.locator("#kept").waitFor();
+        assert.deepEqual(await place(), before, "the note of what is kept moves no code");
         assert.deepEqual(await scan(page), expected);
       }));
     }

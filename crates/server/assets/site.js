@@ -169,7 +169,7 @@
   if (tickets && workers) {
     workers.addEventListener("message", ({ data }) => {
       const note = document.getElementById("kept");
-      if (note) note.hidden = !data;
+      note?.toggleAttribute("data-waits", !data);
     });
     lookAfter(tickets.dataset.tickets.split(" "), "keep" in tickets.dataset).catch(() => {});
   }

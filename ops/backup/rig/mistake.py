@@ -101,7 +101,7 @@ def drop_table(machine: Machine) -> Accident:
     """By the owner, who thinks this is the database for tests. What stood there is noted before."""
     rows = machine.sql("BEGIN;\nLOCK TABLE reservations;\n"
                        f"{DIGESTS};\nSELECT clock_timestamp();\nSET ROLE stagedoor_owner;\n"
-                       "DROP TABLE reservations;\nCOMMIT;")
+                       "DROP TABLE reservations CASCADE;\nCOMMIT;")
     moment = datetime.fromisoformat(rows.pop()[0]).astimezone(timezone.utc)
     return Accident(moment, dict(rows))
 
@@ -192,7 +192,7 @@ def run(machine: Machine, steps: Steps, *, sales_seconds: float, at_once: bool) 
         with steps.step("people buy"):
             wait_for_sales(crowd, sales_seconds)
         verdict.prove(Running(machine), list(crowd.sales), crowd.run, crowd.concert)
-        with steps.step("`DROP TABLE reservations`, by mistake, while people buy") as step:
+        with steps.step("`DROP TABLE reservations CASCADE`, by mistake, while people buy") as step:
             accident = drop_table(machine)
             step.note = f"at {accident.moment:%H:%M:%S.%f} UTC"
             time.sleep(2)

@@ -35,9 +35,12 @@ export async function addConcerts(wishes) {
   return Promise.all(JSON.parse(said).ids.map((id) => readConcert(id, base)));
 }
 
-/** `YYYY-MM-DD`, so many days from today. */
+/** Where the concerts are, as the product says unless it is told otherwise. */
+const TIME_ZONE = "Asia/Bangkok";
+
+/** `YYYY-MM-DD`, so many days from the concerts' today; Sweden writes days so. */
 export function dayFromNow(days) {
-  return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+  return new Date(Date.now() + days * 86_400_000).toLocaleDateString("sv-SE", { timeZone: TIME_ZONE });
 }
 
 function runBinary(binary, args, { env, input }) {

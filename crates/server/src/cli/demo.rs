@@ -253,9 +253,7 @@ fn name_base_url(config: &mut Config, address: SocketAddr) -> Result<(), CliErro
 fn greeting(base_url: &BaseUrl, is_private: bool, secrets: Option<&Secrets>) -> String {
     let staff = secrets.map_or_else(String::new, |secrets| {
         format!(
-            "  Staff  {ADMIN_USERNAME}, password {}
-         (signs in with POST {base_url}/api/v1/admin/sessions; `stagedoor admin` makes accounts;
-         there are no pages for staff yet)\n",
+            "  Staff  {base_url}/staff ({ADMIN_USERNAME}, password {})\n",
             secrets.admin_password
         )
     });
