@@ -1257,6 +1257,55 @@ impl CountStuckStmt {
         }
     }
 }
+pub struct ListStuckStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_stuck() -> ListStuckStmt {
+    ListStuckStmt(
+        "/* payments.list_stuck */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at FROM payments WHERE refund_error IS NOT NULL ORDER BY updated_at LIMIT $1",
+        None,
+    )
+}
+impl ListStuckStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        limit: &'a i64,
+    ) -> PaymentQuery<'c, 'a, 's, C, Payment, 1> {
+        PaymentQuery {
+            client,
+            params: [limit],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<PaymentBorrowed, tokio_postgres::Error> {
+                    Ok(PaymentBorrowed {
+                        id: row.try_get(0)?,
+                        reservation_id: row.try_get(1)?,
+                        provider: row.try_get(2)?,
+                        amount: row.try_get(3)?,
+                        currency: row.try_get(4)?,
+                        status: row.try_get(5)?,
+                        language: row.try_get(6)?,
+                        provider_ref: row.try_get(7)?,
+                        provider_money: row.try_get(8)?,
+                        redirect_url: row.try_get(9)?,
+                        refund_reason: row.try_get(10)?,
+                        refund_error: row.try_get(11)?,
+                        ask_at: row.try_get(12)?,
+                        created_at: row.try_get(13)?,
+                        updated_at: row.try_get(14)?,
+                    })
+                },
+            mapper: |it| Payment::from(it),
+        }
+    }
+}
 pub struct InsertEventStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn insert_event() -> InsertEventStmt {
     InsertEventStmt(
