@@ -6,7 +6,7 @@ use domain::id::{ConcertId, ReservationId};
 use domain::reservation::{Reservation, TransitionError};
 use store::reservations::{self as stored, Stretch};
 pub use store::reservations::{Filter, Position};
-use store::{Acting, StoreError, Transaction, concerts};
+use store::{Acting, Connection, StoreError, Transaction, concerts};
 
 use crate::App;
 use crate::access::Holder;
@@ -69,14 +69,19 @@ pub struct Page {
 /// A page of reservations for staff who may see them.
 pub async fn list(app: &App, request: ListRequest, by: &Acting) -> Result<Page, StoreError> {
     let transaction = Transaction::begin_reading(app.writer(), by).await?;
+    let request = ListRequest {
+        limit: request.limit.clamp(1, PAGE_MAX),
+        ..request
+    };
     let page = list_in(app, &transaction, request).await;
     transaction.rollback().await;
     page
 }
 
-async fn list_in(
+/// The same on a connection where somebody acts, of as many rows as are asked for.
+pub(crate) async fn list_in(
     app: &App,
-    transaction: &Transaction,
+    connection: &Connection,
     request: ListRequest,
 ) -> Result<Page, StoreError> {
     let ListRequest {
@@ -91,11 +96,11 @@ async fn list_in(
         filter.id = Some(id);
         text = None;
     }
-    let (now, limit) = (app.ctx().now(), limit.clamp(1, PAGE_MAX));
+    let now = app.ctx().now();
     let end = match text {
         Some(_) => {
             let rows = (now, SEARCH_ROWS_MAX);
-            stored::find_search_end(transaction, &filter, after.as_ref(), rows).await?
+            stored::find_search_end(connection, &filter, after.as_ref(), rows).await?
         }
         None => None,
     };
@@ -103,7 +108,7 @@ async fn list_in(
     let wanted = (&filter, text.as_deref());
     // One more than asked for tells whether there is a next page.
     let more = (now, i64::from(limit) + 1);
-    let mut items = stored::list(transaction, wanted, &stretch, more).await?;
+    let mut items = stored::list(connection, wanted, &stretch, more).await?;
     let has_more = items.len() > usize::from(limit);
     items.truncate(usize::from(limit));
     let last = items.last().filter(|_| has_more).map(|last| Position {
