@@ -8,11 +8,13 @@ pub mod account;
 pub mod audit;
 pub mod cancel_concert;
 pub mod concerts;
+pub mod exports;
 pub mod form;
 pub mod frame;
 pub mod home;
 pub mod mails;
 pub mod member;
+pub mod reports;
 pub mod reservations;
 pub mod runs;
 pub mod sign_in;
@@ -37,6 +39,8 @@ pub fn routes(web: &Web) -> Router<Web> {
         .merge(account::routes())
         .merge(cancel_concert::routes())
         .merge(reservations::routes())
+        .merge(reports::routes())
+        .merge(exports::routes())
         .merge(runs::routes())
         .layer(middleware::from_fn_with_state(
             web.clone(),
