@@ -141,6 +141,8 @@ fn good_media_type(path: &str) -> &'static str {
         Some("live") => "text/event-stream",
         Some("pdf") => "application/pdf",
         Some("ics") => "text/calendar",
+        Some("csv") => "text/csv",
+        Some("xlsx") => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         _ => "application/json",
     }
 }
