@@ -221,9 +221,18 @@ mod tests {
         sales.count(Outcome::Lapsed, true, sum(3, 0));
         assert_eq!(sales.held_to_paid(), Share { part: 7, whole: 8 });
         assert_eq!(sales.held_to_paid().percent().as_deref(), Some("87.5"));
-        assert_eq!((sales.sold().reservations, sales.all().reservations), (11, 25));
+        assert_eq!(
+            (sales.sold().reservations, sales.all().reservations),
+            (11, 25)
+        );
         let twice = sales + sales;
-        assert_eq!(twice.held_to_paid(), Share { part: 14, whole: 16 });
+        assert_eq!(
+            twice.held_to_paid(),
+            Share {
+                part: 14,
+                whole: 16
+            }
+        );
         assert_eq!(twice.all().amount.to_string(), "34.00");
     }
 

@@ -24,7 +24,7 @@ pub(super) fn write(pages: Pages, told: Told, has_bom: bool) -> File {
     };
     let parts = stream::try_unfold(state, async |mut state| {
         let part = state.next().await?;
-        Ok(part.map(|part| (part, state)))
+        Ok::<_, ExportError>(part.map(|part| (part, state)))
     });
     Box::pin(parts)
 }

@@ -211,7 +211,9 @@ impl Pages {
         });
         let source = source.map_or(Source::Over, |next| Source::Concerts(filter, next));
         let currency = self.app.settings().currency;
-        let rows = page.iter().map(|concert| concert_row(concert, currency.as_str()));
+        let rows = page
+            .iter()
+            .map(|concert| concert_row(concert, currency.as_str()));
         Ok((rows.collect(), source))
     }
 
@@ -299,4 +301,3 @@ fn audit_row(of: Entry) -> Row {
         of.request_id.map(|id| id.to_string()).into(),
     ]
 }
-

@@ -43,7 +43,11 @@ pub(super) struct Tick {
 impl DayChart {
     /// `None` where there is nothing but zeros.
     pub(super) fn new(values: &[i64], label: impl Fn(i64) -> String) -> Option<Self> {
-        let highest = values.iter().copied().max().filter(|highest| *highest > 0)?;
+        let highest = values
+            .iter()
+            .copied()
+            .max()
+            .filter(|highest| *highest > 0)?;
         let top = round_above(highest);
         let count = i64::try_from(values.len()).unwrap_or(i64::MAX);
         let base = DAYS_TOP + DAYS_TALL;
@@ -180,7 +184,11 @@ mod tests {
                 ("75.00", "20.00", 161, 15),
             ]
         );
-        let ticks: Vec<_> = chart.ticks.iter().map(|tick| (tick.y, &*tick.label)).collect();
+        let ticks: Vec<_> = chart
+            .ticks
+            .iter()
+            .map(|tick| (tick.y, &*tick.label))
+            .collect();
         assert_eq!(ticks, [(24, "10"), (100, "5")]);
         assert_eq!(DayChart::new(&[0, 0], |value| value.to_string()), None);
         let tiny = DayChart::new(&[1, 1_000_000], |value| value.to_string()).unwrap();
@@ -207,7 +215,15 @@ mod tests {
 
     #[test]
     fn scales_end_at_round_numbers() {
-        for (value, round) in [(1, 1), (3, 4), (5, 6), (9, 10), (11, 20), (81, 100), (4000, 4000)] {
+        for (value, round) in [
+            (1, 1),
+            (3, 4),
+            (5, 6),
+            (9, 10),
+            (11, 20),
+            (81, 100),
+            (4000, 4000),
+        ] {
             assert_eq!(round_above(value), round, "{value}");
         }
         assert!(round_above(i64::MAX) == i64::MAX);

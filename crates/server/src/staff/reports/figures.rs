@@ -133,11 +133,19 @@ impl View<'_> {
 
     fn refunds(&self) -> Part {
         let back = self.report.total.given_back();
-        let (count, sum) = (number(back.reservations), amount(back.amount, self.currency));
+        let (count, sum) = (
+            number(back.reservations),
+            amount(back.amount, self.currency),
+        );
         let values = [("count", &*count), ("amount", &*sum)];
         let sentence = self.lang().text_with("rp-refunds-sentence", &values);
         let back = |sales: &Sales| (sales.given_back().reservations, sales.given_back());
-        let columns = ["rp-day", "rp-given-back-count", "reservation-tickets", "rp-amount"];
+        let columns = [
+            "rp-day",
+            "rp-given-back-count",
+            "reservation-tickets",
+            "rp-amount",
+        ];
         let label = |minor| money(minor, self.currency.as_str());
         Part {
             by_day: self.by_day(|sales| sales.given_back().amount.minor(), label),
@@ -145,11 +153,7 @@ impl View<'_> {
         }
     }
 
-    fn by_day(
-        &self,
-        value: impl Fn(&Sales) -> i64,
-        label: impl Fn(i64) -> String,
-    ) -> Option<Days> {
+    fn by_day(&self, value: impl Fn(&Sales) -> i64, label: impl Fn(i64) -> String) -> Option<Days> {
         let days = &self.report.days;
         let values: Vec<i64> = days.iter().map(|day| value(&day.sales)).collect();
         Some(Days {

@@ -113,16 +113,27 @@ async fn concerts_and_the_audit_log_are_exported_with_the_filters_of_their_lists
         let csv = text(&admin, "/exports/concerts.csv?status=closed").await;
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 2, "{csv}");
-        assert!(lines[0].starts_with("id,name,artist,date,venue,total_tickets,"), "{csv}");
+        assert!(
+            lines[0].starts_with("id,name,artist,date,venue,total_tickets,"),
+            "{csv}"
+        );
         assert!(lines[1].contains(",Late,The Lanterns,"), "{csv}");
         let kept = told(app, "concerts").await;
-        assert_eq!(kept, [json!({ "format": "csv", "rows": 1, "status": "closed" })]);
-        let log = text(&admin, "/exports/audit-logs.csv?table_name=concerts&action=CREATE").await;
+        assert_eq!(
+            kept,
+            [json!({ "format": "csv", "rows": 1, "status": "closed" })]
+        );
+        let log = text(
+            &admin,
+            "/exports/audit-logs.csv?table_name=concerts&action=CREATE",
+        )
+        .await;
         assert_eq!(log.lines().count(), 3, "{log}");
         let all = text(&admin, "/exports/audit-logs.csv").await;
         assert!(all.contains(",EXPORT,concerts,"), "{all}");
         let kept = told(app, "audit_logs").await;
-        let first = json!({ "format": "csv", "rows": 2, "table_name": "concerts", "action": "CREATE" });
+        let first =
+            json!({ "format": "csv", "rows": 2, "table_name": "concerts", "action": "CREATE" });
         assert_eq!(kept[1], first);
     })
     .await;
@@ -146,7 +157,9 @@ async fn an_xlsx_has_numbers_as_numbers_and_texts_as_texts() {
         let rename = "UPDATE reservations SET customer_name = '=1+1'";
         app.postgres.batch_execute(rename).await.unwrap();
         let path = "/exports/reservations.xlsx";
-        let asked = admin.asks(Method::GET, path).header("accept-encoding", "gzip, br");
+        let asked = admin
+            .asks(Method::GET, path)
+            .header("accept-encoding", "gzip, br");
         let answer = asked.send().await.unwrap();
         let media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
         assert_eq!(answer.headers()["content-type"], media_type);
@@ -156,7 +169,10 @@ async fn an_xlsx_has_numbers_as_numbers_and_texts_as_texts() {
         assert!(rows[0].contains("customer_name"), "{rows:?}");
         let row = &rows[1];
         assert!(row.contains("<t>=1+1</t>") && !row.contains("<f>"), "{row}");
-        assert!(row.contains("<v>2</v>") && row.contains("<v>2500</v>"), "{row}");
+        assert!(
+            row.contains("<v>2</v>") && row.contains("<v>2500</v>"),
+            "{row}"
+        );
         let kept = told(app, "reservations").await;
         assert_eq!(kept, [json!({ "format": "xlsx", "rows": 1 })]);
     })
@@ -183,7 +199,10 @@ async fn long_lists_are_exported_whole_and_each_row_once() {
         let searched = text(&admin, "/exports/reservations.csv?q=999@example").await;
         assert_eq!(searched.lines().count(), 8);
         let kept = told(app, "reservations").await;
-        let rows: Vec<_> = kept.iter().map(|one| one["rows"].as_i64().unwrap()).collect();
+        let rows: Vec<_> = kept
+            .iter()
+            .map(|one| one["rows"].as_i64().unwrap())
+            .collect();
         assert_eq!(rows, [7, 7_000, 7_000]);
     })
     .await;
@@ -199,7 +218,11 @@ async fn begun(member: &Member<'_>, path: &str, bytes: usize) -> TcpStream {
     socket.write_all(head.as_bytes()).await.unwrap();
     let mut read = vec![0; bytes];
     socket.read_exact(&mut read).await.unwrap();
-    assert!(read.starts_with(b"HTTP/1.1 200 OK"), "{}", String::from_utf8_lossy(&read));
+    assert!(
+        read.starts_with(b"HTTP/1.1 200 OK"),
+        "{}",
+        String::from_utf8_lossy(&read)
+    );
     socket
 }
 
@@ -240,7 +263,10 @@ async fn whoever_goes_away_in_the_middle_is_told_of_with_the_rows_that_went() {
         assert_eq!(leave.status, 204);
         let mut rest = Vec::new();
         let _ = socket.read_to_end(&mut rest).await;
-        assert!(!rest.ends_with(b"0\r\n\r\n"), "it ended as if it were whole");
+        assert!(
+            !rest.ends_with(b"0\r\n\r\n"),
+            "it ended as if it were whole"
+        );
         assert!(rest.len() < 15_000_000, "{} bytes", rest.len());
     })
     .await;
@@ -251,7 +277,8 @@ async fn an_export_that_the_log_cannot_tell_of_breaks_off() {
     TestApp::run(async |app| {
         let admin = Member::of(app, "admin").await;
         app.plant(NewConcert::default()).await;
-        let revoke = "REVOKE EXECUTE ON FUNCTION log_export(text, jsonb) FROM stagedoor_app, public";
+        let revoke =
+            "REVOKE EXECUTE ON FUNCTION log_export(text, jsonb) FROM stagedoor_app, public";
         app.postgres.batch_execute(revoke).await.unwrap();
         for ending in ["csv", "xlsx"] {
             let path = format!("/exports/concerts.{ending}");

@@ -175,7 +175,9 @@ async fn what_makes_no_report_is_told_at_its_field() {
             let problem: Value = answer.json().await.unwrap();
             let pointer = format!("/{field}");
             assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
-            let page = app.page_as(&cookie, &format!("/staff/reports{query}")).await;
+            let page = app
+                .page_as(&cookie, &format!("/staff/reports{query}"))
+                .await;
             assert_eq!(page.status(), 422, "{query}");
             let page = page.text().await.unwrap();
             assert!(page.contains(&format!("href=\"#{field}\"")), "{page}");
@@ -198,7 +200,11 @@ async fn what_makes_no_report_is_told_at_its_field() {
 fn shown(amount: &str) -> String {
     let (whole, cents) = amount.split_once('.').unwrap();
     let whole = stagedoor::i18n::number(whole.parse().unwrap());
-    let cents = if cents == "00" { String::new() } else { format!(".{cents}") };
+    let cents = if cents == "00" {
+        String::new()
+    } else {
+        format!(".{cents}")
+    };
     format!("฿{whole}{cents}")
 }
 
@@ -274,9 +280,17 @@ async fn lists_offer_their_rows_to_who_may_take_them_away() {
         app.reserved(concert, 2, "som").await;
         app.reserved(concert, 1, "nok").await;
         for (list, query, file) in [
-            ("reservations", "?status=pending&q=som&cursor=", "status=pending&#38;q=som"),
+            (
+                "reservations",
+                "?status=pending&q=som&cursor=",
+                "status=pending&#38;q=som",
+            ),
             ("concerts", "?status=lost&q=Ferry&cursor=x", "q=Ferry"),
-            ("audit", "?action=CREATE&table_name=concerts", "action=CREATE&#38;table_name=concerts"),
+            (
+                "audit",
+                "?action=CREATE&table_name=concerts",
+                "action=CREATE&#38;table_name=concerts",
+            ),
         ] {
             let path = format!("/staff/{list}{query}");
             let page = app.page_as(&admin, &path).await.text().await.unwrap();
@@ -288,12 +302,18 @@ async fn lists_offer_their_rows_to_who_may_take_them_away() {
                 for part in file.split("&#38;") {
                     assert!(query.contains(part), "{part} in {query}");
                 }
-                let file = format!("/staff/exports/{name}.{ending}?{}", query.replace("&#38;", "&"));
+                let file = format!(
+                    "/staff/exports/{name}.{ending}?{}",
+                    query.replace("&#38;", "&")
+                );
                 let answer = app.page_as(&admin, &file).await;
                 assert_eq!(answer.status(), 200, "{file}");
                 if (name, ending) == ("reservations", "csv") {
                     let csv = answer.text().await.unwrap();
-                    assert!(csv.contains("som@example.com") && !csv.contains("nok@"), "{csv}");
+                    assert!(
+                        csv.contains("som@example.com") && !csv.contains("nok@"),
+                        "{csv}"
+                    );
                 }
             }
         }
