@@ -11,7 +11,7 @@ use store::audit_logs::{self, Entry};
 use store::transaction::read_as;
 use store::{Acting, Seen, StoreError, concerts as stored_concerts};
 
-use super::{Cell, Row, Wanted};
+use super::{Row, Wanted};
 use crate::App;
 use crate::audit::Filter as AuditFilter;
 use crate::concerts::{START, StaffFilter};

@@ -141,7 +141,7 @@ fn begin_sheet<'a>(
     workbook: &'a mut Workbook,
     columns: &[&str],
 ) -> Result<&'a mut Worksheet, XlsxError> {
-    let sheet = workbook.add_worksheet_with_constant_memory();
+    let sheet = workbook.add_worksheet_with_constant_memory()?;
     sheet.set_freeze_panes(1, 0)?;
     for (column, name) in (0..).zip(columns) {
         sheet.write_string(0, column, *name)?;

@@ -3,6 +3,8 @@
 mod chart;
 mod figures;
 
+use std::str::FromStr;
+
 use app::reports::tables::Figure;
 use app::reports::{self, DAYS_MAX, Days, InvalidDays, Report, Request};
 use app::{App, exports as app_exports};
@@ -14,7 +16,6 @@ use axum::routing::get;
 use domain::role::Permission;
 use http::StatusCode;
 use jiff::civil::Date;
-use std::str::FromStr;
 
 use self::figures::{Fact, Part, facts, parts};
 use super::form::sentence;
@@ -142,10 +143,14 @@ impl Asked {
         let to = day("to", "rp-to", &self.to);
         let concert = match &*self.concert_id {
             "" => None,
-            text => text.parse().map(Some).unwrap_or_else(|_| {
-                errors.push(("concert_id", wrong("sr-concert-number", FieldReason::NotAnId)));
-                None
-            }),
+            text => {
+                let id = text.parse().ok();
+                if id.is_none() {
+                    let error = wrong("sr-concert-number", FieldReason::NotAnId);
+                    errors.push(("concert_id", error));
+                }
+                id
+            }
         };
         if !errors.is_empty() {
             return Err(errors);
