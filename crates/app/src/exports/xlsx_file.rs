@@ -30,7 +30,7 @@ const PART_BYTES: usize = 64 * 1024;
 pub(super) fn write(app: &App, pages: Pages, told: Told) -> File {
     let made_at = app.ctx().now();
     let state = XlsxFile::Reading {
-        pages,
+        pages: Box::new(pages),
         told,
         made_at,
     };
@@ -40,7 +40,7 @@ pub(super) fn write(app: &App, pages: Pages, told: Told) -> File {
 
 enum XlsxFile {
     Reading {
-        pages: Pages,
+        pages: Box<Pages>,
         told: Told,
         made_at: Timestamp,
     },

@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn rows_are_as_long_as_their_share_and_long_names_are_cut() {
-        let bar = |name: &str, length| Named {
+        let bar = |name: &str, length: i64| Named {
             name: name.to_owned(),
             value: length.to_string(),
             length,

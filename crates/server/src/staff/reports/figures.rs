@@ -29,7 +29,7 @@ pub(super) struct Part {
     pub(super) by_day: Option<Days>,
     pub(super) by_row: Option<RowChart>,
     pub(super) columns: Vec<String>,
-    pub(super) rows: Vec<Vec<String>>,
+    pub(super) rows: Vec<Vec<Cell>>,
     pub(super) takeaway: Vec<Takeaway>,
 }
 
@@ -41,11 +41,11 @@ pub(super) struct Days {
     pub(super) last: String,
 }
 
-impl Part {
-    /// A cell's name, for windows that are too narrow for columns.
-    pub(super) fn column(&self, place: &usize) -> &str {
-        self.columns.get(*place).map_or("", |name| name)
-    }
+/// What stands in a table, with the name of its column for windows that are too narrow for columns.
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) column: String,
+    pub(super) text: String,
 }
 
 pub(super) fn facts(frame: &Frame, report: &Report, currency: Currency) -> Vec<Fact> {
@@ -105,15 +105,21 @@ impl View<'_> {
 
     /// A part without a chart, whose columns are named by these keys.
     fn part(&self, title: &str, sentence: String, table: (&[&str], Vec<Vec<String>>)) -> Part {
-        let (columns, rows) = table;
+        let (keys, rows) = table;
+        let columns: Vec<String> = keys.iter().map(|key| self.frame.t(key)).collect();
+        let row = |row: Vec<String>| {
+            let cells = columns.iter().cloned().zip(row);
+            let cells = cells.map(|(column, text)| Cell { column, text });
+            cells.collect()
+        };
         Part {
             id: "",
             title: self.frame.t(title),
             sentence,
             by_day: None,
             by_row: None,
-            columns: columns.iter().map(|key| self.frame.t(key)).collect(),
-            rows,
+            rows: rows.into_iter().map(row).collect(),
+            columns,
             takeaway: Vec::new(),
         }
     }
