@@ -61,7 +61,7 @@ pub(super) const CONCERTS_XLSX: Call = ("get", "/admin/exports/concerts.xlsx");
 pub(super) const RESERVATIONS_CSV: Call = ("get", "/admin/exports/reservations.csv");
 pub(super) const RESERVATIONS_XLSX: Call = ("get", "/admin/exports/reservations.xlsx");
 /// The calls of the API, as the router has them, in alphabetical order.
-pub(super) const CALLS: [Call; 56] = [
+pub(super) const CALLS: [Call; 57] = [
     DELETE,
     DELETE_RESERVATION,
     SIGN_OUT,

@@ -282,8 +282,8 @@ async fn lists_offer_their_rows_to_who_may_take_them_away() {
         for (list, query, file) in [
             (
                 "reservations",
-                "?status=pending&q=som&cursor=",
-                "status=pending&#38;q=som",
+                "?status=pending&q=som%40&cursor=",
+                "status=pending&#38;q=som%40",
             ),
             ("concerts", "?status=lost&q=Ferry&cursor=x", "q=Ferry"),
             (
