@@ -44,7 +44,7 @@ rp-not-paid = Not paid
 rp-waiting = Still waiting
 rp-rate = Share
 rp-refunds = Refunds
-rp-refunds-sentence = { $count } reservations of these days had their money given back, or will: { $amount }.
+rp-refunds-sentence = { $number } reservations of these days had their money given back, or will: { $amount }.
 rp-sell-out = Time to sell out
 rp-sell-out-sentence =
     { $count ->

@@ -43,7 +43,7 @@ rp-not-paid = ไม่ได้ชำระ
 rp-waiting = ยังรออยู่
 rp-rate = สัดส่วน
 rp-refunds = การคืนเงิน
-rp-refunds-sentence = คืนเงินแล้วหรือกำลังจะคืน { $count } การจองของช่วงวันนี้ เป็นเงิน { $amount }
+rp-refunds-sentence = คืนเงินแล้วหรือกำลังจะคืน { $number } การจองของช่วงวันนี้ เป็นเงิน { $amount }
 rp-sell-out = เวลาจนบัตรหมด
 rp-sell-out-sentence =
     { $count ->

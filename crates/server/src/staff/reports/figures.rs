@@ -143,7 +143,7 @@ impl View<'_> {
             number(back.reservations),
             amount(back.amount, self.currency),
         );
-        let values = [("count", &*count), ("amount", &*sum)];
+        let values = [("number", &*count), ("amount", &*sum)];
         let sentence = self.lang().text_with("rp-refunds-sentence", &values);
         let back = |sales: &Sales| (sales.given_back().reservations, sales.given_back());
         let columns = [
