@@ -409,10 +409,8 @@ async fn answers_to_staff_fit_the_document() {
         check(BEGIN_TOTP, ask(BEGIN_TOTP, "").json(&own), 429).await;
         let log = check(LIST_AUDIT, ask(LIST_AUDIT, ""), 200).await;
         assert!(log["items"].as_array().unwrap().len() > 9, "{log}");
-        let report = check(REPORT, ask(REPORT, ""), 200).await;
-        assert!(report["items"].as_array().unwrap().len() == 30, "{report}");
-        let by_concert = "/reports/sales?group_by=concert";
-        let by_concert = app.as_staff(&token, Method::GET, by_concert);
+        check(REPORT, ask(REPORT, ""), 200).await;
+        let by_concert = app.as_staff(&token, Method::GET, "/reports/sales?group_by=concert");
         check(REPORT, by_concert, 200).await;
         check(
             LIST_AUDIT,
