@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use domain::concert::{Capacity, Concert, ConcertStatus, NewConcert, parse_day};
 use domain::id::ConcertId;
 use domain::text::{Description, ImagePath, Line, TextError};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use store::{Acting, StoreError, Transaction, concerts};
 
 use crate::App;
+use crate::exports::{self, CONCERT_COLUMNS, Cell, concert_row, plain};
 
 /// The columns of an import file; the first six are required.
 pub const COLUMNS: [&str; 9] = [
@@ -324,21 +325,12 @@ fn status(cell: &str) -> Result<ConcertStatus, String> {
     cell.parse().map_err(|error| format!("is {error}"))
 }
 
-/// Concerts as CSV with a header.
-///
-/// A cell that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, "CSV
-/// injection").
+/// Concerts as CSV with a header, by the rules of every export.
 pub fn write_csv(concerts: &[Concert], currency: &str) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(EXPORTED)?;
+    writer.write_record(CONCERT_COLUMNS)?;
     for concert in concerts {
-        let object = export_object(concert, currency);
-        let cells = EXPORTED.iter().map(|column| match &object[*column] {
-            Value::String(text) => neutralise(text),
-            Value::Null => String::new(),
-            other => other.to_string(),
-        });
-        writer.write_record(cells)?;
+        exports::write_record(&mut writer, &concert_row(concert, currency))?;
     }
     let bytes = writer
         .into_inner()
@@ -348,66 +340,14 @@ pub fn write_csv(concerts: &[Concert], currency: &str) -> Result<String, csv::Er
 
 /// Concerts as a JSON array of the objects that the API shows.
 pub fn write_json(concerts: &[Concert], currency: &str) -> Value {
-    concerts
-        .iter()
-        .map(|concert| export_object(concert, currency))
-        .collect()
-}
-
-const EXPORTED: [&str; 14] = [
-    "id",
-    "name",
-    "artist",
-    "date",
-    "venue",
-    "total_tickets",
-    "available_tickets",
-    "price",
-    "currency",
-    "status",
-    "image_url",
-    "description",
-    "created_at",
-    "updated_at",
-];
-
-fn export_object(concert: &Concert, currency: &str) -> Value {
-    json!({
-        "id": concert.id.get(),
-        "name": concert.name,
-        "artist": concert.artist,
-        "date": concert.date.to_string(),
-        "venue": concert.venue,
-        "total_tickets": concert.total_tickets,
-        "available_tickets": concert.available_tickets,
-        "price": concert.price.to_string(),
-        "currency": currency,
-        "status": concert.status.as_str(),
-        "image_url": concert.image_url,
-        "description": concert.description,
-        "created_at": concert.created_at.to_string(),
-        "updated_at": concert.updated_at.to_string(),
-    })
-}
-
-fn neutralise(text: &str) -> String {
-    if is_formula(text.trim_start_matches('\'')) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    }
-}
-
-/// Takes away what [`neutralise`] puts in front, so that what is exported reads back.
-fn plain(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(rest) if is_formula(rest.trim_start_matches('\'')) => rest,
-        _ => cell,
-    }
-}
-
-fn is_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+    let object = |concert: &Concert| {
+        let cells = concert_row(concert, currency)
+            .into_iter()
+            .map(Cell::into_json);
+        let names = CONCERT_COLUMNS.iter().map(|name| (*name).to_owned());
+        Value::Object(names.zip(cells).collect())
+    };
+    concerts.iter().map(object).collect()
 }
 
 #[cfg(test)]
@@ -463,28 +403,5 @@ mod tests {
             let errors = parse(format, file).unwrap_err();
             assert_eq!((errors.len(), errors[0].row), (1, 0), "{file}");
         }
-    }
-
-    #[test]
-    fn formulas_are_neutralised() {
-        assert_eq!(neutralise("=1+1"), "'=1+1");
-        assert_eq!(neutralise("Night"), "Night");
-    }
-
-    #[test]
-    fn what_is_neutralised_reads_back() {
-        for text in [
-            "=1+1",
-            "'=1+1",
-            "''@home",
-            "-",
-            "Night",
-            "'Round Midnight",
-            "'",
-            "",
-        ] {
-            assert_eq!(plain(&neutralise(text)), text);
-        }
-        assert_eq!(plain("'Round Midnight"), "'Round Midnight");
     }
 }

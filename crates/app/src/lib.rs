@@ -12,6 +12,7 @@ pub mod ctx;
 pub mod customers;
 pub mod engine;
 pub mod expire;
+pub mod exports;
 pub mod extend;
 pub mod first_setup;
 pub mod health;
@@ -27,6 +28,7 @@ pub mod payments;
 pub mod personal_data;
 pub mod posters;
 pub mod providers;
+pub mod reports;
 pub mod reservations;
 pub mod reserve;
 pub mod runs;
@@ -63,13 +65,16 @@ use posters::Files;
 use reserve::ReserveFn;
 use sign_in::told::Lines;
 use store::{Connection, Pool, Replicas, StoreError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub use access::AccessKey;
 pub use audit::SealKey;
 pub use ctx::Ctx;
 pub use store::Seen;
 pub use ticket_key::TicketKey;
+
+/// Of the five seconds of a request, for one database; what is left tells that it took too long.
+const SLOW_READ_WITHIN: Duration = Duration::from_millis(4500);
 
 /// What an operator chooses about the sale.
 #[derive(Clone, Debug)]
@@ -119,6 +124,8 @@ struct Inner {
     live: OnceLock<Live>,
     engine: OnceLock<Engine>,
     job_committed: Notify,
+    /// Exports that may be under way at once.
+    exports: Arc<Semaphore>,
 }
 
 impl App {
@@ -145,6 +152,7 @@ impl App {
                 live: OnceLock::new(),
                 engine: OnceLock::new(),
                 job_committed: Notify::new(),
+                exports: Arc::new(Semaphore::new(exports::AT_ONCE_MAX)),
             }),
             reserver: None,
         }
@@ -252,6 +260,16 @@ impl App {
         store::replicas::read(self.replicas(), self.writer(), seen, query).await
     }
 
+    /// The same for whoever reads on behalf of staff what a request has all its time for.
+    pub(crate) async fn read_slowly<T>(
+        &self,
+        seen: Seen,
+        query: impl for<'a> Fn(&'a Connection) -> BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let databases = (self.replicas(), self.writer());
+        store::replicas::read_within(SLOW_READ_WITHIN, databases, seen, query).await
+    }
+
     pub fn access_key(&self) -> &AccessKey {
         &self.inner.access_key
     }
@@ -339,6 +357,10 @@ impl App {
     /// Told by [`jobs::wake`], heard by this process' worker.
     pub(crate) fn job_committed(&self) -> &Notify {
         &self.inner.job_committed
+    }
+
+    pub(crate) fn exports(&self) -> &Arc<Semaphore> {
+        &self.inner.exports
     }
 
     /// The day it is now where the concerts are.

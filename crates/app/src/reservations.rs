@@ -7,7 +7,7 @@ use domain::reservation::{Reservation, TransitionError};
 use jiff::Timestamp;
 use store::reservations::{self as stored, Stretch};
 pub use store::reservations::{Filter, Position};
-use store::{Acting, StoreError, Transaction, concerts};
+use store::{Acting, Connection, StoreError, Transaction, concerts};
 
 use crate::App;
 use crate::access::Holder;
@@ -70,14 +70,19 @@ pub struct Page {
 /// A page of reservations for staff who may see them.
 pub async fn list(app: &App, request: ListRequest, by: &Acting) -> Result<Page, StoreError> {
     let transaction = Transaction::begin_reading(app.writer(), by).await?;
+    let request = ListRequest {
+        limit: request.limit.clamp(1, PAGE_MAX),
+        ..request
+    };
     let page = list_in(app, &transaction, request).await;
     transaction.rollback().await;
     page
 }
 
-async fn list_in(
+/// The same on a connection where somebody acts, of as many rows as are asked for.
+pub(crate) async fn list_in(
     app: &App,
-    transaction: &Transaction,
+    connection: &Connection,
     request: ListRequest,
 ) -> Result<Page, StoreError> {
     let ListRequest {
@@ -92,16 +97,16 @@ async fn list_in(
         filter.id = Some(id);
         text = None;
     }
-    let (now, limit) = (app.ctx().now(), limit.clamp(1, PAGE_MAX));
+    let now = app.ctx().now();
     let found = match text {
-        Some(part) => search_in(transaction, (&filter, &part), after, (now, limit)).await?,
+        Some(part) => search_in(connection, (&filter, &part), after, (now, limit)).await?,
         None => {
             let stretch = Stretch {
                 behind: after,
                 end: None,
             };
             let more = (now, i64::from(limit) + 1);
-            let items = stored::list(transaction, (&filter, None), &stretch, more).await?;
+            let items = stored::list(connection, (&filter, None), &stretch, more).await?;
             (items, None)
         }
     };
@@ -122,21 +127,21 @@ async fn list_in(
 /// Those with the part, one more than asked for to tell whether there is a next page; and how far was
 /// looked, where that wasn't the end.
 async fn search_in(
-    transaction: &Transaction,
+    connection: &Connection,
     (filter, part): (&Filter, &str),
     behind: Option<Position>,
     (now, limit): (Timestamp, u16),
 ) -> Result<(Vec<Reservation>, Option<Position>), StoreError> {
     if stored::is_indexed(part) {
         let more = (now, i32::from(limit) + 1);
-        let found = stored::search(transaction, (filter, part), behind.as_ref(), more).await?;
+        let found = stored::search(connection, (filter, part), behind.as_ref(), more).await?;
         return Ok((found, None));
     }
     let rows = (now, SEARCH_ROWS_MAX);
-    let end = stored::find_search_end(transaction, filter, behind.as_ref(), rows).await?;
+    let end = stored::find_search_end(connection, filter, behind.as_ref(), rows).await?;
     let stretch = Stretch { behind, end };
     let more = (now, i64::from(limit) + 1);
-    let found = stored::list(transaction, (filter, Some(part)), &stretch, more).await?;
+    let found = stored::list(connection, (filter, Some(part)), &stretch, more).await?;
     Ok((found, stretch.end))
 }
 

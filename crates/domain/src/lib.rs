@@ -14,6 +14,7 @@ pub mod mail;
 pub mod money;
 pub mod password;
 pub mod payment;
+pub mod report;
 pub mod reservation;
 pub mod role;
 pub mod run;

@@ -3,7 +3,7 @@
   "use strict";
   // Keys that lead about, but not while somebody types.
   const places = {
-    h: "/staff", c: "/staff/concerts", r: "/staff/reservations", m: "/staff/mails", u: "/staff/users",
+    h: "/staff", c: "/staff/concerts", r: "/staff/reservations", p: "/staff/reports", m: "/staff/mails", u: "/staff/users",
     a: "/staff/audit", y: "/staff/account",
   };
   let isGoing = false;

@@ -39,6 +39,7 @@ pub mod proof;
 pub mod receipts;
 pub mod replicas;
 pub mod replication;
+pub mod reports;
 pub mod reservations;
 mod roles;
 pub mod sandbox_orders;

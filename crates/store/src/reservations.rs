@@ -1,7 +1,7 @@
 //! Reservations in the database.
 
 use domain::id::{ConcertId, ReservationId};
-use domain::reservation::{Reservation, ReservationStatus};
+use domain::reservation::{PaymentStatus, Reservation, ReservationStatus};
 use domain::text::EmailAddress;
 use futures_util::TryFutureExt as _;
 use jiff::Timestamp;
@@ -215,17 +215,12 @@ pub async fn count_taken(connection: &Connection, concert: ConcertId) -> Result<
 }
 
 pub(crate) fn read_row(row: Row) -> Result<Reservation, StoreError> {
+    let (status, payment_status) = read_standing(&row.status, &row.payment_status)?;
     Ok(Reservation {
         id: row.id.parse().map_err(|_| unreadable("id", &row.id))?,
         concert_id: concerts::read_id(row.concert_id)?,
-        status: row
-            .status
-            .parse()
-            .map_err(|_| unreadable("status", &row.status))?,
-        payment_status: row
-            .payment_status
-            .parse()
-            .map_err(|_| unreadable("payment_status", &row.payment_status))?,
+        status,
+        payment_status,
         total_price: money::from_column("reservations", row.total_price)?,
         customer_name: row.customer_name,
         customer_email: row.customer_email,
@@ -237,6 +232,18 @@ pub(crate) fn read_row(row: Row) -> Result<Reservation, StoreError> {
         created_at: from_column(row.created_at),
         updated_at: from_column(row.updated_at),
     })
+}
+
+/// How a reservation and its payment stand.
+pub(crate) fn read_standing(
+    status: &str,
+    payment: &str,
+) -> Result<(ReservationStatus, PaymentStatus), StoreError> {
+    let status = status.parse().map_err(|_| unreadable("status", status))?;
+    let payment = payment
+        .parse()
+        .map_err(|_| unreadable("payment_status", payment))?;
+    Ok((status, payment))
 }
 
 fn unreadable(column: &str, value: &str) -> StoreError {

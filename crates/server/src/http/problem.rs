@@ -21,6 +21,7 @@ use store::StoreError;
 use super::feed::WatchError;
 use super::fields::{ERRORS_MAX, FieldError, FieldReason};
 
+mod exports;
 mod mails;
 mod money;
 mod posters;

@@ -13,6 +13,7 @@ use memory_serve::MemoryServe;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 use tower_http::csrf::CsrfLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,7 +23,7 @@ use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request, seen};
 use crate::api::{admin, concerts, document, live, me, personal_data, reservations, tickets};
-use crate::{mail, posters, sandbox, setup, shop, staff, webhooks};
+use crate::{exports, mail, posters, sandbox, setup, shop, staff, webhooks};
 
 /// The whole site.
 pub fn router(web: Web) -> Router {
@@ -49,6 +50,9 @@ pub fn router(web: Web) -> Router {
     layered(site, &web).with_state(web)
 }
 
+/// A sheet is a compressed archive already.
+const IS_NO_SHEET: NotForContentType = NotForContentType::const_new(exports::XLSX);
+
 /// What surrounds every handler; the last layer is the outermost.
 fn layered(site: Router<Web>, web: &Web) -> Router<Web> {
     let state = || web.clone();
@@ -69,7 +73,11 @@ fn layered(site: Router<Web>, web: &Web) -> Router<Web> {
         ))
         .layer(middleware::from_fn_with_state(state(), request::identify))
         .layer(middleware::from_fn_with_state(state(), headers::secure))
-        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(
+            CompressionLayer::new()
+                .quality(CompressionLevel::Fastest)
+                .compress_when(DefaultPredicate::new().and(IS_NO_SHEET)),
+        )
 }
 
 /// Its cause is in the log already, by the panic itself.
@@ -129,6 +137,13 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(admin::mails::list))
         .routes(routes!(admin::mails::retry))
         .routes(routes!(admin::audit_logs::list))
+        .routes(routes!(admin::reports::sales))
+        .routes(routes!(admin::exports::reservations_csv))
+        .routes(routes!(admin::exports::reservations_xlsx))
+        .routes(routes!(admin::exports::concerts_csv))
+        .routes(routes!(admin::exports::concerts_xlsx))
+        .routes(routes!(admin::exports::audit_logs_csv))
+        .routes(routes!(admin::exports::audit_logs_xlsx))
 }
 
 fn shop() -> Router<Web> {

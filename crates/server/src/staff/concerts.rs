@@ -18,9 +18,11 @@ use http::StatusCode;
 use jiff::civil::Date;
 use store::Acting;
 
+use super::exports::{Takeaway, takeaway};
 use super::frame::{Frame, done, refused};
 use super::member::Member;
 use crate::api::cursor;
+use crate::exports::Table;
 use crate::http::page::{figure, show};
 use crate::http::pairs;
 use crate::http::path::Segment;
@@ -82,6 +84,7 @@ async fn list(
             .map(|next| wanted.address_after(&cursor::write(next))),
         is_first: after.is_none(),
         may_edit: frame.may(Permission::EditConcerts),
+        takeaway: takeaway(&frame, Table::Concerts, &wanted.filters()),
         wanted,
         frame: frame.titled(&title),
     };
@@ -133,9 +136,19 @@ impl Wanted {
     }
 
     fn address_after(&self, cursor: &str) -> String {
+        format!("{PATH}?{}", self.query(&self.status, cursor))
+    }
+
+    /// The filters that mean something.
+    fn filters(&self) -> String {
+        let status = self.filter().status.map_or("", ConcertStatus::as_str);
+        self.query(status, "")
+    }
+
+    fn query(&self, status: &str, cursor: &str) -> String {
         let pairs = [
             ("q", &*self.q),
-            ("status", &self.status),
+            ("status", status),
             ("venue", &self.venue),
             ("from", &self.from),
             ("to", &self.to),
@@ -144,10 +157,7 @@ impl Wanted {
         ];
         let set = pairs.into_iter().filter(|(_, value)| !value.is_empty());
         let set: Vec<_> = set.collect();
-        format!(
-            "{PATH}?{}",
-            serde_urlencoded::to_string(set).unwrap_or_default()
-        )
+        serde_urlencoded::to_string(set).unwrap_or_default()
     }
 }
 
@@ -161,6 +171,7 @@ struct ListPage {
     more: Option<String>,
     is_first: bool,
     may_edit: bool,
+    takeaway: Vec<Takeaway>,
 }
 
 fn statuses(frame: &Frame, wanted: &str) -> Vec<(&'static str, String, bool)> {

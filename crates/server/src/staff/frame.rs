@@ -25,7 +25,7 @@ const SAID: &str = "said";
 const LANG: &str = "lang";
 
 /// Sections in the order of the navigation; who may not read one doesn't see it.
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     Section {
         path: HOME,
         label: "staff-home",
@@ -40,6 +40,11 @@ const SECTIONS: [Section; 7] = [
         path: "/staff/reservations",
         label: "sr-title",
         permission: Some(Permission::ReadReservations),
+    },
+    Section {
+        path: "/staff/reports",
+        label: "rp-title",
+        permission: Some(Permission::ReadReports),
     },
     Section {
         path: "/staff/mails",

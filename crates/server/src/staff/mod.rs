@@ -8,12 +8,14 @@ pub mod account;
 pub mod audit;
 pub mod cancel_concert;
 pub mod concerts;
+pub mod exports;
 pub mod form;
 pub mod frame;
 pub mod home;
 pub mod mails;
 pub mod member;
 pub mod refunds;
+pub mod reports;
 pub mod reservations;
 pub mod runs;
 pub mod sign_in;
@@ -39,6 +41,8 @@ pub fn routes(web: &Web) -> Router<Web> {
         .merge(cancel_concert::routes())
         .merge(refunds::routes())
         .merge(reservations::routes())
+        .merge(reports::routes())
+        .merge(exports::routes())
         .merge(runs::routes())
         .layer(middleware::from_fn_with_state(
             web.clone(),

@@ -18,11 +18,13 @@ use domain::run::RunKind;
 use http::StatusCode;
 
 use self::words::{choose_key, status_key};
+use super::exports::{Takeaway, takeaway};
 use super::form::sentence;
 use super::frame::Frame;
 use super::member::Member;
 use crate::api::admin::reservations::read_query;
 use crate::api::cursor;
+use crate::exports::Table;
 use crate::http::page::show;
 use crate::http::pairs::{self, value};
 use crate::http::problem::Problem;
@@ -120,6 +122,12 @@ impl Asked {
         serde_urlencoded::to_string(&self.0).unwrap_or_default()
     }
 
+    /// The filters alone, for all pages of the list.
+    fn filters(&self) -> String {
+        let kept = self.0.iter().filter(|(name, _)| *name != "cursor");
+        serde_urlencoded::to_string(kept.collect::<Vec<_>>()).unwrap_or_default()
+    }
+
     /// Whether anything but the plain list is asked for.
     fn is_narrow(&self) -> bool {
         self.0.iter().any(|(name, _)| *name != "cursor")
@@ -146,6 +154,7 @@ struct ListPage {
     next: Option<String>,
     /// What can be done to several at once, by the role.
     acts: Vec<Act>,
+    takeaway: Vec<Takeaway>,
 }
 
 /// An option of a select.
@@ -201,7 +210,13 @@ impl ListPage {
                 label: frame.t(choose_key(kind)),
             });
         let title = frame.t("sr-title");
+        let takeaway = if errors.is_empty() {
+            takeaway(&frame, Table::Reservations, &asked.filters())
+        } else {
+            Vec::new()
+        };
         Self {
+            takeaway,
             statuses: [all].into_iter().chain(statuses).collect(),
             acts: acts.collect(),
             errors,

@@ -13,6 +13,7 @@ use crate::support::TestApp;
 
 mod audit_log;
 mod concerts;
+mod exports;
 mod permissions;
 mod races;
 mod reservations;

@@ -4,6 +4,7 @@ mod account;
 mod concerts;
 mod permissions;
 mod posters;
+mod reports;
 mod reservations;
 mod runs;
 

@@ -23,6 +23,7 @@ pub mod personal_data;
 pub mod proof;
 pub mod receipts;
 pub mod replication;
+pub mod reports;
 pub mod reservations;
 pub mod seed;
 pub mod sign_in_failures;
@@ -209,6 +210,9 @@ pub const NAMES: &[&str] = &[
     "replication.look_at_primary",
     "replication.list_standbys",
     "replication.look_at_standby",
+    "reports.list_sales_by_day",
+    "reports.list_sales_by_concert",
+    "reports.list_sell_outs",
     "reservations.find",
     "reservations.find_even_deleted",
     "reservations.find_concert_id",

@@ -69,25 +69,37 @@ fn read_query(query: &str, zone: &TimeZone) -> Result<(Filter, Behind, u16), Pro
     let (mut behind, mut limit) = (None, LIMIT_DEFAULT);
     query::read(query, |name, value| {
         match name {
-            "table_name" => filter.table_name = query::search_text(value)?,
-            "record_id" => filter.record_id = query::search_text(value)?,
-            "user_id" => {
-                let user = |text: &str| text.parse::<AdminUserId>().ok();
-                let user = query::choice(value, "the number of a staff account", user)?;
-                filter.user_id = Some(user.get());
-            }
-            "action" => {
-                let action = |text: &str| ACTIONS.contains(&text).then(|| text.to_owned());
-                let action = query::choice(value, "CREATE, UPDATE, DELETE or EXPORT", action)?;
-                filter.action = Some(action);
-            }
-            "from" => filter.from = Some(query::beginning(value, zone)?),
-            "to" => filter.to = Some(query::end(value, zone)?),
             "limit" => limit = query::limit(value, LIMIT_MAX)?,
             "cursor" => behind = Some(cursor::read_moment(value).ok_or(query::WRONG_CURSOR)?),
-            _ => return Err(FieldReason::Unknown),
+            _ => read_filter(&mut filter, (name, value), zone)?,
         }
         Ok(())
     })?;
     Ok((filter, behind, limit))
+}
+
+/// One of the parameters that narrow the log, for exports and pages too.
+pub(crate) fn read_filter(
+    filter: &mut Filter,
+    (name, value): (&str, &str),
+    zone: &TimeZone,
+) -> Result<(), FieldReason> {
+    match name {
+        "table_name" => filter.table_name = query::search_text(value)?,
+        "record_id" => filter.record_id = query::search_text(value)?,
+        "user_id" => {
+            let user = |text: &str| text.parse::<AdminUserId>().ok();
+            let user = query::choice(value, "the number of a staff account", user)?;
+            filter.user_id = Some(user.get());
+        }
+        "action" => {
+            let action = |text: &str| ACTIONS.contains(&text).then(|| text.to_owned());
+            let action = query::choice(value, "CREATE, UPDATE, DELETE or EXPORT", action)?;
+            filter.action = Some(action);
+        }
+        "from" => filter.from = Some(query::beginning(value, zone)?),
+        "to" => filter.to = Some(query::end(value, zone)?),
+        _ => return Err(FieldReason::Unknown),
+    }
+    Ok(())
 }

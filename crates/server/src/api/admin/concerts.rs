@@ -326,19 +326,30 @@ fn read_query(query: &str) -> Result<(StaffFilter, PageWanted), Problem> {
     let (mut after, mut limit) = (None, LIMIT_DEFAULT);
     query::read(query, |name, value| {
         match name {
-            "status" => filter.status = Some(status(value)?),
-            "q" => filter.text = query::search_text(value)?,
-            "from" => filter.from = Some(query::day(value)?),
-            "to" => filter.until = Some(query::day(value)?),
-            "venue" => filter.venue = query::searchable(value)?,
-            "deleted" => filter.is_deleted = flag(value)?,
             "limit" => limit = query::limit(value, PAGE_MAX)?,
             "cursor" => after = Some(cursor::read(value).ok_or(query::WRONG_CURSOR)?),
-            _ => return Err(FieldReason::Unknown),
+            _ => read_filter(&mut filter, (name, value))?,
         }
         Ok(())
     })?;
     Ok((filter, (after, limit)))
+}
+
+/// One of the parameters that narrow a list, for exports too.
+pub(crate) fn read_filter(
+    filter: &mut StaffFilter,
+    (name, value): (&str, &str),
+) -> Result<(), FieldReason> {
+    match name {
+        "status" => filter.status = Some(status(value)?),
+        "q" => filter.text = query::search_text(value)?,
+        "from" => filter.from = Some(query::day(value)?),
+        "to" => filter.until = Some(query::day(value)?),
+        "venue" => filter.venue = query::searchable(value)?,
+        "deleted" => filter.is_deleted = flag(value)?,
+        _ => return Err(FieldReason::Unknown),
+    }
+    Ok(())
 }
 
 fn status(value: &str) -> Result<ConcertStatus, FieldReason> {

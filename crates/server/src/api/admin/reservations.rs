@@ -246,29 +246,41 @@ pub(crate) fn read_query(query: &str, zone: &TimeZone) -> Result<ListRequest, Pr
         ..ListRequest::default()
     };
     query::read(query, |name, value| {
-        let filter = &mut request.filter;
         match name {
-            "concert_id" => {
-                let id = query::choice(value, CONCERT, |text| text.parse().ok());
-                filter.concert_id = Some(id?);
-            }
-            "status" => {
-                let status = query::choice(value, STATUSES, |text| text.parse().ok());
-                filter.status = Some(status?);
-            }
-            "email" => {
-                filter.email = Some(EmailAddress::parse(value).map_err(FieldReason::Text)?);
-            }
-            "q" => request.text = query::search_text(value)?,
-            "from" => filter.from = Some(query::beginning(value, zone)?),
-            "to" => filter.to = Some(query::end(value, zone)?),
             "limit" => request.limit = query::limit(value, PAGE_MAX)?,
             "cursor" => request.after = Some(position(value)?),
-            _ => return Err(FieldReason::Unknown),
+            _ => read_filter(&mut request, (name, value), zone)?,
         }
         Ok(())
     })?;
     Ok(request)
+}
+
+/// One of the parameters that narrow a list, for exports too.
+pub(crate) fn read_filter(
+    request: &mut ListRequest,
+    (name, value): (&str, &str),
+    zone: &TimeZone,
+) -> Result<(), FieldReason> {
+    let filter = &mut request.filter;
+    match name {
+        "concert_id" => {
+            let id = query::choice(value, CONCERT, |text| text.parse().ok());
+            filter.concert_id = Some(id?);
+        }
+        "status" => {
+            let status = query::choice(value, STATUSES, |text| text.parse().ok());
+            filter.status = Some(status?);
+        }
+        "email" => {
+            filter.email = Some(EmailAddress::parse(value).map_err(FieldReason::Text)?);
+        }
+        "q" => request.text = query::search_text(value)?,
+        "from" => filter.from = Some(query::beginning(value, zone)?),
+        "to" => filter.to = Some(query::end(value, zone)?),
+        _ => return Err(FieldReason::Unknown),
+    }
+    Ok(())
 }
 
 fn position(cursor: &str) -> Result<Position, FieldReason> {

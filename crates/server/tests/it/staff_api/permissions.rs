@@ -36,7 +36,14 @@ const TABLE: &str = "
     get    /admin/audit-logs                      401    401       403   200        200      401     401
     get    /admin/concerts                        401    401       200   200        200      401     401
     get    /admin/concerts/{id}                   401    401       200   200        200      401     401
+    get    /admin/exports/audit-logs.csv          401    401       403   200        200      401     401
+    get    /admin/exports/audit-logs.xlsx         401    401       403   200        200      401     401
+    get    /admin/exports/concerts.csv            401    401       403   200        200      401     401
+    get    /admin/exports/concerts.xlsx           401    401       403   200        200      401     401
+    get    /admin/exports/reservations.csv        401    401       403   200        200      401     401
+    get    /admin/exports/reservations.xlsx       401    401       403   200        200      401     401
     get    /admin/mails                           401    401       200   200        200      401     401
+    get    /admin/reports/sales                   401    401       403   200        200      401     401
     get    /admin/reservations                    401    401       200   200        200      401     401
     get    /admin/reservations/{id}               401    401       200   200        200      401     401
     get    /admin/users                           401    401       403   403        200      401     401

@@ -30,8 +30,11 @@ const TABLE: &str = "
     get  /staff/concerts/{id}           303    200       200   200        303      303
     get  /staff/concerts/{id}/cancel    303    403       200   200        303      303
     get  /staff/concerts/{id}/edit      303    403       200   200        303      303
+    get  /staff/exports/reservations.csv 303   403      200   200        303      303
     get  /staff/mails                   303    200       200   200        303      303
     get  /staff/refunds                 303    403       200   200        303      303
+    get  /staff/reports                 303    403       200   200        303      303
+    get  /staff/reports/sales.csv       303    403       200   200        303      303
     get  /staff/reservations            303    200       200   200        303      303
     get  /staff/reservations/{id}       303    200       200   200        303      303
     get  /staff/runs/{id}               303    404       404   404        303      303
