@@ -4,15 +4,20 @@
 //! row is good. What `export` writes, `import` takes: columns that only the system sets are
 //! skipped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use domain::concert::{Capacity, Concert, ConcertStatus, NewConcert, parse_day};
+use domain::concert::{
+    Capacity, Concert, ConcertStatus, InvalidConcertStatus, NewConcert, parse_day,
+};
 use domain::id::ConcertId;
+use domain::money::{InvalidMoney, Money};
 use domain::text::{Description, ImagePath, Line, TextError};
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use store::{Acting, StoreError, Transaction, concerts};
+use store::{Acting, Connection, StoreError, Transaction, concerts};
 
-use crate::App;
+use crate::{App, task};
 
 /// The columns of an import file; the first six are required.
 pub const COLUMNS: [&str; 9] = [
@@ -37,6 +42,10 @@ const SKIPPED: [&str; 5] = [
 ];
 /// The most rows that one file may have; more belong into several.
 pub const ROWS_MAX: usize = 10_000;
+/// The most columns that a file may have; names that nobody knows are told, but not for ever.
+pub const COLUMNS_MAX: usize = 50;
+/// Rows that are sent before the first is answered.
+const PIPELINED: usize = 250;
 
 /// The two forms of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,14 +54,68 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// What a file seems to be by its content.
+    pub fn of(content: &str) -> Self {
+        if content.trim_start_matches('\u{FEFF}').trim_start().starts_with(['[', '{']) {
+            Self::Json
+        } else {
+            Self::Csv
+        }
+    }
+}
+
 /// Something wrong with an import file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}: {message}", self.place(), self.column.as_deref().map(|c| format!(", {c}")).unwrap_or_default())]
+#[error("{}{}: {reason}", self.place(), self.column.as_deref().map(|c| format!(", {c}")).unwrap_or_default())]
 pub struct RowError {
     /// 1 is the first concert; 0 the file as a whole.
     pub row: usize,
     pub column: Option<String>,
-    pub message: String,
+    pub reason: RowReason,
+}
+
+/// What is wrong with a file, a row or a cell.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RowReason {
+    #[error("no concerts in it; each needs a row")]
+    NoRows,
+    #[error("{rows} concerts; split it into files of up to {ROWS_MAX}")]
+    TooManyRows { rows: usize },
+    #[error("the first line must name the columns, and {0} is missing")]
+    MissingColumn(&'static str),
+    #[error("more than {COLUMNS_MAX} columns")]
+    TooManyColumns,
+    #[error("not readable as CSV: {0}")]
+    NotCsv(String),
+    #[error("not a JSON array of objects: {0}")]
+    NotJson(String),
+    #[error("must not be empty")]
+    Required,
+    #[error("must be a day like 2027-01-31")]
+    NotADay,
+    #[error("must be a whole number from 0 to {}", Capacity::MAX)]
+    NotACapacity,
+    #[error("is {InvalidMoney}")]
+    NotMoney,
+    #[error("is {InvalidConcertStatus}")]
+    NotAStatus,
+    #[error(transparent)]
+    Text(#[from] TextError),
+    #[error("is not a column; {}", near(*.0))]
+    UnknownColumn(Option<&'static str>),
+    /// Only where a file mustn't make a concert twice.
+    #[error("there is such a concert already")]
+    Exists,
+    #[error("the same concert as in row {0}")]
+    Repeats(usize),
+}
+
+fn near(known: Option<&str>) -> String {
+    known.map_or_else(
+        || format!("there are {}", COLUMNS.join(", ")),
+        |known| format!("did you mean {known}?"),
+    )
 }
 
 impl RowError {
@@ -64,11 +127,11 @@ impl RowError {
         }
     }
 
-    fn file(message: impl Into<String>) -> Self {
+    fn file(reason: RowReason) -> Self {
         Self {
             row: 0,
             column: None,
-            message: message.into(),
+            reason,
         }
     }
 }
@@ -78,6 +141,9 @@ impl RowError {
 pub enum ImportError {
     #[error("{} problems in the file", .0.len())]
     Rows(Vec<RowError>),
+    /// Where a file mustn't make a concert twice.
+    #[error("all of these concerts are there already")]
+    Done,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -91,12 +157,91 @@ pub async fn import(
     let concerts = parse(format, content).map_err(ImportError::Rows)?;
     let transaction = Transaction::begin(app.writer(), by).await?;
     let now = app.ctx().now();
-    let mut ids = Vec::with_capacity(concerts.len());
-    for concert in &concerts {
-        ids.push(concerts::insert(&transaction, concert, now).await?);
-    }
+    let ids = insert(&transaction, &concerts, now).await?;
     transaction.commit().await?;
     Ok(ids)
+}
+
+async fn insert(
+    transaction: &Transaction,
+    new: &[NewConcert],
+    now: Timestamp,
+) -> Result<Vec<ConcertId>, StoreError> {
+    let mut ids = Vec::with_capacity(new.len());
+    for part in new.chunks(PIPELINED) {
+        let part = part.iter().map(|one| concerts::insert(transaction, one, now));
+        ids.extend(try_join_all(part).await?);
+    }
+    Ok(ids)
+}
+
+/// What [`import_new`] would make of a file now.
+pub async fn preview(
+    app: &App,
+    (format, content): (Format, &str),
+) -> Result<Vec<NewConcert>, ImportError> {
+    let new = parse(format, content).map_err(ImportError::Rows)?;
+    let connection = app.writer().get().await?;
+    check_new(&connection, &new).await?;
+    Ok(new)
+}
+
+/// The same as [`import`] unless one of the concerts is there already: the same file sent twice, by
+/// two clicks say, makes its concerts once. Returns how many.
+///
+/// INVARIANT: imports of this kind wait for each other; guarded by
+/// `a_file_that_is_sent_twice_at_once_makes_its_concerts_once`.
+pub async fn import_new(
+    app: &App,
+    by: Acting,
+    (format, content): (Format, &str),
+) -> Result<usize, ImportError> {
+    let new = parse(format, content).map_err(ImportError::Rows)?;
+    let app = app.clone();
+    task::uninterrupted(async move {
+        let transaction = task::begin(&app, &by).await?;
+        let made = import_new_in(&transaction, &new, app.ctx().now()).await;
+        task::end(transaction, made).await
+    })
+    .await
+}
+
+async fn import_new_in(
+    transaction: &Transaction,
+    new: &[NewConcert],
+    now: Timestamp,
+) -> Result<usize, ImportError> {
+    concerts::lock_import(transaction).await?;
+    check_new(transaction, new).await?;
+    Ok(insert(transaction, new, now).await?.len())
+}
+
+async fn check_new(connection: &Connection, new: &[NewConcert]) -> Result<(), ImportError> {
+    let existing = concerts::list_existing(connection, new).await?;
+    if existing.len() == new.len() {
+        return Err(ImportError::Done);
+    }
+    let wrong = |row, reason| RowError {
+        row,
+        column: None,
+        reason,
+    };
+    let existing = existing.into_iter();
+    let mut errors: Vec<_> = existing.map(|row| wrong(row, RowReason::Exists)).collect();
+    let mut seen = HashMap::new();
+    for (index, one) in new.iter().enumerate() {
+        let same = (&one.name, &one.artist, one.date, &one.venue);
+        let first = *seen.entry(same).or_insert(index + 1);
+        if first != index + 1 {
+            errors.push(wrong(index + 1, RowReason::Repeats(first)));
+        }
+    }
+    errors.sort_by_key(|error| error.row);
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(ImportError::Rows(errors))
+    }
 }
 
 /// Reads a file into concerts, or into everything that is wrong with it.
@@ -108,14 +253,7 @@ pub fn parse(format: Format, content: &str) -> Result<Vec<NewConcert>, Vec<RowEr
     }
     .map_err(|error| vec![error])?;
     if rows.is_empty() {
-        return Err(vec![RowError::file("no concerts in it; each needs a row")]);
-    }
-    if rows.len() > ROWS_MAX {
-        let message = format!(
-            "{} concerts; split it into files of up to {ROWS_MAX}",
-            rows.len()
-        );
-        return Err(vec![RowError::file(message)]);
+        return Err(vec![RowError::file(RowReason::NoRows)]);
     }
     let mut concerts = Vec::with_capacity(rows.len());
     let mut errors = Vec::new();
@@ -141,7 +279,7 @@ fn read_csv(content: &str) -> Result<Vec<Cells>, RowError> {
     let unreadable = |row: usize, error: &csv::Error| RowError {
         row,
         column: None,
-        message: format!("not readable as CSV: {error}"),
+        reason: RowReason::NotCsv(error.to_string()),
     };
     let header = reader
         .headers()
@@ -151,24 +289,40 @@ fn read_csv(content: &str) -> Result<Vec<Cells>, RowError> {
         .iter()
         .find(|name| !header.iter().any(|h| h == **name))
     {
-        let message = format!("the first line must name the columns, and {missing} is missing");
-        return Err(RowError::file(message));
+        return Err(RowError::file(RowReason::MissingColumn(missing)));
+    }
+    if header.len() > COLUMNS_MAX {
+        return Err(RowError::file(RowReason::TooManyColumns));
     }
     let mut rows = Vec::new();
+    let mut count = 0;
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| unreadable(index + 1, &error))?;
+        count = index + 1;
+        if count > ROWS_MAX {
+            continue;
+        }
         let cells = header
             .iter()
             .zip(&record)
             .map(|(name, cell)| (name.to_owned(), plain(cell).to_owned()));
         rows.push(cells.collect());
     }
+    few(count)?;
     Ok(rows)
+}
+
+fn few(rows: usize) -> Result<(), RowError> {
+    if rows > ROWS_MAX {
+        return Err(RowError::file(RowReason::TooManyRows { rows }));
+    }
+    Ok(())
 }
 
 fn read_json(content: &str) -> Result<Vec<Cells>, RowError> {
     let list: Vec<Map<String, Value>> = serde_json::from_str(content)
-        .map_err(|error| RowError::file(format!("not a JSON array of objects: {error}")))?;
+        .map_err(|error| RowError::file(RowReason::NotJson(error.to_string())))?;
+    few(list.len())?;
     let text = |value: Value| match value {
         Value::String(text) => text,
         Value::Null => String::new(),
@@ -205,18 +359,16 @@ impl Row {
         let name = self.required("name", line);
         let artist = self.required("artist", line);
         let date = self.required("date", |cell| {
-            parse_day(cell).ok_or_else(|| "must be a day like 2027-01-31".to_owned())
+            parse_day(cell).ok_or(RowReason::NotADay)
         });
         let venue = self.required("venue", line);
         let total_tickets = self.required("total_tickets", capacity);
         let price = self.required("price", |cell| {
-            cell.parse().map_err(|error| format!("is {error}"))
+            cell.parse::<Money>().map_err(|_| RowReason::NotMoney)
         });
         let status = self.optional("status", status);
-        let image_url = self.optional("image_url", |cell| ImagePath::parse(cell).map_err(sentence));
-        let description = self.optional("description", |cell| {
-            Description::parse(cell).map_err(sentence)
-        });
+        let image_url = self.optional("image_url", |cell| Ok(ImagePath::parse(cell)?));
+        let description = self.optional("description", |cell| Ok(Description::parse(cell)?));
         self.refuse_unknown();
         let (
             Some(name),
@@ -255,14 +407,14 @@ impl Row {
     fn required<T>(
         &mut self,
         column: &str,
-        read: impl FnOnce(&str) -> Result<T, String>,
+        read: impl FnOnce(&str) -> Result<T, RowReason>,
     ) -> Option<T> {
         let missing = self
             .cells
             .get(column)
             .is_none_or(|cell| cell.trim().is_empty());
         if missing {
-            self.wrong(column, "must not be empty");
+            self.wrong(column, RowReason::Required);
         }
         self.optional(column, read)
     }
@@ -270,14 +422,14 @@ impl Row {
     fn optional<T>(
         &mut self,
         column: &str,
-        read: impl FnOnce(&str) -> Result<T, String>,
+        read: impl FnOnce(&str) -> Result<T, RowReason>,
     ) -> Option<T> {
         let cell = self
             .cells
             .remove(column)
             .filter(|cell| !cell.trim().is_empty())?;
         read(cell.trim())
-            .map_err(|message| self.wrong(column, message))
+            .map_err(|reason| self.wrong(column, reason))
             .ok()
     }
 
@@ -287,42 +439,39 @@ impl Row {
                 continue;
             }
             let near = |known: &&&str| strsim::damerau_levenshtein(known, &column) <= 2;
-            let message = COLUMNS.iter().find(near).map_or_else(
-                || format!("is not a column; there are {}", COLUMNS.join(", ")),
-                |known| format!("is not a column; did you mean {known}?"),
-            );
-            self.wrong(&column, message);
+            let known = COLUMNS.iter().find(near).copied();
+            self.wrong(&column, RowReason::UnknownColumn(known));
         }
     }
 
-    fn wrong(&mut self, column: &str, message: impl Into<String>) {
+    fn wrong(&mut self, column: &str, reason: RowReason) {
         let error = RowError {
             row: self.number,
             column: Some(column.to_owned()),
-            message: message.into(),
+            reason,
         };
         self.errors.push(error);
     }
 }
 
-fn sentence(error: TextError) -> String {
-    error.to_string()
+fn line(cell: &str) -> Result<Line, RowReason> {
+    Ok(Line::parse(cell)?)
 }
 
-fn line(cell: &str) -> Result<Line, String> {
-    Line::parse(cell).map_err(sentence)
+fn capacity(cell: &str) -> Result<Capacity, RowReason> {
+    let number = cell.parse().ok().and_then(Capacity::new);
+    number.ok_or(RowReason::NotACapacity)
 }
 
-fn capacity(cell: &str) -> Result<Capacity, String> {
-    cell.parse()
-        .ok()
-        .and_then(Capacity::new)
-        .ok_or_else(|| format!("must be a whole number from 0 to {}", Capacity::MAX))
+fn status(cell: &str) -> Result<ConcertStatus, RowReason> {
+    cell.parse().map_err(|_| RowReason::NotAStatus)
 }
 
-fn status(cell: &str) -> Result<ConcertStatus, String> {
-    cell.parse().map_err(|error| format!("is {error}"))
-}
+/// A file with the columns and one concert, for who makes one.
+pub const TEMPLATE: &str = "\
+name,artist,date,venue,total_tickets,price,status,image_url,description
+Night Ferry,The Lanterns,2027-01-31,\"Riverside Hall, Bangkok\",800,1250.00,closed,,\"One night, one river.\"
+";
 
 /// Concerts as CSV with a header.
 ///
@@ -435,13 +584,21 @@ mod tests {
     #[test]
     fn a_mistyped_column_gets_its_neighbours_name() {
         let errors = parse(Format::Json, r#"[{"name":"a","artist":"b","date":"2027-01-31","venue":"c","total_tickets":1,"price":"1","pirce":"2"}]"#).unwrap_err();
-        assert_eq!(errors[0].message, "is not a column; did you mean price?");
+        let said = errors[0].reason.to_string();
+        assert_eq!(said, "is not a column; did you mean price?");
         let errors = parse(Format::Csv, "name,artist\n").unwrap_err();
         assert!(
-            errors[0].message.contains("date is missing"),
+            errors[0].to_string().contains("date is missing"),
             "{}",
             errors[0]
         );
+    }
+
+    #[test]
+    fn the_template_can_be_imported() {
+        let concerts = parse(Format::Csv, TEMPLATE).unwrap();
+        assert_eq!(concerts.len(), 1);
+        assert_eq!(concerts[0].venue.as_str(), "Riverside Hall, Bangkok");
     }
 
     #[test]
@@ -463,6 +620,23 @@ mod tests {
             let errors = parse(format, file).unwrap_err();
             assert_eq!((errors.len(), errors[0].row), (1, 0), "{file}");
         }
+    }
+
+    #[test]
+    fn what_is_too_much_is_counted_and_not_read() {
+        let many = format!("{HEADER}{}", "a,b,2027-01-31,c,1,1,,\n".repeat(ROWS_MAX + 1));
+        let errors = parse(Format::Csv, &many).unwrap_err();
+        let rows = ROWS_MAX + 1;
+        assert_eq!(errors, [RowError::file(RowReason::TooManyRows { rows })]);
+        let wide = format!("{}{HEADER}", "x,".repeat(COLUMNS_MAX));
+        let errors = parse(Format::Csv, &wide).unwrap_err();
+        assert_eq!(errors, [RowError::file(RowReason::TooManyColumns)]);
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_content() {
+        let formats = ["\u{FEFF} [{}]", "{}", "name,artist", ""].map(Format::of);
+        assert_eq!(formats, [Format::Json, Format::Json, Format::Csv, Format::Csv]);
     }
 
     #[test]

@@ -76,16 +76,16 @@ said-concerts-imported-before = These concerts were made by this file before. No
 ## Why a row is refused
 
 si-no-rows = No concerts are in it; each needs a row.
-si-many-rows = It has { $shown } concerts. Split it into files of up to { $max }.
+si-many-rows = It has { $shown } concerts. Split it into files of up to { $to }.
 si-missing-column = The first line must name the columns, and { $name } is missing.
-si-many-columns = It has more than { $max } columns.
-si-csv = It can't be read as CSV: { $detail }
-si-json = It is no JSON array of objects: { $detail }
+si-many-columns = It has more than { $to } columns.
+si-csv = It can't be read as CSV: { $name }
+si-json = It is no JSON array of objects: { $name }
 si-day = It must be a day like 2027-01-31.
-si-capacity = It must be a whole number from 0 to { $max }.
+si-capacity = It must be a whole number from 0 to { $to }.
 si-money = It must be an amount like 1250.00.
 si-status = It must be open, closed or archived.
-si-unknown = There is no such column. There are: { $names }.
+si-unknown = There is no such column. There are: { $name }.
 si-near = There is no such column. Did you mean { $name }?
 si-exists = There is such a concert already: same name, artist, day and venue.
-si-repeats = It is the same concert as in row { $row }.
+si-repeats = It is the same concert as in row { $number }.

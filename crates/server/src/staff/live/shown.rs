@@ -35,11 +35,22 @@ pub struct Shown {
     pub rows: Vec<[String; 3]>,
 }
 
-/// What stock and payments are, in the order of the page; their labels are `sl-…`.
-pub const STOCK: [&str; 5] = ["sold", "held", "left", "total", "payments"];
-/// What this server does.
-pub const SERVER: [&str; 6] = [
-    "waiting", "admitted", "sold-out", "limit", "overloaded", "failed",
+/// What all servers share: each figure's name and the key of its label, in the order of the page.
+pub const STOCK: [(&str, &str); 5] = [
+    ("sold", "sl-sold"),
+    ("held", "sl-held"),
+    ("left", "sl-left"),
+    ("total", "sl-total"),
+    ("payments", "sl-payments"),
+];
+/// The same for what this server does.
+pub const SERVER: [(&str, &str); 6] = [
+    ("waiting", "sl-waiting"),
+    ("admitted", "sl-admitted"),
+    ("sold-out", "sl-sold-out"),
+    ("limit", "sl-limit"),
+    ("overloaded", "sl-overloaded"),
+    ("failed", "sl-failed"),
 ];
 
 impl Shown {
@@ -53,7 +64,7 @@ impl Shown {
             i64::from(board.sale.total_tickets),
             board.sale.payments_undecided,
         ];
-        let stock = STOCK.into_iter().zip(stock.map(number));
+        let names = STOCK.into_iter().chain(SERVER).map(|(name, _)| name);
         let server = [
             number(waiting),
             rate(Answer::Admitted),
@@ -64,7 +75,7 @@ impl Shown {
         ];
         let (rate_curve, rate_top) = rate_curve(&board.seconds);
         Self {
-            figures: stock.chain(SERVER.into_iter().zip(server)).collect(),
+            figures: names.zip(stock.map(number).into_iter().chain(server)).collect(),
             read_at: time(board.read_at, zone),
             is_current: board.is_current,
             taken_curve: taken_curve(board),
@@ -222,7 +233,8 @@ mod tests {
     #[test]
     fn every_figure_has_its_name_and_people_can_read_it() {
         let shown = Shown::of(&board(), &TimeZone::get("Asia/Bangkok").unwrap());
-        let figures = STOCK.iter().chain(&SERVER).map(|name| shown.figure(name));
+        let figures = STOCK.iter().chain(&SERVER);
+        let figures = figures.map(|(name, _)| shown.figure(name));
         let wanted = [
             "200", "300", "500", "1,000", "7", "1,234", "0.8", "0.0", "0.0", "0.0", "0.0",
         ];
