@@ -96,14 +96,14 @@ pub enum RowReason {
     NotADay,
     #[error("must be a whole number from 0 to {}", Capacity::MAX)]
     NotACapacity,
-    #[error("is {InvalidMoney}")]
+    #[error("is {}", InvalidMoney)]
     NotMoney,
-    #[error("is {InvalidConcertStatus}")]
+    #[error("is {}", InvalidConcertStatus)]
     NotAStatus,
     #[error(transparent)]
     Text(#[from] TextError),
-    #[error("is not a column; {}", near(*.0))]
-    UnknownColumn(Option<&'static str>),
+    #[error("is not a column; {}", advice(*near))]
+    UnknownColumn { near: Option<&'static str> },
     /// Only where a file mustn't make a concert twice.
     #[error("there is such a concert already")]
     Exists,
@@ -111,10 +111,10 @@ pub enum RowReason {
     Repeats(usize),
 }
 
-fn near(known: Option<&str>) -> String {
-    known.map_or_else(
+fn advice(near: Option<&str>) -> String {
+    near.map_or_else(
         || format!("there are {}", COLUMNS.join(", ")),
-        |known| format!("did you mean {known}?"),
+        |near| format!("did you mean {near}?"),
     )
 }
 
@@ -439,8 +439,8 @@ impl Row {
                 continue;
             }
             let near = |known: &&&str| strsim::damerau_levenshtein(known, &column) <= 2;
-            let known = COLUMNS.iter().find(near).copied();
-            self.wrong(&column, RowReason::UnknownColumn(known));
+            let near = COLUMNS.iter().find(near).copied();
+            self.wrong(&column, RowReason::UnknownColumn { near });
         }
     }
 

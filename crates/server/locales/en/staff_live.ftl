@@ -4,6 +4,7 @@ sl-link = Watch the sale live
 sl-title = The sale, live
 sl-refresh = Show current figures
 sl-pause = Pause
+sl-reload = Load the page again
 sl-lost = Nothing new comes in: the connection is lost, or your session has ended.
 sl-stale = The database doesn't answer. Tickets and payments are as they were last read; new figures come by themselves.
 sl-stock = Tickets and payments, of all servers
@@ -46,6 +47,7 @@ si-nothing = Choose a file or paste its content first.
 si-both = Choose either a file or pasted content; both came.
 si-bytes = The file is larger than 2 MB. Split it into several.
 si-encoding = The file isn't UTF-8. Save it again as “CSV UTF-8”.
+si-all-exist = All of these concerts are there already: same name, artist, day and venue. Nothing was imported.
 si-broken = What was previewed came back damaged. Choose the file again.
 si-wrong =
     { $count ->
