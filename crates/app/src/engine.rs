@@ -140,7 +140,9 @@ impl Engine {
 
     /// Requests without an answer in the lane of one concert; others may share it.
     pub(crate) fn waiting_for(&self, concert: ConcertId) -> usize {
-        self.lanes[lane_of(concert, self.lanes.len())].pace.waiting()
+        self.lanes[lane_of(concert, self.lanes.len())]
+            .pace
+            .waiting()
     }
 
     /// Puts a request into its lane's queue and waits for its answer.

@@ -4,20 +4,21 @@
 //! row is good. What `export` writes, `import` takes: columns that only the system sets are
 //! skipped.
 
+mod reason;
+
 use std::collections::{BTreeMap, HashMap};
 
-use domain::concert::{
-    Capacity, Concert, ConcertStatus, InvalidConcertStatus, NewConcert, parse_day,
-};
+use domain::concert::{Capacity, Concert, ConcertStatus, NewConcert, parse_day};
 use domain::id::ConcertId;
-use domain::money::{InvalidMoney, Money};
-use domain::text::{Description, ImagePath, Line, TextError};
+use domain::money::Money;
+use domain::text::{Description, ImagePath, Line};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use store::{Acting, Connection, StoreError, Transaction, concerts};
 
 use crate::{App, task};
+pub use reason::{RowError, RowReason};
 
 /// The columns of an import file; the first six are required.
 pub const COLUMNS: [&str; 9] = [
@@ -57,81 +58,14 @@ pub enum Format {
 impl Format {
     /// What a file seems to be by its content.
     pub fn of(content: &str) -> Self {
-        if content.trim_start_matches('\u{FEFF}').trim_start().starts_with(['[', '{']) {
+        if content
+            .trim_start_matches('\u{FEFF}')
+            .trim_start()
+            .starts_with(['[', '{'])
+        {
             Self::Json
         } else {
             Self::Csv
-        }
-    }
-}
-
-/// Something wrong with an import file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}: {reason}", self.place(), self.column.as_deref().map(|c| format!(", {c}")).unwrap_or_default())]
-pub struct RowError {
-    /// 1 is the first concert; 0 the file as a whole.
-    pub row: usize,
-    pub column: Option<String>,
-    pub reason: RowReason,
-}
-
-/// What is wrong with a file, a row or a cell.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RowReason {
-    #[error("no concerts in it; each needs a row")]
-    NoRows,
-    #[error("{rows} concerts; split it into files of up to {ROWS_MAX}")]
-    TooManyRows { rows: usize },
-    #[error("the first line must name the columns, and {0} is missing")]
-    MissingColumn(&'static str),
-    #[error("more than {COLUMNS_MAX} columns")]
-    TooManyColumns,
-    #[error("not readable as CSV: {0}")]
-    NotCsv(String),
-    #[error("not a JSON array of objects: {0}")]
-    NotJson(String),
-    #[error("must not be empty")]
-    Required,
-    #[error("must be a day like 2027-01-31")]
-    NotADay,
-    #[error("must be a whole number from 0 to {}", Capacity::MAX)]
-    NotACapacity,
-    #[error("is {}", InvalidMoney)]
-    NotMoney,
-    #[error("is {}", InvalidConcertStatus)]
-    NotAStatus,
-    #[error(transparent)]
-    Text(#[from] TextError),
-    #[error("is not a column; {}", advice(*near))]
-    UnknownColumn { near: Option<&'static str> },
-    /// Only where a file mustn't make a concert twice.
-    #[error("there is such a concert already")]
-    Exists,
-    #[error("the same concert as in row {0}")]
-    Repeats(usize),
-}
-
-fn advice(near: Option<&str>) -> String {
-    near.map_or_else(
-        || format!("there are {}", COLUMNS.join(", ")),
-        |near| format!("did you mean {near}?"),
-    )
-}
-
-impl RowError {
-    fn place(&self) -> String {
-        if self.row == 0 {
-            "file".to_owned()
-        } else {
-            format!("row {}", self.row)
-        }
-    }
-
-    fn file(reason: RowReason) -> Self {
-        Self {
-            row: 0,
-            column: None,
-            reason,
         }
     }
 }
@@ -169,7 +103,9 @@ async fn insert(
 ) -> Result<Vec<ConcertId>, StoreError> {
     let mut ids = Vec::with_capacity(new.len());
     for part in new.chunks(PIPELINED) {
-        let part = part.iter().map(|one| concerts::insert(transaction, one, now));
+        let part = part
+            .iter()
+            .map(|one| concerts::insert(transaction, one, now));
         ids.extend(try_join_all(part).await?);
     }
     Ok(ids)
@@ -358,9 +294,7 @@ impl Row {
     fn read(mut self) -> Result<NewConcert, Vec<RowError>> {
         let name = self.required("name", line);
         let artist = self.required("artist", line);
-        let date = self.required("date", |cell| {
-            parse_day(cell).ok_or(RowReason::NotADay)
-        });
+        let date = self.required("date", |cell| parse_day(cell).ok_or(RowReason::NotADay));
         let venue = self.required("venue", line);
         let total_tickets = self.required("total_tickets", capacity);
         let price = self.required("price", |cell| {
@@ -624,7 +558,10 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_counted_and_not_read() {
-        let many = format!("{HEADER}{}", "a,b,2027-01-31,c,1,1,,\n".repeat(ROWS_MAX + 1));
+        let many = format!(
+            "{HEADER}{}",
+            "a,b,2027-01-31,c,1,1,,\n".repeat(ROWS_MAX + 1)
+        );
         let errors = parse(Format::Csv, &many).unwrap_err();
         let rows = ROWS_MAX + 1;
         assert_eq!(errors, [RowError::file(RowReason::TooManyRows { rows })]);
@@ -636,7 +573,10 @@ mod tests {
     #[test]
     fn a_file_is_known_by_its_content() {
         let formats = ["\u{FEFF} [{}]", "{}", "name,artist", ""].map(Format::of);
-        assert_eq!(formats, [Format::Json, Format::Json, Format::Csv, Format::Csv]);
+        assert_eq!(
+            formats,
+            [Format::Json, Format::Json, Format::Csv, Format::Csv]
+        );
     }
 
     #[test]

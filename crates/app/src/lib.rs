@@ -27,7 +27,7 @@ pub mod payments;
 pub mod personal_data;
 pub mod posters;
 pub mod providers;
-pub mod rates;
+mod rates;
 pub mod reservations;
 pub mod reserve;
 pub mod runs;

@@ -115,7 +115,9 @@ impl Rates {
     pub(crate) fn recent(&self, concert: ConcertId) -> Vec<Second> {
         let now = self.now();
         match self.ring(concert, false) {
-            Some(ring) => (now - SECONDS..now).map(|second| ring.read(second)).collect(),
+            Some(ring) => (now - SECONDS..now)
+                .map(|second| ring.read(second))
+                .collect(),
             None => (0..SECONDS).map(|_| Second::default()).collect(),
         }
     }
@@ -136,7 +138,10 @@ impl Rates {
 
     fn begin(&self, concert: ConcertId) -> Option<Arc<Ring>> {
         let now = self.now();
-        let mut known = self.concerts.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self
+            .concerts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         if known.len() >= CONCERTS_MAX && !known.contains_key(&concert) {
             known.retain(|_, ring| ring.is_recent(now));
             if known.len() >= CONCERTS_MAX {

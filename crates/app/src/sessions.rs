@@ -76,9 +76,8 @@ pub async fn may_still(
     let connection = app.writer().get().await?;
     let session = admin_sessions::find(&connection, &signed_in.token_digest).await?;
     let now = app.ctx().now();
-    Ok(session.is_some_and(|session| {
-        is_alive(&session, now) && session.member.role.may(permission)
-    }))
+    Ok(session
+        .is_some_and(|session| is_alive(&session, now) && session.member.role.may(permission)))
 }
 
 /// Ends this session and no other.

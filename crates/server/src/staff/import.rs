@@ -75,7 +75,9 @@ async fn take(
     };
     let content = (Format::of(&file.content), &*file.content);
     let outcome = if file.is_previewed {
-        import::import_new(&app, member.acting, content).await.map(|_| None)
+        import::import_new(&app, member.acting, content)
+            .await
+            .map(|_| None)
     } else {
         import::preview(&app, content).await.map(Some)
     };
@@ -83,7 +85,10 @@ async fn take(
         Ok(None) => Ok(done(LIST, "concerts-imported")),
         Ok(Some(new)) => {
             let page = ImportPage::new(member.frame);
-            Ok(show(StatusCode::OK, &page.previewing(&app, &new, &file.content)))
+            Ok(show(
+                StatusCode::OK,
+                &page.previewing(&app, &new, &file.content),
+            ))
         }
         Err(ImportError::Done) if file.is_previewed => Ok(done(LIST, "concerts-imported-before")),
         Err(ImportError::Done) => {
@@ -176,8 +181,11 @@ impl ImportPage {
         let page = Self {
             errors: vec![("wrong", sentence)],
             wrong: wrong.collect(),
-            wrong_first: (errors.len() > ERRORS_MAX).then(|| first(lang, "si-wrong-first", ERRORS_MAX)),
-            text: Some(content).filter(|text| text.len() <= SHOWN_TEXT_MAX).unwrap_or_default(),
+            wrong_first: (errors.len() > ERRORS_MAX)
+                .then(|| first(lang, "si-wrong-first", ERRORS_MAX)),
+            text: Some(content)
+                .filter(|text| text.len() <= SHOWN_TEXT_MAX)
+                .unwrap_or_default(),
             ..self
         };
         show(StatusCode::UNPROCESSABLE_ENTITY, &page)

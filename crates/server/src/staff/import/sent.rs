@@ -92,7 +92,9 @@ impl Sent {
         let is_previewed = !self.previewed.is_empty();
         let is_pasted = !self.text.trim_ascii().is_empty();
         let content = match (is_previewed, self.file.is_empty(), is_pasted) {
-            (true, ..) => STANDARD.decode(&self.previewed).map_err(|_| Fault::Broken)?,
+            (true, ..) => STANDARD
+                .decode(&self.previewed)
+                .map_err(|_| Fault::Broken)?,
             (false, false, true) => return Err(Fault::Both),
             (false, false, false) => self.file.into(),
             (false, true, true) => self.text.into(),
@@ -132,7 +134,10 @@ mod tests {
         assert_eq!(read(b"a,b", " \r\n", ""), Ok(("a,b".to_owned(), false)));
         assert_eq!(read(b"", "a,b", ""), Ok(("a,b".to_owned(), false)));
         let content = "a\n\"b\r\nc\",é\n";
-        assert_eq!(read(b"", "", &carry(content)), Ok((content.to_owned(), true)));
+        assert_eq!(
+            read(b"", "", &carry(content)),
+            Ok((content.to_owned(), true))
+        );
         assert_eq!(read(b"", " ", ""), Err(Fault::Nothing));
         assert_eq!(read(b"a", "b", ""), Err(Fault::Both));
         assert_eq!(read(b"", "", "no base64"), Err(Fault::Broken));

@@ -75,7 +75,9 @@ impl Shown {
         ];
         let (rate_curve, rate_top) = rate_curve(&board.seconds);
         Self {
-            figures: names.zip(stock.map(number).into_iter().chain(server)).collect(),
+            figures: names
+                .zip(stock.map(number).into_iter().chain(server))
+                .collect(),
             read_at: time(board.read_at, zone),
             is_current: board.is_current,
             taken_curve: taken_curve(board),
@@ -169,7 +171,10 @@ fn corners(levels: &[Option<u64>], top: u64) -> String {
     let mut corners = String::new();
     for (index, level) in levels.iter().enumerate() {
         let Some(level) = level else { continue };
-        let (x, y) = (index as u64 * WIDTH / steps, HEIGHT - level.min(&top) * HEIGHT / top);
+        let (x, y) = (
+            index as u64 * WIDTH / steps,
+            HEIGHT - level.min(&top) * HEIGHT / top,
+        );
         let joint = if corners.is_empty() { "" } else { " " };
         let _ = write!(corners, "{joint}{x},{y}");
     }
@@ -250,12 +255,24 @@ mod tests {
     fn curves_stay_in_their_plane_and_begin_where_something_was_known() {
         let shown = Shown::of(&board(), &TimeZone::UTC);
         // Point 40 of 60 is the first at which anybody had looked.
-        assert!(shown.taken_curve.starts_with("406,108 "), "{}", shown.taken_curve);
-        assert!(shown.taken_curve.ends_with(" 600,60"), "{}", shown.taken_curve);
+        assert!(
+            shown.taken_curve.starts_with("406,108 "),
+            "{}",
+            shown.taken_curve
+        );
+        assert!(
+            shown.taken_curve.ends_with(" 600,60"),
+            "{}",
+            shown.taken_curve
+        );
         assert_eq!(shown.rate_curve.split(' ').count(), 60);
         // A hundred in five seconds are twenty a second, which is the top.
         assert!(shown.rate_curve.contains(" 406,0 "), "{}", shown.rate_curve);
-        assert!(shown.rate_curve.starts_with("0,120 "), "{}", shown.rate_curve);
+        assert!(
+            shown.rate_curve.starts_with("0,120 "),
+            "{}",
+            shown.rate_curve
+        );
     }
 
     #[test]

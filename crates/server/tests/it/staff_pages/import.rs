@@ -16,10 +16,13 @@ const TWO: &str = "name,artist,date,venue,total_tickets,price,description\n\
 async fn send(app: &TestApp, cookie: &str, fields: &[(&str, &[u8])]) -> Response {
     let mut body = Vec::new();
     for (name, value) in fields {
-        let file = if *name == "file" { "; filename=\"a.csv\"" } else { "" };
-        let head = format!(
-            "--x-y-z\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n"
-        );
+        let file = if *name == "file" {
+            "; filename=\"a.csv\""
+        } else {
+            ""
+        };
+        let head =
+            format!("--x-y-z\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
         body.extend([head.as_bytes(), value, b"\r\n"].concat());
     }
     body.extend(b"--x-y-z--\r\n");
@@ -57,14 +60,23 @@ async fn a_file_is_previewed_and_then_imported() {
         for field in ["file", "text"] {
             let shown = page(app, &admin, &[(field, TWO.as_bytes())], 200).await;
             assert!(shown.contains("2 concerts would be made"), "{shown}");
-            assert!(shown.contains("Sun 31 Jan 2027") && shown.contains("฿1,250"), "{shown}");
-            assert!(!shown.contains("<script>alert") && shown.contains("=1+1"), "{shown}");
+            assert!(
+                shown.contains("Sun 31 Jan 2027") && shown.contains("฿1,250"),
+                "{shown}"
+            );
+            assert!(
+                !shown.contains("<script>alert") && shown.contains("=1+1"),
+                "{shown}"
+            );
             assert_eq!(concerts(app).await, 0);
         }
         let shown = page(app, &admin, &[("file", TWO.as_bytes())], 200).await;
         let made = send(app, &admin, &[("previewed", &previewed(&shown))]).await;
         assert_eq!(made.status(), 303);
-        assert_eq!(made.headers()["location"], "/staff/concerts?said=concerts-imported");
+        assert_eq!(
+            made.headers()["location"],
+            "/staff/concerts?said=concerts-imported"
+        );
         assert_eq!(concerts(app).await, 2);
         let same = "SELECT count(*) FROM concerts
                     WHERE (name = 'Night Ferry' AND description = E'One night,\\n\\none river.'
@@ -74,9 +86,14 @@ async fn a_file_is_previewed_and_then_imported() {
         let by = "SELECT count(*) FROM audit_logs
                   WHERE table_name = 'concerts' AND action = 'INSERT' AND user_id IS NOT NULL";
         assert_eq!(app.count(by).await, 2);
-        let list = app.page_as(&admin, "/staff/concerts?said=concerts-imported").await;
+        let list = app
+            .page_as(&admin, "/staff/concerts?said=concerts-imported")
+            .await;
         let list = list.text().await.unwrap();
-        assert!(list.contains("The concerts are made.") && list.contains(PATH), "{list}");
+        assert!(
+            list.contains("The concerts are made.") && list.contains(PATH),
+            "{list}"
+        );
         assert!(!list.contains("<script>alert"), "{list}");
     })
     .await;
@@ -100,15 +117,28 @@ async fn a_file_that_is_sent_twice_at_once_makes_its_concerts_once() {
             .collect();
         places.sort();
         let before = "/staff/concerts?said=concerts-imported-before";
-        assert_eq!(places, ["/staff/concerts?said=concerts-imported", before, before]);
+        assert_eq!(
+            places,
+            ["/staff/concerts?said=concerts-imported", before, before]
+        );
         assert_eq!(concerts(app).await, 2);
         let again = page(app, &admin, &[("file", TWO.as_bytes())], 422).await;
-        assert!(again.contains("All of these concerts are there already"), "{again}");
-        let more = format!("{TWO}New,Ones,2027-03-01,Hall,5,1.00,\nNew,Ones,2027-03-01,Hall,9,2.00,\n");
+        assert!(
+            again.contains("All of these concerts are there already"),
+            "{again}"
+        );
+        let more =
+            format!("{TWO}New,Ones,2027-03-01,Hall,5,1.00,\nNew,Ones,2027-03-01,Hall,9,2.00,\n");
         let partly = page(app, &admin, &[("file", more.as_bytes())], 422).await;
         assert!(partly.contains("3 things are wrong with it"), "{partly}");
-        assert!(partly.contains("There is such a concert already"), "{partly}");
-        assert!(partly.contains("It is the same concert as in row 3."), "{partly}");
+        assert!(
+            partly.contains("There is such a concert already"),
+            "{partly}"
+        );
+        assert!(
+            partly.contains("It is the same concert as in row 3."),
+            "{partly}"
+        );
         assert_eq!(concerts(app).await, 2);
     })
     .await;
@@ -122,7 +152,10 @@ async fn what_is_wrong_is_told_by_row_and_column_in_both_languages() {
             "{HEADER}Night,Ones,2027-01-31,Hall,100,1250.00,\n,Ones,31.1.2027,Hall,-1,1e3,\n"
         );
         for (lang, sentences) in [
-            ("en", ["4 things are wrong", "It must be a day like 2027-01-31."]),
+            (
+                "en",
+                ["4 things are wrong", "It must be a day like 2027-01-31."],
+            ),
             ("th", ["พบข้อผิดพลาด 4 รายการ", "ต้องเป็นวันที่ เช่น 2027-01-31"]),
         ] {
             let cookie = format!("{member}; lang={lang}");
@@ -131,23 +164,35 @@ async fn what_is_wrong_is_told_by_row_and_column_in_both_languages() {
                 assert!(wrong.contains(sentence), "{wrong}");
             }
             for column in ["name", "date", "total_tickets", "price"] {
-                assert!(wrong.contains(&format!(">{column}</td>")), "{column}: {wrong}");
+                assert!(
+                    wrong.contains(&format!(">{column}</td>")),
+                    "{column}: {wrong}"
+                );
             }
             // What was sent can be mended in place.
             assert!(wrong.contains("31.1.2027"), "{wrong}");
             assert!(!wrong.contains("name=\"previewed\""), "{wrong}");
         }
         let admin = format!("{member}; lang=en");
-        let html = b"name,artist,date,venue,total_tickets,price,<b>x\na,b,2027-01-01,c,1,1,\"</td>\"\n";
+        let html =
+            b"name,artist,date,venue,total_tickets,price,<b>x\na,b,2027-01-01,c,1,1,\"</td>\"\n";
         let large = vec![b'a'; 2 * 1024 * 1024 + 1];
         let cases: [(&str, &[u8], &str); 8] = [
             ("nothing", b"", "Choose a file or paste its content first."),
             ("blank", b" \r\n ", "The first line must name the columns"),
             ("no rows", HEADER.as_bytes(), "No concerts are in it"),
-            ("JSON that is none", b"[{]", "It is no JSON array of objects"),
+            (
+                "JSON that is none",
+                b"[{]",
+                "It is no JSON array of objects",
+            ),
             ("UTF-16", b"\xff\xfen\0a\0", "isn&#39;t UTF-8"),
             ("HTML", html, "There is no such column. There are: name"),
-            ("a column of another name", b"name,artist,date,venue,total_tickets,price,imageurl\na,b,2027-01-01,c,1,1,x", "Did you mean image_url?"),
+            (
+                "a column of another name",
+                b"name,artist,date,venue,total_tickets,price,imageurl\na,b,2027-01-01,c,1,1,x",
+                "Did you mean image_url?",
+            ),
             ("large", &large, "larger than 2 MB"),
         ];
         for (name, file, sentence) in cases {
@@ -158,8 +203,17 @@ async fn what_is_wrong_is_told_by_row_and_column_in_both_languages() {
         let both: [(&str, &[u8]); 2] = [("file", b"a"), ("text", b"b")];
         assert!(page(app, &admin, &both, 422).await.contains("both came"));
         let broken: [(&str, &[u8]); 1] = [("previewed", b"%%%")];
-        assert!(page(app, &admin, &broken, 422).await.contains("came back damaged"));
-        assert_eq!(send(app, &admin, &[("file", &vec![b'a'; 5 << 20])]).await.status(), 413);
+        assert!(
+            page(app, &admin, &broken, 422)
+                .await
+                .contains("came back damaged")
+        );
+        assert_eq!(
+            send(app, &admin, &[("file", &vec![b'a'; 5 << 20])])
+                .await
+                .status(),
+            413
+        );
         assert_eq!(concerts(app).await, 0);
     })
     .await;
@@ -195,8 +249,13 @@ async fn the_template_is_a_file_that_can_be_imported() {
     TestApp::run(async |app| {
         let admin = format!("{}; lang=en", app.as_member("admin").await);
         let form = app.page_as(&admin, PATH).await.text().await.unwrap();
-        assert!(form.contains("/staff/concerts/import/template.csv"), "{form}");
-        let file = app.page_as(&admin, "/staff/concerts/import/template.csv").await;
+        assert!(
+            form.contains("/staff/concerts/import/template.csv"),
+            "{form}"
+        );
+        let file = app
+            .page_as(&admin, "/staff/concerts/import/template.csv")
+            .await;
         assert_eq!(file.headers()["content-type"], "text/csv; charset=utf-8");
         let disposition = file.headers()["content-disposition"].to_str().unwrap();
         assert!(disposition.contains("attachment"), "{disposition}");

@@ -66,7 +66,9 @@ fn path(concert: i32, rest: &str) -> String {
 /// What the page shows under a name.
 fn shown<'a>(page: &'a str, name: &str) -> &'a str {
     let mark = format!("data-live=\"{name}\">");
-    let (_, rest) = page.split_once(&mark).unwrap_or_else(|| panic!("{name}: {page}"));
+    let (_, rest) = page
+        .split_once(&mark)
+        .unwrap_or_else(|| panic!("{name}: {page}"));
     rest.split('<').next().unwrap()
 }
 
@@ -78,9 +80,8 @@ async fn by_hand(app: &TestApp, concert: i32) -> [i64; 5] {
              WHERE concert_id = {concert} AND status = '{status}'"
         )
     };
-    let of_concert = |column: &str| {
-        format!("SELECT {column}::bigint FROM concerts WHERE id = {concert}")
-    };
+    let of_concert =
+        |column: &str| format!("SELECT {column}::bigint FROM concerts WHERE id = {concert}");
     let payments = format!(
         "SELECT count(*) FROM payments p JOIN reservations r ON r.id = p.reservation_id
          WHERE r.concert_id = {concert} AND p.status = 'pending'"
@@ -98,8 +99,16 @@ async fn by_hand(app: &TestApp, concert: i32) -> [i64; 5] {
 async fn the_page_shows_what_sql_counts_and_what_buyers_were_told() {
     TestApp::run(async |app| {
         let moderator = format!("{}; lang=en", app.as_member("moderator").await);
-        let concert = app.plant(NewConcert { tickets: 10, ..NewConcert::default() }).await;
-        app.postgres.batch_execute(&plant_paid(concert, 1000, 1_200)).await.unwrap();
+        let concert = app
+            .plant(NewConcert {
+                tickets: 10,
+                ..NewConcert::default()
+            })
+            .await;
+        app.postgres
+            .batch_execute(&plant_paid(concert, 1000, 1_200))
+            .await
+            .unwrap();
         let other = app.plant(NewConcert::default()).await;
         app.reserved(other, 5, "else").await;
         for buyer in ["ada", "som", "nok"] {
@@ -128,12 +137,28 @@ async fn the_page_shows_what_sql_counts_and_what_buyers_were_told() {
             shown(&page, "admitted") == "0.6" && shown(&page, "sold-out") == "0.2"
         })
         .await;
-        let page = app.page_as(&moderator, &path(concert, "")).await.text().await.unwrap();
+        let page = app
+            .page_as(&moderator, &path(concert, ""))
+            .await
+            .text()
+            .await
+            .unwrap();
         assert_eq!(shown(&page, "limit"), "0.0");
-        assert!(page.contains("staff_live") && page.contains("<polyline"), "{page}");
-        let page = app.page_as(&moderator, &path(other, "")).await.text().await.unwrap();
+        assert!(
+            page.contains("staff_live") && page.contains("<polyline"),
+            "{page}"
+        );
+        let page = app
+            .page_as(&moderator, &path(other, ""))
+            .await
+            .text()
+            .await
+            .unwrap();
         assert_eq!([shown(&page, "held"), shown(&page, "limit")], ["5", "0.2"]);
-        for gone in ["/staff/concerts/999999/live", "/staff/concerts/999999/live/events"] {
+        for gone in [
+            "/staff/concerts/999999/live",
+            "/staff/concerts/999999/live/events",
+        ] {
             assert_eq!(app.page_as(&moderator, gone).await.status(), 404, "{gone}");
         }
     })
@@ -172,11 +197,19 @@ async fn a_stream_shows_every_change_and_at_most_once_a_second() {
             count += 1;
         }
         assert!((3..=5).contains(&count), "{count} events");
-        assert!(begun.elapsed() > Duration::from_secs(5), "longer than an answer may take");
+        assert!(
+            begun.elapsed() > Duration::from_secs(5),
+            "longer than an answer may take"
+        );
         let delete = format!("UPDATE concerts SET deleted_at = now() WHERE id = {concert}");
         app.postgres.batch_execute(&delete).await.unwrap();
         events.ends().await;
-        assert_eq!(app.page_as(&admin, &path(concert, "/events")).await.status(), 404);
+        assert_eq!(
+            app.page_as(&admin, &path(concert, "/events"))
+                .await
+                .status(),
+            404
+        );
     })
     .await;
 }
@@ -186,15 +219,26 @@ async fn a_stream_ends_soon_after_the_right_to_it_has() {
     TestApp::run(async |app| {
         let concert = app.plant(NewConcert::default()).await;
         let endings = [
-            ("signed out", "UPDATE admin_sessions SET revoked_at = now() AT TIME ZONE 'utc'"),
+            (
+                "signed out",
+                "UPDATE admin_sessions SET revoked_at = now() AT TIME ZONE 'utc'",
+            ),
             ("disabled", "UPDATE admin_users SET is_active = false"),
-            ("expired", "UPDATE admin_sessions SET created_at = created_at - interval '13 hours',
-                                                   expires_at = expires_at - interval '13 hours'"),
-            ("idle", "UPDATE admin_sessions SET last_used_at = last_used_at - interval '31 minutes',
-                                                created_at = created_at - interval '31 minutes'"),
+            (
+                "expired",
+                "UPDATE admin_sessions SET created_at = created_at - interval '13 hours',
+                                                   expires_at = expires_at - interval '13 hours'",
+            ),
+            (
+                "idle",
+                "UPDATE admin_sessions SET last_used_at = last_used_at - interval '31 minutes',
+                                                created_at = created_at - interval '31 minutes'",
+            ),
         ];
         for (number, (name, ending)) in endings.into_iter().enumerate() {
-            let token = app.plant_signed_in(&format!("mod-{number}"), "moderator").await;
+            let token = app
+                .plant_signed_in(&format!("mod-{number}"), "moderator")
+                .await;
             let cookie = format!("stagedoor-staff={token}");
             let mut events = Events::open(app, &cookie, concert).await;
             events.next().await.unwrap();
@@ -262,9 +306,15 @@ async fn many_watch_by_one_reader_and_more_than_there_are_places_for_are_refused
         drop(watchers.split_off(1));
         let took = begun.elapsed().as_secs() + 1;
         let read = app.count(reads).await - before;
-        assert!(read <= i64::try_from(2 * took + 10).unwrap(), "{read} reads in {took} s");
+        assert!(
+            read <= i64::try_from(2 * took + 10).unwrap(),
+            "{read} reads in {took} s"
+        );
         eventually("a place is free again", LIMIT, async || {
-            app.page_as(&admin, &path(concert, "/events")).await.status() == 200
+            app.page_as(&admin, &path(concert, "/events"))
+                .await
+                .status()
+                == 200
         })
         .await;
     })
