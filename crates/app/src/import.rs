@@ -4,9 +4,10 @@
 //! row is good. What `export` writes, `import` takes: columns that only the system sets are
 //! skipped.
 
+mod once;
 mod reason;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use domain::concert::{Capacity, Concert, ConcertStatus, NewConcert, parse_day};
 use domain::id::ConcertId;
@@ -15,9 +16,10 @@ use domain::text::{Description, ImagePath, Line};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use store::{Acting, Connection, StoreError, Transaction, concerts};
+use store::{Acting, StoreError, Transaction, concerts};
 
-use crate::{App, task};
+use crate::App;
+pub use once::{import_new, preview};
 pub use reason::{RowError, RowReason};
 
 /// The columns of an import file; the first six are required.
@@ -109,75 +111,6 @@ async fn insert(
         ids.extend(try_join_all(part).await?);
     }
     Ok(ids)
-}
-
-/// What [`import_new`] would make of a file now.
-pub async fn preview(
-    app: &App,
-    (format, content): (Format, &str),
-) -> Result<Vec<NewConcert>, ImportError> {
-    let new = parse(format, content).map_err(ImportError::Rows)?;
-    let connection = app.writer().get().await?;
-    check_new(&connection, &new).await?;
-    Ok(new)
-}
-
-/// The same as [`import`] unless one of the concerts is there already: the same file sent twice, by
-/// two clicks say, makes its concerts once. Returns how many.
-///
-/// INVARIANT: imports of this kind wait for each other; guarded by
-/// `a_file_that_is_sent_twice_at_once_makes_its_concerts_once`.
-pub async fn import_new(
-    app: &App,
-    by: Acting,
-    (format, content): (Format, &str),
-) -> Result<usize, ImportError> {
-    let new = parse(format, content).map_err(ImportError::Rows)?;
-    let app = app.clone();
-    task::uninterrupted(async move {
-        let transaction = task::begin(&app, &by).await?;
-        let made = import_new_in(&transaction, &new, app.ctx().now()).await;
-        task::end(transaction, made).await
-    })
-    .await
-}
-
-async fn import_new_in(
-    transaction: &Transaction,
-    new: &[NewConcert],
-    now: Timestamp,
-) -> Result<usize, ImportError> {
-    concerts::lock_import(transaction).await?;
-    check_new(transaction, new).await?;
-    Ok(insert(transaction, new, now).await?.len())
-}
-
-async fn check_new(connection: &Connection, new: &[NewConcert]) -> Result<(), ImportError> {
-    let existing = concerts::list_existing(connection, new).await?;
-    if existing.len() == new.len() {
-        return Err(ImportError::Done);
-    }
-    let wrong = |row, reason| RowError {
-        row,
-        column: None,
-        reason,
-    };
-    let existing = existing.into_iter();
-    let mut errors: Vec<_> = existing.map(|row| wrong(row, RowReason::Exists)).collect();
-    let mut seen = HashMap::new();
-    for (index, one) in new.iter().enumerate() {
-        let same = (&one.name, &one.artist, one.date, &one.venue);
-        let first = *seen.entry(same).or_insert(index + 1);
-        if first != index + 1 {
-            errors.push(wrong(index + 1, RowReason::Repeats(first)));
-        }
-    }
-    errors.sort_by_key(|error| error.row);
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(ImportError::Rows(errors))
-    }
 }
 
 /// Reads a file into concerts, or into everything that is wrong with it.
