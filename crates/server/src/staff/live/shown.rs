@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::i18n::number;
 
 /// The size of a curve's plane, in its own unit.
-pub const WIDTH: u64 = 600;
-pub const HEIGHT: u64 = 120;
+pub(super) const WIDTH: u64 = 600;
+pub(super) const HEIGHT: u64 = 120;
 /// Seconds of one point of a curve.
 const POINT: usize = 5;
 /// Seconds of one row of the table.
@@ -20,23 +20,23 @@ const ROW: usize = 30;
 
 /// Everything of the page that changes.
 #[derive(Clone, Debug)]
-pub struct Shown {
+pub(super) struct Shown {
     /// Each with its name on the page, in the page's order.
     figures: Vec<(&'static str, String)>,
     /// When stock and payments were read.
-    pub read_at: String,
-    pub is_current: bool,
+    pub(super) read_at: String,
+    pub(super) is_current: bool,
     /// Corners of the curves, as `points` of SVG.
-    pub taken_curve: String,
-    pub rate_curve: String,
+    pub(super) taken_curve: String,
+    pub(super) rate_curve: String,
     /// The top of the plane of rates.
-    pub rate_top: String,
+    pub(super) rate_top: String,
     /// The newest first: until when, what was taken then, how many were admitted in that time.
-    pub rows: Vec<[String; 3]>,
+    pub(super) rows: Vec<[String; 3]>,
 }
 
 /// What all servers share: each figure's name and the key of its label, in the order of the page.
-pub const STOCK: [(&str, &str); 5] = [
+pub(super) const STOCK: [(&str, &str); 5] = [
     ("sold", "sl-sold"),
     ("held", "sl-held"),
     ("left", "sl-left"),
@@ -44,7 +44,7 @@ pub const STOCK: [(&str, &str); 5] = [
     ("payments", "sl-payments"),
 ];
 /// The same for what this server does.
-pub const SERVER: [(&str, &str); 6] = [
+pub(super) const SERVER: [(&str, &str); 6] = [
     ("waiting", "sl-waiting"),
     ("admitted", "sl-admitted"),
     ("sold-out", "sl-sold-out"),
@@ -54,7 +54,7 @@ pub const SERVER: [(&str, &str); 6] = [
 ];
 
 impl Shown {
-    pub fn of(board: &Board, zone: &TimeZone) -> Self {
+    pub(super) fn of(board: &Board, zone: &TimeZone) -> Self {
         let rate = |answer| tenths(board.rate_tenths(answer));
         let waiting = i64::try_from(board.waiting).unwrap_or(i64::MAX);
         let stock = [
@@ -88,12 +88,12 @@ impl Shown {
     }
 
     /// The figure of a name.
-    pub fn figure(&self, name: &str) -> &str {
+    pub(super) fn figure(&self, name: &str) -> &str {
         let found = self.figures.iter().find(|(known, _)| *known == name);
         found.map_or("", |(_, figure)| figure)
     }
 
-    pub fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let figures: serde_json::Map<String, Value> = self
             .figures
             .iter()

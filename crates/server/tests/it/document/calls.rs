@@ -54,7 +54,7 @@ pub(super) const MINE: Call = ("get", "/me/reservations");
 pub(super) const ASK_FOR_LINK: Call = ("post", "/sessions/email");
 pub(super) const RETRY_MAIL: Call = ("post", "/admin/mails/{id}/retry");
 /// The calls of the API, as the router has them, in alphabetical order.
-pub(super) const CALLS: [Call; 49] = [
+pub(super) const CALLS: [Call; 50] = [
     DELETE,
     DELETE_RESERVATION,
     SIGN_OUT,
