@@ -84,7 +84,7 @@ async fn a_file_is_previewed_and_then_imported() {
                        OR (name = '=1+1' AND artist = '<script>alert(1)</script>')";
         assert_eq!(app.count(same).await, 2);
         let by = "SELECT count(*) FROM audit_logs
-                  WHERE table_name = 'concerts' AND action = 'INSERT' AND user_id IS NOT NULL";
+                  WHERE table_name = 'concerts' AND action = 'CREATE' AND user_id IS NOT NULL";
         assert_eq!(app.count(by).await, 2);
         let list = app
             .page_as(&admin, "/staff/concerts?said=concerts-imported")
