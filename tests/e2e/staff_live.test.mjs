@@ -27,8 +27,8 @@ const row = (name = "Imported") => `${name} ${process.pid}-${(number += 1)},The 
 const file = (...rows) => ({ name: "concerts.csv", mimeType: "text/csv", buffer: Buffer.from([HEADER, ...rows, ""].join("\n")) });
 
 const live = (concert, lang) => `/staff/concerts/${concert.id}/live?lang=${lang}`;
-const figure = (page, name) => page.textContent(`[data-live=${name}]`);
-const shows = (page, name, text) => page.waitForFunction(([wanted, value]) => document.querySelector(`[data-live=${wanted}]`).textContent === value, [name, text], { timeout: WITHIN_MS });
+const figure = (page, name) => page.textContent(`[data-figure=${name}]`);
+const shows = (page, name, text) => page.waitForFunction(([wanted, value]) => document.querySelector(`[data-figure=${wanted}]`).textContent === value, [name, text], { timeout: WITHIN_MS });
 const corners = (page, name) => page.getAttribute(`[data-curve=${name}]`, "points");
 
 const kind = (name, open, status = 200) => ({
@@ -79,7 +79,7 @@ for (const lang of LANGUAGES) {
     assert.match(await corners(page, "taken"), /600,30$/);
     await page.click("details summary");
     assert.equal(await page.locator("[data-rows] tr").first().locator("td").first().textContent(), "9");
-    const isSpoken = await page.locator("[data-live=held]").evaluate((element) => element.closest("[aria-live], [role=status], [role=alert]").getAttribute("aria-live"));
+    const isSpoken = await page.locator("[data-figure=held]").evaluate((element) => element.closest("[aria-live], [role=status], [role=alert]").getAttribute("aria-live"));
     assert.equal(isSpoken, "off");
     assert.equal(await page.textContent("h1 small"), `${concert.artist}: ${concert.name}`);
     assert.equal(await page.isVisible("[data-say=lost]"), false);

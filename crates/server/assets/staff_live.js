@@ -23,7 +23,7 @@
 
   function show({ figures, is_current: isCurrent, curves, rows }) {
     say("stale", !isCurrent);
-    for (const element of all("[data-live]")) write(element, figures[element.dataset.live]);
+    for (const element of all("[data-figure]")) write(element, figures[element.dataset.figure]);
     if (calm.matches && heard % CALM_EVERY !== 1) return;
     for (const element of all("[data-curve]")) element.setAttribute("points", curves[element.dataset.curve]);
     const shown = all("[data-rows] tr");

@@ -65,7 +65,7 @@ fn path(concert: i32, rest: &str) -> String {
 
 /// What the page shows under a name.
 fn shown<'a>(page: &'a str, name: &str) -> &'a str {
-    let mark = format!("data-live=\"{name}\">");
+    let mark = format!("data-figure=\"{name}\">");
     let (_, rest) = page
         .split_once(&mark)
         .unwrap_or_else(|| panic!("{name}: {page}"));
