@@ -3,6 +3,9 @@
 //   STAGEDOOR_TEST_BINARY=…/release/stagedoor npm run watching -- [rounds] [buyers] [watchers]
 
 import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { buildWorld } from "./lib/build.mjs";
@@ -81,10 +84,11 @@ async function measure(world, base, { token, other, watchers }) {
 
 const { world, stop } = await buildWorld({ withOthers: false });
 process.env.STAGEDOOR_E2E_WORLD = JSON.stringify(world);
+const folder = await mkdtemp(path.join(os.tmpdir(), "stagedoor-watching-"));
 let served;
 try {
   served = await startServe({
-    name: "rushed", binary: world.binary, folder: process.cwd(), logs: "out",
+    name: "rushed", binary: world.binary, folder, logs: path.join(path.dirname(new URL(import.meta.url).pathname), "out"),
     env: { DATABASE_URL: world.databaseUrl, STAGEDOOR_BASE_URL: world.base, STAGEDOOR_RATE_LIMIT: "off", STAGEDOOR_LOG: "warn" },
   });
   const { base } = served;
@@ -116,4 +120,5 @@ try {
 } finally {
   await served?.server.stop();
   await stop();
+  await rm(folder, { recursive: true, force: true });
 }
