@@ -32,8 +32,8 @@ impl Events {
     async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.rest.split_once("\n\n") {
-                let event = event.to_owned();
-                self.rest = rest.to_owned();
+                let (event, rest) = (event.to_owned(), rest.to_owned());
+                self.rest = rest;
                 assert!(event.contains("event: sale\n"), "{event}");
                 let data = event.lines().find_map(|line| line.strip_prefix("data: "));
                 return Some(serde_json::from_str(data.unwrap()).unwrap());
