@@ -21,6 +21,7 @@ pub mod import;
 pub mod jobs;
 pub mod live;
 pub mod mails;
+pub mod on_sale;
 pub mod overview;
 pub mod own_password;
 mod passwords;
@@ -28,6 +29,7 @@ pub mod payments;
 pub mod personal_data;
 pub mod posters;
 pub mod providers;
+mod rates;
 pub mod reports;
 pub mod reservations;
 pub mod reserve;
@@ -59,9 +61,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use live::Live;
 use mails::Post;
+use on_sale::Boards;
 use passwords::Passwords;
 use payments::Till;
 use posters::Files;
+use rates::Rates;
 use reserve::ReserveFn;
 use sign_in::told::Lines;
 use store::{Connection, Pool, Replicas, StoreError};
@@ -120,6 +124,8 @@ struct Inner {
     sign_in_lines: Lines,
     is_alone: bool,
     notes: Arc<Notes>,
+    rates: Arc<Rates>,
+    boards: Boards,
     /// Started by who first needs them: commands that only read need neither.
     live: OnceLock<Live>,
     engine: OnceLock<Engine>,
@@ -149,6 +155,8 @@ impl App {
                 sign_in_lines: Lines::default(),
                 is_alone: false,
                 notes: Arc::default(),
+                rates: Arc::default(),
+                boards: Boards::default(),
                 live: OnceLock::new(),
                 engine: OnceLock::new(),
                 job_committed: Notify::new(),
@@ -343,6 +351,7 @@ impl App {
                 settings: inner.settings.clone(),
                 pool: inner.writer.clone(),
                 notes: Arc::clone(&inner.notes),
+                rates: Arc::clone(&inner.rates),
                 live: self.live().clone(),
                 mail_host: mails::host(self).to_owned(),
             })
@@ -352,6 +361,21 @@ impl App {
     /// Requests to reserve that wait for their answer.
     pub fn waiting_requests(&self) -> usize {
         self.inner.engine.get().map_or(0, Engine::waiting)
+    }
+
+    /// Those of them that wait in the lane of this concert.
+    pub(crate) fn waiting_for(&self, concert: ConcertId) -> usize {
+        let engine = self.inner.engine.get();
+        engine.map_or(0, |engine| engine.waiting_for(concert))
+    }
+
+    /// What this process answers to buyers.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.inner.rates
+    }
+
+    pub(crate) fn boards(&self) -> &Boards {
+        &self.inner.boards
     }
 
     /// Told by [`jobs::wake`], heard by this process' worker.

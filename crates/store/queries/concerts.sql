@@ -135,3 +135,18 @@ RETURNING id;
 --! exist
 -- Whether there ever was a concert, deleted ones included.
 SELECT EXISTS (SELECT 1 FROM concerts) AS any_concert;
+
+--! lock_import
+-- Until the transaction ends nobody else imports concerts that mustn't be there yet.
+SELECT true AS is_locked FROM pg_advisory_xact_lock(7164913);
+
+--! list_existing
+-- The places, from 1, of those that are concerts already. idx_concerts_date.
+SELECT wanted.place
+FROM unnest(:names::text[], :artists::text[], :dates::date[], :venues::text[])
+     WITH ORDINALITY AS wanted (name, artist, date, venue, place)
+WHERE EXISTS (
+    SELECT FROM concerts c
+    WHERE c.date = wanted.date AND c.name = wanted.name AND c.artist = wanted.artist
+      AND c.venue = wanted.venue AND c.deleted_at IS NULL)
+ORDER BY wanted.place;

@@ -327,6 +327,33 @@ pub async fn insert(
     read_id(id)
 }
 
+/// Keeps other imports of new concerts waiting until the transaction ends.
+pub async fn lock_import(connection: &Connection) -> Result<(), StoreError> {
+    statements::lock_import().bind(connection).one().await?;
+    Ok(())
+}
+
+/// Which of these are concerts already, by name, artist, day and venue: their places, from 1.
+pub async fn list_existing(
+    connection: &Connection,
+    new: &[NewConcert],
+) -> Result<Vec<usize>, StoreError> {
+    let column = |text: fn(&NewConcert) -> &str| new.iter().map(text).collect::<Vec<_>>();
+    let dates: Vec<Date> = new.iter().map(|one| one.date).collect();
+    let parameters = statements::ListExistingParams {
+        names: column(|one| one.name.as_str()),
+        artists: column(|one| one.artist.as_str()),
+        dates,
+        venues: column(|one| one.venue.as_str()),
+    };
+    let places = statements::list_existing()
+        .params(connection, &parameters)
+        .all()
+        .await?;
+    let places = places.into_iter().map(usize::try_from);
+    Ok(places.filter_map(Result::ok).collect())
+}
+
 /// Whether there never was a concert.
 pub async fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
     Ok(!statements::exist().bind(connection).one().await?)

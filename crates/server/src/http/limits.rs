@@ -23,6 +23,7 @@ use tokio::time::Sleep;
 use super::client::ClientAddress;
 use super::problem::{Code, Problem};
 use super::web::Web;
+use crate::staff::import;
 
 /// The largest body of any request but an upload; a reservation has at most some 2 KB.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -49,6 +50,13 @@ const UPLOAD: Allowance = Allowance {
     body_within: Duration::from_secs(30),
     answer_within: Duration::from_secs(50),
 };
+/// A file of concerts, or what was previewed of one in letters that a form leaves alone, with room to
+/// say that it is too large. Thousands of rows are written before the answer.
+const IMPORT: Allowance = Allowance {
+    body_bytes: 2 * import::BYTES_MAX,
+    ..UPLOAD
+};
+const IMPORTS: &str = "/staff/concerts/import";
 /// What a form writes around a file.
 const FORM_BYTES_MAX: usize = 4 * 1024;
 /// Where files are uploaded, and nowhere else; guarded by `files_are_taken_where_they_belong_alone`.
@@ -60,11 +68,11 @@ const UPLOADS: [&str; 2] = [
 impl Allowance {
     fn of(request: &Request) -> Self {
         let route = request.extensions().get::<MatchedPath>();
-        let uploads = route.is_some_and(|route| UPLOADS.contains(&route.as_str()));
-        if uploads && request.method() == Method::POST {
-            UPLOAD
-        } else {
-            USUAL
+        let route = route.map_or("", MatchedPath::as_str);
+        match *request.method() {
+            Method::POST if UPLOADS.contains(&route) => UPLOAD,
+            Method::POST if route == IMPORTS => IMPORT,
+            _ => USUAL,
         }
     }
 }

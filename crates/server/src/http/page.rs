@@ -30,6 +30,8 @@ pub struct Assets {
     pub staff_js: String,
     /// For pages for staff that show how something goes on.
     pub htmx: String,
+    /// For the page that follows a sale.
+    pub staff_live: String,
     pub icon: String,
 }
 
@@ -43,6 +45,7 @@ impl Assets {
             staff_css: address("/staff.css"),
             staff_js: address("/staff.js"),
             htmx: address("/vendor/htmx-4.0.1.min.js"),
+            staff_live: address("/staff_live.js"),
             icon: address("/favicon.svg"),
         }
     }

@@ -12,6 +12,8 @@ pub mod exports;
 pub mod form;
 pub mod frame;
 pub mod home;
+pub mod import;
+pub mod live;
 pub mod mails;
 pub mod member;
 pub mod refunds;
@@ -34,6 +36,8 @@ pub fn routes(web: &Web) -> Router<Web> {
         .merge(sign_in::routes())
         .merge(home::routes())
         .merge(concerts::routes())
+        .merge(live::routes())
+        .merge(import::routes())
         .merge(mails::routes())
         .merge(users::routes())
         .merge(audit::routes())

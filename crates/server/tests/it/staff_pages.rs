@@ -2,6 +2,8 @@
 
 mod account;
 mod concerts;
+mod import;
+mod live;
 mod permissions;
 mod posters;
 mod reports;

@@ -26,10 +26,14 @@ const TABLE: &str = "
     get  /staff/account                 303    200       200   200        303      303
     get  /staff/audit                   303    403       200   200        303      303
     get  /staff/concerts                303    200       200   200        303      303
+    get  /staff/concerts/import         303    403       200   200        303      303
+    get  /staff/concerts/import/template.csv 303 403     200   200        303      303
     get  /staff/concerts/new            303    403       200   200        303      303
     get  /staff/concerts/{id}           303    200       200   200        303      303
     get  /staff/concerts/{id}/cancel    303    403       200   200        303      303
     get  /staff/concerts/{id}/edit      303    403       200   200        303      303
+    get  /staff/concerts/{id}/live      303    200       200   200        303      303
+    get  /staff/concerts/{id}/live/events 303  200       200   200        303      303
     get  /staff/exports/reservations.csv 303   403      200   200        303      303
     get  /staff/mails                   303    200       200   200        303      303
     get  /staff/refunds                 303    403       200   200        303      303
@@ -44,6 +48,7 @@ const TABLE: &str = "
     post /staff/account/totp            303    422       422   422        303      303
     post /staff/account/totp/confirm    303    422       422   422        303      303
     post /staff/account/totp/off        303    422       422   422        303      303
+    post /staff/concerts/import         303    403       422   422        303      303
     post /staff/concerts/new            303    403       422   422        303      303
     post /staff/concerts/{id}/archive   303    403       303   303        303      303
     post /staff/concerts/{id}/cancel    303    403       422   422        303      303
