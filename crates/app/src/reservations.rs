@@ -98,19 +98,17 @@ pub(crate) async fn list_in(
         text = None;
     }
     let now = app.ctx().now();
-    let found = match text {
-        Some(part) => search_in(connection, (&filter, &part), after, (now, limit)).await?,
-        None => {
-            let stretch = Stretch {
-                behind: after,
-                end: None,
-            };
-            let more = (now, i64::from(limit) + 1);
-            let items = stored::list(connection, (&filter, None), &stretch, more).await?;
-            (items, None)
-        }
+    let (mut items, end) = if let Some(part) = text {
+        search_in(connection, (&filter, &part), after, (now, limit)).await?
+    } else {
+        let stretch = Stretch {
+            behind: after,
+            end: None,
+        };
+        let more = (now, i64::from(limit) + 1);
+        let items = stored::list(connection, (&filter, None), &stretch, more).await?;
+        (items, None)
     };
-    let (mut items, end) = found;
     let has_more = items.len() > usize::from(limit);
     items.truncate(usize::from(limit));
     let last = items.last().filter(|_| has_more).map(|last| Position {

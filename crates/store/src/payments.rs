@@ -277,8 +277,9 @@ pub async fn count_stuck(connection: &Connection) -> Result<i64, StoreError> {
 
 /// Up to `limit` of them, whoever waits longest first.
 pub async fn list_stuck(connection: &Connection, limit: i64) -> Result<Vec<Stored>, StoreError> {
-    let stuck = statements::list_stuck().bind(connection, &limit).all();
-    stuck.await?.into_iter().map(read).collect()
+    let list_stuck = statements::list_stuck();
+    let stuck = list_stuck.bind(connection, &limit).all().await?;
+    stuck.into_iter().map(read).collect()
 }
 
 fn read(row: statements::Payment) -> Result<Stored, StoreError> {

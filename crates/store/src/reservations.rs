@@ -388,8 +388,8 @@ pub struct Sum {
 
 /// What was reserved since then and is confirmed.
 pub async fn sum_made(connection: &Connection, from: Timestamp) -> Result<Sum, StoreError> {
-    let made = statements::sum_made().bind(connection, &to_column(from));
-    let made = made.one().await?;
+    let from = to_column(from);
+    let made = statements::sum_made().bind(connection, &from).one().await?;
     Ok(Sum {
         reservations: made.reservations,
         tickets: made.tickets,
@@ -402,7 +402,10 @@ pub async fn sum_pending(
     connection: &Connection,
     now: Timestamp,
 ) -> Result<(i64, i64), StoreError> {
-    let held = statements::sum_pending().bind(connection, &to_column(now));
-    let held = held.one().await?;
+    let now = to_column(now);
+    let held = statements::sum_pending()
+        .bind(connection, &now)
+        .one()
+        .await?;
     Ok((held.reservations, held.tickets))
 }

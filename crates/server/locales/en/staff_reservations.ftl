@@ -161,4 +161,4 @@ sr-cancel-submit = Cancel the concert and refund everybody
 refunds-title = Refunds that need you
 refunds-none = No refund stands open.
 refunds-hint = Mend what the reason says, then use “Refund” on the reservation’s page: it is tried again, and what was paid by hand counts as paid back.
-refunds-since = Since
+refunds-paid = Begun to pay

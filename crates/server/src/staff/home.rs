@@ -38,13 +38,14 @@ async fn show_home(State(app): State<App>, member: Member<Anybody>) -> Result<Re
     };
     let open = concerts::list_for_staff(&app, &filter, (None, CONCERTS_MAX)).await?;
     let title = frame.t("staff-home");
-    let overview = match frame.may(Permission::ReadReservations) {
-        true => Some(overview::show(&app, &member.acting).await?),
-        false => None,
+    let figures = if frame.may(Permission::ReadReservations) {
+        figures(&app, &frame, &overview::show(&app, &member.acting).await?)
+    } else {
+        Vec::new()
     };
     let page = HomePage {
         needs: needs(&app, &frame).await?,
-        figures: overview.map_or_else(Vec::new, |now| figures(&app, &frame, &now)),
+        figures,
         concerts: open
             .items
             .iter()

@@ -54,7 +54,7 @@ struct Line {
     amount: String,
     /// In the words of whoever said so.
     why: String,
-    since: String,
+    paid: String,
 }
 
 impl Line {
@@ -66,7 +66,7 @@ impl Line {
             provider: frame.provider(&stuck.provider),
             amount: price(frame.lang(), payment.amount, payment.currency),
             why: stuck.refund_error.clone().unwrap_or_default(),
-            since: frame.moment(payment.updated_at),
+            paid: frame.moment(payment.created_at),
         }
     }
 }

@@ -116,10 +116,12 @@ pub async fn search(
         .params(connection, &parameters)
         .all()
         .await?;
-    let found = statements::list_by_ids().bind(connection, &ids).all();
-    let found: Result<Vec<Reservation>, StoreError> =
-        found.await?.into_iter().map(read_row).collect();
-    let mut found = found?;
+    let rows = statements::list_by_ids()
+        .bind(connection, &ids)
+        .all()
+        .await?;
+    let found = rows.into_iter().map(read_row);
+    let mut found = found.collect::<Result<Vec<Reservation>, StoreError>>()?;
     let place = |one: &Reservation| (one.created_at, one.id.to_string());
     found.sort_by_key(|one| std::cmp::Reverse(place(one)));
     Ok(found)
@@ -188,7 +190,15 @@ mod tests {
             range(whole),
             stretch("RES1764000000123", "RES1764000000124")
         );
-        for none in ["", "RES", "RES-1", "RESx", "Theresa", "RES+1", "RES99999999999999999999"] {
+        for none in [
+            "",
+            "RES",
+            "RES-1",
+            "RESx",
+            "Theresa",
+            "RES+1",
+            "RES99999999999999999999",
+        ] {
             assert_eq!(range(none), None, "{none}");
         }
     }

@@ -257,7 +257,10 @@ async fn a_search_finds_at_once_what_is_rare_and_what_is_common_among_very_many(
             let page = moderator.gets(&format!("/reservations?{query}")).await;
             assert_eq!((found(&page), next(&page)), (1, json!(null)), "{query}");
         }
-        eventually("the index's use", LIMIT, async || app.count(scans).await > 0).await;
+        eventually("the index's use", LIMIT, async || {
+            app.count(scans).await > 0
+        })
+        .await;
         let common = moderator.gets("/reservations?q=EXAMPLE&limit=30").await;
         assert_eq!(found(&common), 30);
         assert_ne!(next(&common), json!(null));
@@ -265,7 +268,8 @@ async fn a_search_finds_at_once_what_is_rare_and_what_is_common_among_very_many(
         assert_eq!((found(&none), next(&none)), (0, json!(null)));
 
         // What is too short for the index is looked for page by page.
-        let rename = "UPDATE reservations SET customer_name = 'Ö' WHERE customer_email LIKE '12345@%'";
+        let rename =
+            "UPDATE reservations SET customer_name = 'Ö' WHERE customer_email LIKE '12345@%'";
         app.postgres.batch_execute(rename).await.unwrap();
         let first = moderator.gets("/reservations?q=%C3%B6").await;
         assert_eq!(found(&first), 0);
@@ -279,7 +283,8 @@ async fn a_search_finds_at_once_what_is_rare_and_what_is_common_among_very_many(
 async fn nobody_but_active_staff_searches_whatever_the_server_asks() {
     TestApp::run(async |app| {
         let staff = app.plant_staff("nok", "moderator").await;
-        let ask = "SELECT * FROM search_reservations('%som%', NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        let ask =
+            "SELECT * FROM search_reservations('%som%', NULL, NULL, NULL, NULL, NULL, NULL, NULL,
                                                      NULL, NULL, NULL, now()::timestamp, 1)";
         let of = |id: i32| format!("SET stagedoor.user_id = '{id}'; {ask}");
         for question in [ask.to_owned(), of(staff + 1)] {
