@@ -3,14 +3,24 @@
 -- not see them, so it goes through a function that looks up the role itself.
 -- A server of the version before searches on as it did.
 
--- Part of PostgreSQL's own packages, and installed by a database's owner.
-CREATE EXTENSION IF NOT EXISTS pg_trgm;
+-- Part of PostgreSQL's own packages, and installed by a database's owner; in a schema where nobody else
+-- may use its functions. Somebody may have installed it before.
+CREATE SCHEMA extensions;
+CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA extensions;
 
 -- What comes new waits in a list, so that a sale isn't kept waiting; the list is put in order beside
 -- the sale, by tidy_reservation_search. 128 MB are more than a minute of the greatest rush.
-CREATE INDEX reservations_search_idx ON reservations
-    USING gin (customer_name gin_trgm_ops, customer_email gin_trgm_ops)
-    WITH (fastupdate = on, gin_pending_list_limit = 131072);
+DO $$
+BEGIN
+    EXECUTE (
+        SELECT format('CREATE INDEX reservations_search_idx ON reservations
+                           USING gin (customer_name %1$I.gin_trgm_ops, customer_email %1$I.gin_trgm_ops)
+                           WITH (fastupdate = on, gin_pending_list_limit = 131072)', n.nspname)
+        FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+        WHERE e.extname = 'pg_trgm'
+    );
+END
+$$;
 
 CREATE FUNCTION tidy_reservation_search() RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -163,7 +163,7 @@ async fn a_reservation_tells_its_story_and_offers_what_its_state_and_the_role_al
             page.contains("Staff confirmed it: it was paid by hand."),
             "{page}"
         );
-        assert!(page.contains("A mail was written: Confirmed."), "{page}");
+        assert!(page.contains("A mail was written: tickets."), "{page}");
         assert_eq!(offers(&admin).await, "resend cancel refund");
         assert_eq!(offers(&moderator).await, "resend cancel");
         let (status, place) = act(app, &moderator, &format!("{path}/resend")).await;
