@@ -48,6 +48,7 @@ GRANT SELECT, INSERT, UPDATE ON heartbeats TO stagedoor_app;
 GRANT SELECT ON backup_runs TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE ON payments, tickets, sandbox_orders TO stagedoor_app;
 GRANT SELECT, INSERT ON payment_events TO stagedoor_app;
+GRANT SELECT, INSERT, UPDATE ON staff_runs, staff_run_rows TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON mails TO stagedoor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON customers, customer_identities, customer_sessions, customer_links, customer_sign_ins
@@ -73,6 +74,11 @@ GRANT EXECUTE ON FUNCTION list_audit_logs(text, text, integer, text, timestamp, 
                                           timestamp, integer, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_standbys() TO stagedoor_app, stagedoor_monitor;
 GRANT SELECT ON refinery_schema_history TO stagedoor_app, stagedoor_report, stagedoor_monitor;
+
+GRANT EXECUTE ON FUNCTION search_reservations(text, text, text, text, integer, text, text, timestamp,
+                                              timestamp, timestamp, text, timestamp, integer)
+    TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION tidy_reservation_search() TO stagedoor_app;
 
 -- Staff accounts: the server writes password hashes but can't read any, except the one of a name
 -- that it gives to the function.

@@ -59,7 +59,8 @@ async fn cancel_as(
     .await
 }
 
-async fn lock_and_cancel(
+/// Cancels it in the caller's transaction. Whatever refuses does so before anything is written.
+pub(crate) async fn lock_and_cancel(
     app: &App,
     transaction: &Transaction,
     id: &ReservationId,
@@ -87,7 +88,7 @@ async fn lock_and_cancel(
     concerts::return_tickets(transaction, reservation.concert_id, tickets, now).await?;
     // Whoever lets a hold go knows it; and a hold may have anybody's address, whom nobody shall be
     // able to have mailed by holding and letting go.
-    if reservation.status == ReservationStatus::Confirmed || reason == RefundReason::ByStaff {
+    if reservation.status == ReservationStatus::Confirmed || reason != RefundReason::ByCustomer {
         mails::enqueue(app, transaction, MailKind::Cancelled, id).await?;
     }
     let cancelled = stored::lock(transaction, id).await?;

@@ -7,7 +7,8 @@ use domain::id::ConcertId;
 use jiff::civil::Date;
 use store::concerts::{self as stored, Filter};
 pub use store::concerts::{Position, START, StaffFilter};
-use store::{Seen, StoreError};
+use store::reservations::{self, Taken};
+use store::{Acting, Seen, StoreError, Transaction};
 
 use crate::App;
 
@@ -151,6 +152,14 @@ fn is_shown(concert: &Concert) -> bool {
 pub async fn show_to_staff(app: &App, id: ConcertId) -> Result<Option<Concert>, StoreError> {
     let connection = app.writer().get().await?;
     stored::find(&connection, id).await
+}
+
+/// How many tickets of a concert are sold and held, for whoever may read reservations.
+pub async fn count_taken(app: &App, id: ConcertId, by: &Acting) -> Result<Taken, StoreError> {
+    let transaction = Transaction::begin_reading(app.writer(), by).await?;
+    let taken = reservations::count_taken(&transaction, id).await;
+    transaction.rollback().await;
+    taken
 }
 
 /// A page of all concerts by number, archived ones too, for exports.

@@ -7,7 +7,7 @@ use domain::id::ReservationId;
 use domain::mail::MailKind;
 use domain::reservation::TransitionError;
 use domain::reservation::{PaymentStatus, Quantity, Reservation, ReservationStatus};
-use store::{Acting, StoreError, Transaction, concerts, reservations as stored};
+use store::{Acting, StoreError, Transaction, concerts, reservations as stored, staff_runs};
 
 use crate::{App, jobs, mails, payments, reservations, task};
 
@@ -18,6 +18,8 @@ pub enum ConfirmError {
     NotFound,
     #[error("its concert was deleted")]
     ConcertDeleted,
+    #[error("its concert was cancelled")]
+    ConcertCancelled,
     #[error(transparent)]
     Transition(#[from] TransitionError),
     #[error(transparent)]
@@ -55,6 +57,12 @@ async fn lock_and_confirm(
     let concert = concerts::find(transaction, reservation.concert_id)
         .await?
         .ok_or(ConfirmError::ConcertDeleted)?;
+    if staff_runs::find_of_concert(transaction, concert.id)
+        .await?
+        .is_some()
+    {
+        return Err(ConfirmError::ConcertCancelled);
+    }
     let tickets = reservation.check_confirm(concert.available_tickets)?;
     let now = app.ctx().now();
     if let Some(tickets) = Quantity::new(tickets) {

@@ -30,6 +30,7 @@ use tokio::time::timeout;
 use crate::Settings;
 use crate::ctx::Ctx;
 use crate::live::Live;
+use crate::rates::Rates;
 use crate::reserve::{self, ReserveError, ReserveRequest, Reserved};
 pub use notes::Notes;
 use pace::{Pace, Place};
@@ -57,6 +58,7 @@ pub(crate) struct Waiting {
     answer: oneshot::Sender<Outcome>,
     /// Whether the buyer was told that there is no answer in time, which was counted.
     is_told: Arc<AtomicBool>,
+    rates: Arc<Rates>,
     _place: Place,
 }
 
@@ -71,7 +73,7 @@ impl Waiting {
         if let Err(outcome) = self.answer.send(outcome)
             && !self.is_told.load(Ordering::Acquire)
         {
-            reserve::count(&outcome);
+            reserve::count(&outcome, self.request.concert_id, &self.rates);
         }
     }
 }
@@ -83,6 +85,7 @@ pub(crate) struct Shared {
     pub settings: Settings,
     pub pool: Pool,
     pub notes: Arc<Notes>,
+    pub rates: Arc<Rates>,
     pub live: Live,
     /// Where mails are from.
     pub mail_host: String,
@@ -100,6 +103,7 @@ struct Entrance {
 pub struct Engine {
     lanes: Vec<Entrance>,
     notes: Arc<Notes>,
+    rates: Arc<Rates>,
 }
 
 impl Engine {
@@ -120,6 +124,7 @@ impl Engine {
         Self {
             lanes: lanes.collect(),
             notes: Arc::clone(&shared.notes),
+            rates: Arc::clone(&shared.rates),
         }
     }
 
@@ -131,6 +136,13 @@ impl Engine {
     /// Requests without an answer, in all lanes.
     pub fn waiting(&self) -> usize {
         self.lanes.iter().map(|lane| lane.pace.waiting()).sum()
+    }
+
+    /// Requests without an answer in the lane of one concert; others may share it.
+    pub(crate) fn waiting_for(&self, concert: ConcertId) -> usize {
+        self.lanes[lane_of(concert, self.lanes.len())]
+            .pace
+            .waiting()
     }
 
     /// Puts a request into its lane's queue and waits for its answer.
@@ -146,6 +158,7 @@ impl Engine {
             since: Instant::now(),
             answer,
             is_told: Arc::clone(&is_told),
+            rates: Arc::clone(&self.rates),
             _place: place,
         };
         if lane.queue.try_send(waiting).is_err() {

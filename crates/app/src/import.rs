@@ -4,15 +4,24 @@
 //! row is good. What `export` writes, `import` takes: columns that only the system sets are
 //! skipped.
 
+mod once;
+mod reason;
+
 use std::collections::BTreeMap;
 
 use domain::concert::{Capacity, Concert, ConcertStatus, NewConcert, parse_day};
 use domain::id::ConcertId;
-use domain::text::{Description, ImagePath, Line, TextError};
-use serde_json::{Map, Value, json};
+use domain::money::Money;
+use domain::text::{Description, ImagePath, Line};
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
 use store::{Acting, StoreError, Transaction, concerts};
 
 use crate::App;
+use crate::exports::{self, CONCERT_COLUMNS, Cell, concert_row, plain};
+pub use once::{import_new, preview};
+pub use reason::{RowError, RowReason};
 
 /// The columns of an import file; the first six are required.
 pub const COLUMNS: [&str; 9] = [
@@ -37,6 +46,10 @@ const SKIPPED: [&str; 5] = [
 ];
 /// The most rows that one file may have; more belong into several.
 pub const ROWS_MAX: usize = 10_000;
+/// The most columns that a file may have; names that nobody knows are told, but not for ever.
+pub const COLUMNS_MAX: usize = 50;
+/// Rows that are sent before the first is answered.
+const PIPELINED: usize = 250;
 
 /// The two forms of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,30 +58,17 @@ pub enum Format {
     Json,
 }
 
-/// Something wrong with an import file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}: {message}", self.place(), self.column.as_deref().map(|c| format!(", {c}")).unwrap_or_default())]
-pub struct RowError {
-    /// 1 is the first concert; 0 the file as a whole.
-    pub row: usize,
-    pub column: Option<String>,
-    pub message: String,
-}
-
-impl RowError {
-    fn place(&self) -> String {
-        if self.row == 0 {
-            "file".to_owned()
+impl Format {
+    /// What a file seems to be by its content.
+    pub fn of(content: &str) -> Self {
+        if content
+            .trim_start_matches('\u{FEFF}')
+            .trim_start()
+            .starts_with(['[', '{'])
+        {
+            Self::Json
         } else {
-            format!("row {}", self.row)
-        }
-    }
-
-    fn file(message: impl Into<String>) -> Self {
-        Self {
-            row: 0,
-            column: None,
-            message: message.into(),
+            Self::Csv
         }
     }
 }
@@ -78,6 +78,9 @@ impl RowError {
 pub enum ImportError {
     #[error("{} problems in the file", .0.len())]
     Rows(Vec<RowError>),
+    /// Where a file mustn't make a concert twice.
+    #[error("all of these concerts are there already")]
+    Done,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -91,11 +94,23 @@ pub async fn import(
     let concerts = parse(format, content).map_err(ImportError::Rows)?;
     let transaction = Transaction::begin(app.writer(), by).await?;
     let now = app.ctx().now();
-    let mut ids = Vec::with_capacity(concerts.len());
-    for concert in &concerts {
-        ids.push(concerts::insert(&transaction, concert, now).await?);
-    }
+    let ids = insert(&transaction, &concerts, now).await?;
     transaction.commit().await?;
+    Ok(ids)
+}
+
+async fn insert(
+    transaction: &Transaction,
+    new: &[NewConcert],
+    now: Timestamp,
+) -> Result<Vec<ConcertId>, StoreError> {
+    let mut ids = Vec::with_capacity(new.len());
+    for part in new.chunks(PIPELINED) {
+        let part = part
+            .iter()
+            .map(|one| concerts::insert(transaction, one, now));
+        ids.extend(try_join_all(part).await?);
+    }
     Ok(ids)
 }
 
@@ -108,14 +123,7 @@ pub fn parse(format: Format, content: &str) -> Result<Vec<NewConcert>, Vec<RowEr
     }
     .map_err(|error| vec![error])?;
     if rows.is_empty() {
-        return Err(vec![RowError::file("no concerts in it; each needs a row")]);
-    }
-    if rows.len() > ROWS_MAX {
-        let message = format!(
-            "{} concerts; split it into files of up to {ROWS_MAX}",
-            rows.len()
-        );
-        return Err(vec![RowError::file(message)]);
+        return Err(vec![RowError::file(RowReason::NoRows)]);
     }
     let mut concerts = Vec::with_capacity(rows.len());
     let mut errors = Vec::new();
@@ -141,7 +149,7 @@ fn read_csv(content: &str) -> Result<Vec<Cells>, RowError> {
     let unreadable = |row: usize, error: &csv::Error| RowError {
         row,
         column: None,
-        message: format!("not readable as CSV: {error}"),
+        reason: RowReason::NotCsv(error.to_string()),
     };
     let header = reader
         .headers()
@@ -151,24 +159,40 @@ fn read_csv(content: &str) -> Result<Vec<Cells>, RowError> {
         .iter()
         .find(|name| !header.iter().any(|h| h == **name))
     {
-        let message = format!("the first line must name the columns, and {missing} is missing");
-        return Err(RowError::file(message));
+        return Err(RowError::file(RowReason::MissingColumn(missing)));
+    }
+    if header.len() > COLUMNS_MAX {
+        return Err(RowError::file(RowReason::TooManyColumns));
     }
     let mut rows = Vec::new();
+    let mut count = 0;
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| unreadable(index + 1, &error))?;
+        count = index + 1;
+        if count > ROWS_MAX {
+            continue;
+        }
         let cells = header
             .iter()
             .zip(&record)
             .map(|(name, cell)| (name.to_owned(), plain(cell).to_owned()));
         rows.push(cells.collect());
     }
+    few(count)?;
     Ok(rows)
+}
+
+fn few(rows: usize) -> Result<(), RowError> {
+    if rows > ROWS_MAX {
+        return Err(RowError::file(RowReason::TooManyRows { rows }));
+    }
+    Ok(())
 }
 
 fn read_json(content: &str) -> Result<Vec<Cells>, RowError> {
     let list: Vec<Map<String, Value>> = serde_json::from_str(content)
-        .map_err(|error| RowError::file(format!("not a JSON array of objects: {error}")))?;
+        .map_err(|error| RowError::file(RowReason::NotJson(error.to_string())))?;
+    few(list.len())?;
     let text = |value: Value| match value {
         Value::String(text) => text,
         Value::Null => String::new(),
@@ -204,19 +228,15 @@ impl Row {
     fn read(mut self) -> Result<NewConcert, Vec<RowError>> {
         let name = self.required("name", line);
         let artist = self.required("artist", line);
-        let date = self.required("date", |cell| {
-            parse_day(cell).ok_or_else(|| "must be a day like 2027-01-31".to_owned())
-        });
+        let date = self.required("date", |cell| parse_day(cell).ok_or(RowReason::NotADay));
         let venue = self.required("venue", line);
         let total_tickets = self.required("total_tickets", capacity);
         let price = self.required("price", |cell| {
-            cell.parse().map_err(|error| format!("is {error}"))
+            cell.parse::<Money>().map_err(|_| RowReason::NotMoney)
         });
         let status = self.optional("status", status);
-        let image_url = self.optional("image_url", |cell| ImagePath::parse(cell).map_err(sentence));
-        let description = self.optional("description", |cell| {
-            Description::parse(cell).map_err(sentence)
-        });
+        let image_url = self.optional("image_url", |cell| Ok(ImagePath::parse(cell)?));
+        let description = self.optional("description", |cell| Ok(Description::parse(cell)?));
         self.refuse_unknown();
         let (
             Some(name),
@@ -255,14 +275,14 @@ impl Row {
     fn required<T>(
         &mut self,
         column: &str,
-        read: impl FnOnce(&str) -> Result<T, String>,
+        read: impl FnOnce(&str) -> Result<T, RowReason>,
     ) -> Option<T> {
         let missing = self
             .cells
             .get(column)
             .is_none_or(|cell| cell.trim().is_empty());
         if missing {
-            self.wrong(column, "must not be empty");
+            self.wrong(column, RowReason::Required);
         }
         self.optional(column, read)
     }
@@ -270,14 +290,14 @@ impl Row {
     fn optional<T>(
         &mut self,
         column: &str,
-        read: impl FnOnce(&str) -> Result<T, String>,
+        read: impl FnOnce(&str) -> Result<T, RowReason>,
     ) -> Option<T> {
         let cell = self
             .cells
             .remove(column)
             .filter(|cell| !cell.trim().is_empty())?;
         read(cell.trim())
-            .map_err(|message| self.wrong(column, message))
+            .map_err(|reason| self.wrong(column, reason))
             .ok()
     }
 
@@ -287,58 +307,46 @@ impl Row {
                 continue;
             }
             let near = |known: &&&str| strsim::damerau_levenshtein(known, &column) <= 2;
-            let message = COLUMNS.iter().find(near).map_or_else(
-                || format!("is not a column; there are {}", COLUMNS.join(", ")),
-                |known| format!("is not a column; did you mean {known}?"),
-            );
-            self.wrong(&column, message);
+            let near = COLUMNS.iter().find(near).copied();
+            self.wrong(&column, RowReason::UnknownColumn { near });
         }
     }
 
-    fn wrong(&mut self, column: &str, message: impl Into<String>) {
+    fn wrong(&mut self, column: &str, reason: RowReason) {
         let error = RowError {
             row: self.number,
             column: Some(column.to_owned()),
-            message: message.into(),
+            reason,
         };
         self.errors.push(error);
     }
 }
 
-fn sentence(error: TextError) -> String {
-    error.to_string()
+fn line(cell: &str) -> Result<Line, RowReason> {
+    Ok(Line::parse(cell)?)
 }
 
-fn line(cell: &str) -> Result<Line, String> {
-    Line::parse(cell).map_err(sentence)
+fn capacity(cell: &str) -> Result<Capacity, RowReason> {
+    let number = cell.parse().ok().and_then(Capacity::new);
+    number.ok_or(RowReason::NotACapacity)
 }
 
-fn capacity(cell: &str) -> Result<Capacity, String> {
-    cell.parse()
-        .ok()
-        .and_then(Capacity::new)
-        .ok_or_else(|| format!("must be a whole number from 0 to {}", Capacity::MAX))
+fn status(cell: &str) -> Result<ConcertStatus, RowReason> {
+    cell.parse().map_err(|_| RowReason::NotAStatus)
 }
 
-fn status(cell: &str) -> Result<ConcertStatus, String> {
-    cell.parse().map_err(|error| format!("is {error}"))
-}
+/// A file with the columns and one concert, for who makes one.
+pub const TEMPLATE: &str = "\
+name,artist,date,venue,total_tickets,price,status,image_url,description
+Night Ferry,The Lanterns,2027-01-31,\"Riverside Hall, Bangkok\",800,1250.00,closed,,\"One night, one river.\"
+";
 
-/// Concerts as CSV with a header.
-///
-/// A cell that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, "CSV
-/// injection").
+/// Concerts as CSV with a header, by the rules of every export.
 pub fn write_csv(concerts: &[Concert], currency: &str) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(EXPORTED)?;
+    writer.write_record(CONCERT_COLUMNS)?;
     for concert in concerts {
-        let object = export_object(concert, currency);
-        let cells = EXPORTED.iter().map(|column| match &object[*column] {
-            Value::String(text) => neutralise(text),
-            Value::Null => String::new(),
-            other => other.to_string(),
-        });
-        writer.write_record(cells)?;
+        exports::write_record(&mut writer, &concert_row(concert, currency))?;
     }
     let bytes = writer
         .into_inner()
@@ -348,66 +356,14 @@ pub fn write_csv(concerts: &[Concert], currency: &str) -> Result<String, csv::Er
 
 /// Concerts as a JSON array of the objects that the API shows.
 pub fn write_json(concerts: &[Concert], currency: &str) -> Value {
-    concerts
-        .iter()
-        .map(|concert| export_object(concert, currency))
-        .collect()
-}
-
-const EXPORTED: [&str; 14] = [
-    "id",
-    "name",
-    "artist",
-    "date",
-    "venue",
-    "total_tickets",
-    "available_tickets",
-    "price",
-    "currency",
-    "status",
-    "image_url",
-    "description",
-    "created_at",
-    "updated_at",
-];
-
-fn export_object(concert: &Concert, currency: &str) -> Value {
-    json!({
-        "id": concert.id.get(),
-        "name": concert.name,
-        "artist": concert.artist,
-        "date": concert.date.to_string(),
-        "venue": concert.venue,
-        "total_tickets": concert.total_tickets,
-        "available_tickets": concert.available_tickets,
-        "price": concert.price.to_string(),
-        "currency": currency,
-        "status": concert.status.as_str(),
-        "image_url": concert.image_url,
-        "description": concert.description,
-        "created_at": concert.created_at.to_string(),
-        "updated_at": concert.updated_at.to_string(),
-    })
-}
-
-fn neutralise(text: &str) -> String {
-    if is_formula(text.trim_start_matches('\'')) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    }
-}
-
-/// Takes away what [`neutralise`] puts in front, so that what is exported reads back.
-fn plain(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(rest) if is_formula(rest.trim_start_matches('\'')) => rest,
-        _ => cell,
-    }
-}
-
-fn is_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+    let object = |concert: &Concert| {
+        let cells = concert_row(concert, currency)
+            .into_iter()
+            .map(Cell::into_json);
+        let names = CONCERT_COLUMNS.iter().map(|name| (*name).to_owned());
+        Value::Object(names.zip(cells).collect())
+    };
+    concerts.iter().map(object).collect()
 }
 
 #[cfg(test)]
@@ -435,13 +391,21 @@ mod tests {
     #[test]
     fn a_mistyped_column_gets_its_neighbours_name() {
         let errors = parse(Format::Json, r#"[{"name":"a","artist":"b","date":"2027-01-31","venue":"c","total_tickets":1,"price":"1","pirce":"2"}]"#).unwrap_err();
-        assert_eq!(errors[0].message, "is not a column; did you mean price?");
+        let said = errors[0].reason.to_string();
+        assert_eq!(said, "is not a column; did you mean price?");
         let errors = parse(Format::Csv, "name,artist\n").unwrap_err();
         assert!(
-            errors[0].message.contains("date is missing"),
+            errors[0].to_string().contains("date is missing"),
             "{}",
             errors[0]
         );
+    }
+
+    #[test]
+    fn the_template_can_be_imported() {
+        let concerts = parse(Format::Csv, TEMPLATE).unwrap();
+        assert_eq!(concerts.len(), 1);
+        assert_eq!(concerts[0].venue.as_str(), "Riverside Hall, Bangkok");
     }
 
     #[test]
@@ -466,25 +430,25 @@ mod tests {
     }
 
     #[test]
-    fn formulas_are_neutralised() {
-        assert_eq!(neutralise("=1+1"), "'=1+1");
-        assert_eq!(neutralise("Night"), "Night");
+    fn what_is_too_much_is_counted_and_not_read() {
+        let many = format!(
+            "{HEADER}{}",
+            "a,b,2027-01-31,c,1,1,,\n".repeat(ROWS_MAX + 1)
+        );
+        let errors = parse(Format::Csv, &many).unwrap_err();
+        let rows = ROWS_MAX + 1;
+        assert_eq!(errors, [RowError::file(RowReason::TooManyRows { rows })]);
+        let wide = format!("{}{HEADER}", "x,".repeat(COLUMNS_MAX));
+        let errors = parse(Format::Csv, &wide).unwrap_err();
+        assert_eq!(errors, [RowError::file(RowReason::TooManyColumns)]);
     }
 
     #[test]
-    fn what_is_neutralised_reads_back() {
-        for text in [
-            "=1+1",
-            "'=1+1",
-            "''@home",
-            "-",
-            "Night",
-            "'Round Midnight",
-            "'",
-            "",
-        ] {
-            assert_eq!(plain(&neutralise(text)), text);
-        }
-        assert_eq!(plain("'Round Midnight"), "'Round Midnight");
+    fn a_file_is_known_by_its_content() {
+        let formats = ["\u{FEFF} [{}]", "{}", "name,artist", ""].map(Format::of);
+        assert_eq!(
+            formats,
+            [Format::Json, Format::Json, Format::Csv, Format::Csv]
+        );
     }
 }

@@ -12,6 +12,7 @@ pub mod ctx;
 pub mod customers;
 pub mod engine;
 pub mod expire;
+pub mod exports;
 pub mod extend;
 pub mod first_setup;
 pub mod health;
@@ -20,13 +21,19 @@ pub mod import;
 pub mod jobs;
 pub mod live;
 pub mod mails;
+pub mod on_sale;
+pub mod overview;
 pub mod own_password;
 mod passwords;
 pub mod payments;
 pub mod personal_data;
+pub mod posters;
 pub mod providers;
+mod rates;
+pub mod reports;
 pub mod reservations;
 pub mod reserve;
+pub mod runs;
 pub mod rush;
 pub mod sample;
 pub mod second_factor;
@@ -35,6 +42,7 @@ pub mod sessions;
 pub mod sign_in;
 pub mod staff;
 pub mod standing;
+pub mod story;
 mod strength;
 mod task;
 pub mod ticket_key;
@@ -53,18 +61,24 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use live::Live;
 use mails::Post;
+use on_sale::Boards;
 use passwords::Passwords;
 use payments::Till;
+use posters::Files;
+use rates::Rates;
 use reserve::ReserveFn;
 use sign_in::told::Lines;
 use store::{Connection, Pool, Replicas, StoreError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub use access::AccessKey;
 pub use audit::SealKey;
 pub use ctx::Ctx;
 pub use store::Seen;
 pub use ticket_key::TicketKey;
+
+/// Of the five seconds of a request, for one database; what is left tells that it took too long.
+const SLOW_READ_WITHIN: Duration = Duration::from_millis(4500);
 
 /// What an operator chooses about the sale.
 #[derive(Clone, Debug)]
@@ -104,14 +118,20 @@ struct Inner {
     post: Option<Post>,
     /// None where customers sign in by mail alone.
     oidc: Option<Oidc>,
+    /// None where this process keeps no files.
+    files: Option<Files>,
     passwords: Passwords,
     sign_in_lines: Lines,
     is_alone: bool,
     notes: Arc<Notes>,
+    rates: Arc<Rates>,
+    boards: Boards,
     /// Started by who first needs them: commands that only read need neither.
     live: OnceLock<Live>,
     engine: OnceLock<Engine>,
     job_committed: Notify,
+    /// Exports that may be under way at once.
+    exports: Arc<Semaphore>,
 }
 
 impl App {
@@ -130,13 +150,17 @@ impl App {
                 till: None,
                 post: None,
                 oidc: None,
+                files: None,
                 passwords: Passwords::new(),
                 sign_in_lines: Lines::default(),
                 is_alone: false,
                 notes: Arc::default(),
+                rates: Arc::default(),
+                boards: Boards::default(),
                 live: OnceLock::new(),
                 engine: OnceLock::new(),
                 job_committed: Notify::new(),
+                exports: Arc::new(Semaphore::new(exports::AT_ONCE_MAX)),
             }),
             reserver: None,
         }
@@ -197,6 +221,15 @@ impl App {
         self
     }
 
+    /// The same with a folder for files. To be said before anybody else has a clone.
+    #[must_use]
+    pub fn keeping_files(mut self, files: Files) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.files = Some(files);
+        }
+        self
+    }
+
     /// The same as the only process on its database: nothing is announced, and nobody is heard.
     /// To be said before anybody else has a clone.
     #[must_use]
@@ -235,6 +268,16 @@ impl App {
         store::replicas::read(self.replicas(), self.writer(), seen, query).await
     }
 
+    /// The same for whoever reads on behalf of staff what a request has all its time for.
+    pub(crate) async fn read_slowly<T>(
+        &self,
+        seen: Seen,
+        query: impl for<'a> Fn(&'a Connection) -> BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let databases = (self.replicas(), self.writer());
+        store::replicas::read_within(SLOW_READ_WITHIN, databases, seen, query).await
+    }
+
     pub fn access_key(&self) -> &AccessKey {
         &self.inner.access_key
     }
@@ -262,6 +305,11 @@ impl App {
     /// Where customers sign in, if not by mail.
     pub fn oidc(&self) -> Option<&Oidc> {
         self.inner.oidc.as_ref()
+    }
+
+    /// Where files are kept, where they are.
+    pub(crate) fn files(&self) -> Option<&Files> {
+        self.inner.files.as_ref()
     }
 
     pub(crate) fn sealed_head(&self) -> &audit::Head {
@@ -303,6 +351,7 @@ impl App {
                 settings: inner.settings.clone(),
                 pool: inner.writer.clone(),
                 notes: Arc::clone(&inner.notes),
+                rates: Arc::clone(&inner.rates),
                 live: self.live().clone(),
                 mail_host: mails::host(self).to_owned(),
             })
@@ -314,9 +363,28 @@ impl App {
         self.inner.engine.get().map_or(0, Engine::waiting)
     }
 
+    /// Those of them that wait in the lane of this concert.
+    pub(crate) fn waiting_for(&self, concert: ConcertId) -> usize {
+        let engine = self.inner.engine.get();
+        engine.map_or(0, |engine| engine.waiting_for(concert))
+    }
+
+    /// What this process answers to buyers.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.inner.rates
+    }
+
+    pub(crate) fn boards(&self) -> &Boards {
+        &self.inner.boards
+    }
+
     /// Told by [`jobs::wake`], heard by this process' worker.
     pub(crate) fn job_committed(&self) -> &Notify {
         &self.inner.job_committed
+    }
+
+    pub(crate) fn exports(&self) -> &Arc<Semaphore> {
+        &self.inner.exports
     }
 
     /// The day it is now where the concerts are.

@@ -36,6 +36,7 @@ use crate::{App, jobs, payments};
 pub use own::{OwnResendError, resend_own};
 pub use send::{SEND, SEND_SIGN_IN, Written, list_written, send};
 pub(crate) use send::{bury_orphans, forget_old};
+pub(crate) use staff::resend_in;
 pub use staff::{LIMIT_MAX, Page, ResendError, RetryError, list, resend, retry};
 
 /// How the product writes to people.
@@ -58,6 +59,8 @@ pub struct Story {
     pub reservation: Reservation,
     /// None where it was deleted.
     pub concert: Option<Concert>,
+    /// Whether the reservation was cancelled because the concert was.
+    pub is_concert_cancelled: bool,
     /// With which it says that the tickets are the buyer's; none where it doesn't.
     pub tickets: Vec<Issue>,
     /// Until when the buyer may give them back, while that isn't over.

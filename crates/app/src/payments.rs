@@ -27,8 +27,8 @@ use crate::providers::sandbox::Sandbox;
 
 pub(crate) use begin::insert_by_hand;
 pub use begin::{Begin, BeginError, begin};
-pub(crate) use refund::give_back_all;
 pub use refund::{RefundError, refund};
+pub(crate) use refund::{give_back_all, refund_in};
 pub use tell::{DeliverError, Told, deliver, tell};
 pub(crate) use work::close_pages;
 pub use work::{ASK, OPEN, REFUND, ask, list_due, open, refund_at_provider};
@@ -43,6 +43,14 @@ pub async fn count_stuck(app: &App) -> Result<i64, StoreError> {
     let counted = store::payments::count_stuck(&transaction).await;
     transaction.rollback().await;
     counted
+}
+
+/// Up to `limit` of them, for staff who may send money back; whoever waits longest first.
+pub async fn list_stuck(app: &App, limit: i64, by: &Acting) -> Result<Vec<Stored>, StoreError> {
+    let transaction = Transaction::begin_reading(app.writer(), by).await?;
+    let listed = store::payments::list_stuck(&transaction, limit).await;
+    transaction.rollback().await;
+    listed
 }
 
 /// How the product takes money.

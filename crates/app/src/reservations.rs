@@ -1,11 +1,13 @@
 //! Showing a reservation to whoever holds its token and to staff, who also list, search and delete
 //! them, and locking one to change it.
 
-use domain::id::ReservationId;
+use domain::concert::Concert;
+use domain::id::{ConcertId, ReservationId};
 use domain::reservation::{Reservation, TransitionError};
+use jiff::Timestamp;
 use store::reservations::{self as stored, Stretch};
 pub use store::reservations::{Filter, Position};
-use store::{Acting, StoreError, Transaction, concerts};
+use store::{Acting, Connection, StoreError, Transaction, concerts};
 
 use crate::App;
 use crate::access::Holder;
@@ -13,8 +15,8 @@ use crate::task;
 
 /// The most that one page of a list may have.
 pub const PAGE_MAX: u16 = 200;
-/// How many rows one page of a search looks at: some 40 ms of work, of a million rows as of many more;
-/// the next page goes on behind them.
+/// How many rows one page of a search looks at for a part that is too short for the index: some 40 ms of
+/// work, of a million rows as of many more; the next page goes on behind them.
 const SEARCH_ROWS_MAX: i64 = 20_000;
 
 /// The reservation as it stands now: a hold that has run out is already `expired`.
@@ -68,14 +70,19 @@ pub struct Page {
 /// A page of reservations for staff who may see them.
 pub async fn list(app: &App, request: ListRequest, by: &Acting) -> Result<Page, StoreError> {
     let transaction = Transaction::begin_reading(app.writer(), by).await?;
+    let request = ListRequest {
+        limit: request.limit.clamp(1, PAGE_MAX),
+        ..request
+    };
     let page = list_in(app, &transaction, request).await;
     transaction.rollback().await;
     page
 }
 
-async fn list_in(
+/// The same on a connection where somebody acts, of as many rows as are asked for.
+pub(crate) async fn list_in(
     app: &App,
-    transaction: &Transaction,
+    connection: &Connection,
     request: ListRequest,
 ) -> Result<Page, StoreError> {
     let ListRequest {
@@ -90,19 +97,18 @@ async fn list_in(
         filter.id = Some(id);
         text = None;
     }
-    let (now, limit) = (app.ctx().now(), limit.clamp(1, PAGE_MAX));
-    let end = match text {
-        Some(_) => {
-            let rows = (now, SEARCH_ROWS_MAX);
-            stored::find_search_end(transaction, &filter, after.as_ref(), rows).await?
-        }
-        None => None,
+    let now = app.ctx().now();
+    let (mut items, end) = if let Some(part) = text {
+        search_in(connection, (&filter, &part), after, (now, limit)).await?
+    } else {
+        let stretch = Stretch {
+            behind: after,
+            end: None,
+        };
+        let more = (now, i64::from(limit) + 1);
+        let items = stored::list(connection, (&filter, None), &stretch, more).await?;
+        (items, None)
     };
-    let stretch = Stretch { behind: after, end };
-    let wanted = (&filter, text.as_deref());
-    // One more than asked for tells whether there is a next page.
-    let more = (now, i64::from(limit) + 1);
-    let mut items = stored::list(transaction, wanted, &stretch, more).await?;
     let has_more = items.len() > usize::from(limit);
     items.truncate(usize::from(limit));
     let last = items.last().filter(|_| has_more).map(|last| Position {
@@ -112,8 +118,41 @@ async fn list_in(
     let items = items.into_iter().map(|item| as_of_now(app, item));
     Ok(Page {
         items: items.collect(),
-        next: last.or(stretch.end),
+        next: last.or(end),
     })
+}
+
+/// Those with the part, one more than asked for to tell whether there is a next page; and how far was
+/// looked, where that wasn't the end.
+async fn search_in(
+    connection: &Connection,
+    (filter, part): (&Filter, &str),
+    behind: Option<Position>,
+    (now, limit): (Timestamp, u16),
+) -> Result<(Vec<Reservation>, Option<Position>), StoreError> {
+    if stored::is_indexed(part) {
+        let more = (now, i32::from(limit) + 1);
+        let found = stored::search(connection, (filter, part), behind.as_ref(), more).await?;
+        return Ok((found, None));
+    }
+    let rows = (now, SEARCH_ROWS_MAX);
+    let end = stored::find_search_end(connection, filter, behind.as_ref(), rows).await?;
+    let stretch = Stretch { behind, end };
+    let more = (now, i64::from(limit) + 1);
+    let found = stored::list(connection, (filter, Some(part)), &stretch, more).await?;
+    Ok((found, stretch.end))
+}
+
+/// The concerts of these reservations, deleted ones included.
+pub async fn concerts_of<'a>(
+    app: &App,
+    items: impl IntoIterator<Item = &'a Reservation>,
+) -> Result<Vec<Concert>, StoreError> {
+    let mut ids: Vec<ConcertId> = items.into_iter().map(|item| item.concert_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let connection = app.writer().get().await?;
+    concerts::list_by_ids(&connection, &ids).await
 }
 
 /// Why a reservation was not deleted.

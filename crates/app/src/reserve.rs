@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::App;
 use crate::idempotency::{self, Caller, IdempotencyKey};
+use crate::rates::Rates;
 
 /// The name of this use case among those that take an `Idempotency-Key`.
 const ROUTE: &str = "reserve";
@@ -93,13 +94,15 @@ impl fmt::Debug for ReserveFn {
 
 /// Reserves tickets, or says why not. Once `Ok` is returned the reservation is durable.
 pub async fn reserve(app: &App, request: ReserveRequest) -> Result<Reserved, ReserveError> {
+    let concert = request.concert_id;
     let outcome = decide(app, request).await;
-    count(&outcome);
+    count(&outcome, concert, app.rates());
     outcome
 }
 
 /// Counts an answer, whether or not it reaches anybody.
-pub(crate) fn count(outcome: &Result<Reserved, ReserveError>) {
+pub(crate) fn count(outcome: &Result<Reserved, ReserveError>, concert: ConcertId, rates: &Rates) {
+    rates.count(concert, outcome);
     let counted = outcome_name(outcome);
     metrics::counter!("stagedoor_reservations_total", "outcome" => counted).increment(1);
 }

@@ -66,6 +66,20 @@ pub async fn find(app: &App, token: &str) -> Result<Option<SignedIn>, StoreError
     }))
 }
 
+/// Whether a session still lives and its role still may. It doesn't count as use: a page that asks by
+/// itself keeps nobody signed in who has gone away.
+pub async fn may_still(
+    app: &App,
+    signed_in: &SignedIn,
+    permission: Permission,
+) -> Result<bool, StoreError> {
+    let connection = app.writer().get().await?;
+    let session = admin_sessions::find(&connection, &signed_in.token_digest).await?;
+    let now = app.ctx().now();
+    Ok(session
+        .is_some_and(|session| is_alive(&session, now) && session.member.role.may(permission)))
+}
+
 /// Ends this session and no other.
 pub async fn sign_out(app: &App, signed_in: &SignedIn) -> Result<(), StoreError> {
     let connection = app.writer().get_to_write().await?;

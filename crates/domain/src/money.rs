@@ -1,6 +1,7 @@
 //! Money as whole minor units: exact, never floating point.
 
 use std::fmt;
+use std::ops::Add;
 use std::str::FromStr;
 
 /// An amount in hundredths of the installation's currency, 0 to 99,999,999.99.
@@ -66,6 +67,42 @@ impl FromStr for Money {
             .parse()
             .map_err(|_| InvalidMoney)?;
         Self::from_minor(minor).ok_or(InvalidMoney)
+    }
+}
+
+/// A sum of amounts, in hundredths: reports add up more than one column holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Total(i64);
+
+impl Total {
+    /// `None` below zero, where no sum of ours ends.
+    pub const fn from_minor(minor: i64) -> Option<Self> {
+        if minor >= 0 { Some(Self(minor)) } else { None }
+    }
+
+    pub const fn minor(self) -> i64 {
+        self.0
+    }
+}
+
+impl From<Money> for Total {
+    fn from(amount: Money) -> Self {
+        Self(amount.0)
+    }
+}
+
+impl Add for Total {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+/// As [`Money`] is written: `1250000.00`.
+impl fmt::Display for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
     }
 }
 

@@ -96,16 +96,19 @@ pub enum RefundReason {
     ByCustomer,
     /// Staff gave it back.
     ByStaff,
+    /// There is no concert any more.
+    ConcertCancelled,
 }
 
 impl RefundReason {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Late,
         Self::Cancelled,
         Self::Twice,
         Self::WrongAmount,
         Self::ByCustomer,
         Self::ByStaff,
+        Self::ConcertCancelled,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -116,6 +119,7 @@ impl RefundReason {
             Self::WrongAmount => "wrong_amount",
             Self::ByCustomer => "by_customer",
             Self::ByStaff => "by_staff",
+            Self::ConcertCancelled => "concert_cancelled",
         }
     }
 }
@@ -157,8 +161,8 @@ pub struct Standing<'a> {
     pub payment: &'a Payment,
     /// `None` once staff have deleted it, which they may when nothing is held by it.
     pub reservation: Option<&'a Reservation>,
-    /// Tickets that an expired reservation could take anew: none where the concert is over, deleted
-    /// or archived.
+    /// Tickets that an expired reservation could take anew: none where the concert is over, deleted,
+    /// archived or cancelled.
     pub available: i32,
     /// Whether its customer may have so many more tickets of the concert.
     pub is_within_limit: bool,

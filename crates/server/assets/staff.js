@@ -2,7 +2,10 @@
 (() => {
   "use strict";
   // Keys that lead about, but not while somebody types.
-  const places = { h: "/staff", m: "/staff/mails", u: "/staff/users", a: "/staff/audit" };
+  const places = {
+    h: "/staff", c: "/staff/concerts", r: "/staff/reservations", p: "/staff/reports", m: "/staff/mails", u: "/staff/users",
+    a: "/staff/audit", y: "/staff/account",
+  };
   let isGoing = false;
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

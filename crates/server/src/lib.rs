@@ -5,11 +5,13 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod exports;
 pub mod http;
 pub mod i18n;
 pub mod load;
 pub mod mail;
 pub mod metrics;
+pub mod posters;
 pub mod sandbox;
 pub mod serve;
 pub mod setup;

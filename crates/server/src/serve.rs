@@ -9,6 +9,7 @@ use app::customers::{Oidc, OidcSettings};
 use app::jobs::{self, Tasks};
 use app::mails::{self, Carrier, Post};
 use app::payments::Till;
+use app::posters::Files;
 use app::providers::Provider;
 use app::providers::sandbox::Sandbox;
 use app::providers::stripe::{SettingsError, Stripe, StripeSettings};
@@ -123,7 +124,8 @@ fn open(config: &Config, database_url: &str, pool: PoolSettings) -> Result<App, 
     let oidc = oidc(config, &ctx)?;
     let app = App::new(ctx, settings(config), pool, access_key)
         .taking_money(till)
-        .writing_to_people(post(config));
+        .writing_to_people(post(config))
+        .keeping_files(Files::new(&config.files));
     let app = match oidc {
         Some(oidc) => app.signing_in_at(oidc),
         None => app,

@@ -50,6 +50,13 @@ WHERE (deleted_at IS NOT NULL) = :is_deleted
 ORDER BY date, id
 LIMIT :limit;
 
+--! list_by_ids : Concert
+-- Those of them that are there, deleted ones included. Primary key.
+SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url,
+       description, created_at, updated_at
+FROM concerts
+WHERE id = ANY(:ids);
+
 --! list_venues
 -- The venues of one status from a day on, for a filter. idx_concerts_status.
 SELECT DISTINCT venue
@@ -128,3 +135,18 @@ RETURNING id;
 --! exist
 -- Whether there ever was a concert, deleted ones included.
 SELECT EXISTS (SELECT 1 FROM concerts) AS any_concert;
+
+--! lock_import
+-- Until the transaction ends nobody else imports concerts that mustn't be there yet.
+SELECT true AS is_locked FROM pg_advisory_xact_lock(7164913);
+
+--! list_existing
+-- The places, from 1, of those that are concerts already. idx_concerts_date.
+SELECT wanted.place
+FROM unnest(:names::text[], :artists::text[], :dates::date[], :venues::text[])
+     WITH ORDINALITY AS wanted (name, artist, date, venue, place)
+WHERE EXISTS (
+    SELECT FROM concerts c
+    WHERE c.date = wanted.date AND c.name = wanted.name AND c.artist = wanted.artist
+      AND c.venue = wanted.venue AND c.deleted_at IS NULL)
+ORDER BY wanted.place;

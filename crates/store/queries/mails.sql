@@ -30,6 +30,15 @@ WHERE (:of_status::text IS NULL OR status = :of_status)
 ORDER BY created_at DESC, id DESC
 LIMIT :limit;
 
+--! list_of_reservation : Mail
+-- The newest first. mails_reservation_id_idx.
+SELECT id, kind, language, recipient, reservation_id, message_id, status, sent_at, last_error,
+       created_at
+FROM mails
+WHERE reservation_id = :reservation_id
+ORDER BY created_at DESC, id DESC
+LIMIT 100;
+
 --! list_written
 -- The newest that left or would have, to one address or to all; for development, where the table is
 -- small. mails_created_at_idx.

@@ -1,5 +1,7 @@
 --: Payment(provider_ref?, provider_money?, redirect_url?, refund_reason?, refund_error?, ask_at?)
 
+--: Told()
+
 --! insert (provider_money?, refund_reason?, ask_at?)
 INSERT INTO payments (id, reservation_id, provider, amount, currency, status, language,
                       provider_money, refund_reason, ask_at, created_at, updated_at)
@@ -52,6 +54,14 @@ WHERE id = :id;
 -- Primary key.
 UPDATE payments SET ask_at = :ask_at, updated_at = :now WHERE id = :id AND ask_at IS NOT NULL;
 
+--! list_refundable
+-- Those of these reservations whose money can be sent back, or tried to be once more.
+-- payments_reservation_id_idx.
+SELECT DISTINCT reservation_id
+FROM payments
+WHERE reservation_id = ANY(:ids)
+  AND (status = 'completed' OR (status = 'refunding' AND refund_error IS NOT NULL));
+
 --! list_due
 -- Payments whose provider is to be asked, the longest due first. payments_ask_at_idx.
 SELECT id FROM payments WHERE ask_at <= :now ORDER BY ask_at LIMIT :limit;
@@ -60,11 +70,30 @@ SELECT id FROM payments WHERE ask_at <= :now ORDER BY ask_at LIMIT :limit;
 -- Money that can't go back without somebody's help. payments_refund_error_idx.
 SELECT count(*) FROM payments WHERE refund_error IS NOT NULL;
 
+--! list_stuck : Payment
+-- The same, whoever waits longest first. payments_refund_error_idx.
+SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref,
+       provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at
+FROM payments
+WHERE refund_error IS NOT NULL
+ORDER BY updated_at
+LIMIT :limit;
+
 --! insert_event (payment_id?)
 -- None where the provider had told this before. Primary key.
 INSERT INTO payment_events (provider, event_id, payment_id, news, consequence, received_at)
 VALUES (:provider, :event_id, :payment_id, :news, :consequence, :now)
 ON CONFLICT (provider, event_id) DO NOTHING;
+
+--! list_events : Told
+-- What was told of a reservation's payments, the oldest first. payments_reservation_id_idx;
+-- payment_events_payment_id_idx.
+SELECT e.news, e.consequence, e.received_at
+FROM payments p
+JOIN payment_events e ON e.payment_id = p.id
+WHERE p.reservation_id = :reservation_id
+ORDER BY e.received_at, e.event_id
+LIMIT 200;
 
 --! exists_event
 -- Whether the provider had told this before. Primary key.

@@ -21,8 +21,8 @@ SELECT concert_id FROM reservations WHERE id = :id AND deleted_at IS NULL;
 --! list (of_id?, of_concert?, of_email?, of_status?, from_at?, to_at?, before_at?, before_id?, end_at?, end_id?, prefix?, part?) : Reservation
 -- A page for staff, newest first, behind one of them. A hold that ran out counts as expired at once.
 -- Planned for the filters that are given: the primary key, idx_reservations_email,
--- idx_reservations_concert, idx_reservations_status, or else idx_reservations_created. Searching for
--- a part of a text has no index behind row-level security, so it ends at a place that
+-- idx_reservations_concert, idx_reservations_status, or else idx_reservations_created. A part that is
+-- too short for search has no index behind row-level security, so it ends at a place that
 -- find_search_end gave.
 SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth,
        payment_status, reserved_at, created_at, updated_at, expires_at, extensions
@@ -43,6 +43,16 @@ WHERE deleted_at IS NULL
 ORDER BY created_at DESC, id DESC
 LIMIT :limit;
 
+--! search (of_prefix?, from_id?, until_id?, of_concert?, of_email?, of_status?, from_at?, to_at?, before_at?, before_id?)
+-- Ids for the same, of a part that reservations_search_idx knows; an id's beginning by the primary key.
+SELECT id
+FROM search_reservations(:part, :of_prefix, :from_id, :until_id, :of_concert, :of_email, :of_status,
+                         :from_at, :to_at, :before_at, :before_id, :now, :rows_max);
+
+--! tidy_search
+-- Puts into order what the index of the search took up since; how many pages that were.
+SELECT tidy_reservation_search() AS pages;
+
 --! find_search_end (of_id?, of_concert?, of_email?, of_status?, from_at?, to_at?, before_at?, before_id?)
 -- The last of so many rows that one page of a search may look at. Indexes as in list.
 SELECT created_at, id
@@ -59,6 +69,27 @@ WHERE deleted_at IS NULL
   AND (created_at, id) < (coalesce(:before_at, 'infinity'::timestamp), coalesce(:before_id, ''))
 ORDER BY created_at DESC, id DESC
 OFFSET :rows_before LIMIT 1;
+
+--! list_by_ids : Reservation
+-- Those of them that are there. Primary key.
+SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth,
+       payment_status, reserved_at, created_at, updated_at, expires_at, extensions
+FROM reservations
+WHERE id = ANY(:ids) AND deleted_at IS NULL
+ORDER BY id;
+
+--! sum_made
+-- What was reserved since an instant and is confirmed. idx_reservations_created.
+SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets,
+       coalesce(sum(total_price) * 100, 0)::bigint AS minor
+FROM reservations
+WHERE created_at >= :from_at AND status = 'confirmed' AND deleted_at IS NULL;
+
+--! sum_pending
+-- What is held now. idx_reservations_status.
+SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets
+FROM reservations
+WHERE status = 'pending' AND expires_at > :now AND deleted_at IS NULL;
 
 --! count_taken
 -- What stands against less capacity and against deleting a concert. idx_reservations_concert.

@@ -111,7 +111,7 @@ impl Acting {
     }
 
     /// Makes sure that whoever acts may at this moment, which is enough to read.
-    pub(crate) async fn check(&self, connection: &Connection) -> Result<(), StoreError> {
+    pub async fn check(&self, connection: &Connection) -> Result<(), StoreError> {
         let Some(authority) = &self.authority else {
             return Ok(());
         };

@@ -133,6 +133,19 @@ pub async fn list_all(
     rows.into_iter().map(read).collect()
 }
 
+/// Those of these concerts that are there, deleted ones included.
+pub async fn list_by_ids(
+    connection: &Connection,
+    ids: &[ConcertId],
+) -> Result<Vec<Concert>, StoreError> {
+    let ids: Vec<i32> = ids.iter().map(|id| id.get()).collect();
+    let rows = statements::list_by_ids()
+        .bind(connection, &ids)
+        .all()
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// The venues of concerts in one status from a day on, in alphabetical order.
 pub async fn list_venues(
     connection: &Connection,
@@ -312,6 +325,33 @@ pub async fn insert(
         .one()
         .await?;
     read_id(id)
+}
+
+/// Keeps other imports of new concerts waiting until the transaction ends.
+pub async fn lock_import(connection: &Connection) -> Result<(), StoreError> {
+    statements::lock_import().bind(connection).one().await?;
+    Ok(())
+}
+
+/// Which of these are concerts already, by name, artist, day and venue: their places, from 1.
+pub async fn list_existing(
+    connection: &Connection,
+    new: &[NewConcert],
+) -> Result<Vec<usize>, StoreError> {
+    let column = |text: fn(&NewConcert) -> &str| new.iter().map(text).collect::<Vec<_>>();
+    let dates: Vec<Date> = new.iter().map(|one| one.date).collect();
+    let parameters = statements::ListExistingParams {
+        names: column(|one| one.name.as_str()),
+        artists: column(|one| one.artist.as_str()),
+        dates,
+        venues: column(|one| one.venue.as_str()),
+    };
+    let places = statements::list_existing()
+        .params(connection, &parameters)
+        .all()
+        .await?;
+    let places = places.into_iter().map(usize::try_from);
+    Ok(places.filter_map(Result::ok).collect())
 }
 
 /// Whether there never was a concert.

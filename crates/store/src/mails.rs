@@ -89,6 +89,18 @@ pub async fn list(
     rows.into_iter().map(read).collect()
 }
 
+/// What was written about a reservation, the newest first.
+pub async fn list_of_reservation(
+    connection: &Connection,
+    reservation: &ReservationId,
+) -> Result<Vec<Mail>, StoreError> {
+    let rows = statements::list_of_reservation()
+        .bind(connection, &reservation.as_str())
+        .all()
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// The newest that left, or would have; to this address, or to all where it is empty.
 pub async fn list_written(
     connection: &Connection,

@@ -95,6 +95,14 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V19__find_stuck_refunds",
         include_str!("../migrations/0019_find_stuck_refunds.sql"),
     ),
+    (
+        "V20__create_staff_runs",
+        include_str!("../migrations/0020_create_staff_runs.sql"),
+    ),
+    (
+        "V21__search_reservations",
+        include_str!("../migrations/0021_search_reservations.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.

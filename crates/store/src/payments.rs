@@ -52,6 +52,14 @@ pub struct Change<'a> {
 /// The columns take so many characters of an error.
 pub const ERROR_LENGTH_MAX: usize = 500;
 
+/// Something that a provider told, by the words of `payment_events`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub news: String,
+    pub consequence: String,
+    pub received_at: Timestamp,
+}
+
 pub async fn insert(connection: &Connection, new: &Stored) -> Result<(), StoreError> {
     let parameters = statements::InsertParams {
         id: new.payment.id.as_str(),
@@ -101,6 +109,37 @@ pub async fn list(
         .all()
         .await?;
     rows.into_iter().map(read).collect()
+}
+
+/// Those of these reservations whose money can be sent back, or tried to be once more.
+pub async fn list_refundable(
+    connection: &Connection,
+    reservations: &[ReservationId],
+) -> Result<Vec<ReservationId>, StoreError> {
+    let ids: Vec<&str> = reservations.iter().map(ReservationId::as_str).collect();
+    let rows = statements::list_refundable()
+        .bind(connection, &ids)
+        .all()
+        .await?;
+    let parsed = rows.iter().map(|id| parse("reservation_id", id));
+    parsed.collect()
+}
+
+/// What providers told of a reservation's payments, the oldest first.
+pub async fn list_events(
+    connection: &Connection,
+    reservation: &ReservationId,
+) -> Result<Vec<Told>, StoreError> {
+    let rows = statements::list_events()
+        .bind(connection, &reservation.as_str())
+        .all()
+        .await?;
+    let told = |row: statements::Told| Told {
+        news: row.news,
+        consequence: row.consequence,
+        received_at: from_column(row.received_at),
+    };
+    Ok(rows.into_iter().map(told).collect())
 }
 
 /// Locks the payment's row; its concert and its reservation are locked before.
@@ -234,6 +273,13 @@ pub async fn update_reservation_payment(
 /// How much money can't go back without somebody's help, in payments.
 pub async fn count_stuck(connection: &Connection) -> Result<i64, StoreError> {
     Ok(statements::count_stuck().bind(connection).one().await?)
+}
+
+/// Up to `limit` of them, whoever waits longest first.
+pub async fn list_stuck(connection: &Connection, limit: i64) -> Result<Vec<Stored>, StoreError> {
+    let list_stuck = statements::list_stuck();
+    let stuck = list_stuck.bind(connection, &limit).all().await?;
+    stuck.into_iter().map(read).collect()
 }
 
 fn read(row: statements::Payment) -> Result<Stored, StoreError> {

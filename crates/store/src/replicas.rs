@@ -364,12 +364,22 @@ pub async fn read<T>(
     seen: Seen,
     query: impl for<'a> Fn(&'a Connection) -> BoxFuture<'a, Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
+    read_within(ANSWER_WITHIN, (replicas, writer), seen, query).await
+}
+
+/// The same where each database may take so long to answer.
+pub async fn read_within<T>(
+    within: Duration,
+    (replicas, writer): (Option<&Replicas>, &Pool),
+    seen: Seen,
+    query: impl for<'a> Fn(&'a Connection) -> BoxFuture<'a, Result<T, StoreError>>,
+) -> Result<T, StoreError> {
     let Some(replicas) = replicas else {
         return query(&*writer.get().await?).await;
     };
     let mut tried = Tried::default();
     while let Some((replica, lease)) = replicas.get(seen, true, &mut tried).await {
-        match answered(&lease, &query).await {
+        match answered(within, &lease, &query).await {
             Err(error) if may_ask_another(&error) => replica.failed(&error),
             outcome => return outcome,
         }
@@ -381,7 +391,7 @@ pub async fn read<T>(
         None
     };
     let failure = match writer.get().await {
-        Ok(lease) => match answered(&lease, &query).await {
+        Ok(lease) => match answered(within, &lease, &query).await {
             Err(error @ (StoreError::Unavailable(_) | StoreError::PoolExhausted)) => error,
             outcome => return outcome,
         },
@@ -389,7 +399,7 @@ pub async fn read<T>(
     };
     let mut tried = Tried::default();
     while let Some((replica, lease)) = replicas.get(seen, false, &mut tried).await {
-        match answered(&lease, &query).await {
+        match answered(within, &lease, &query).await {
             Ok(found) => return Ok(found),
             Err(error) => replica.failed(&error),
         }
@@ -400,11 +410,12 @@ pub async fn read<T>(
 /// Readers have five seconds for all of their reads, so that each of two databases that hang, and the
 /// third, must be tried well within.
 async fn answered<T>(
+    within: Duration,
     lease: &Lease,
     query: &impl for<'a> Fn(&'a Connection) -> BoxFuture<'a, Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     let late = || StoreError::Unavailable("a database did not answer in time".to_owned());
-    let answer = tokio::time::timeout(ANSWER_WITHIN, query(lease)).await;
+    let answer = tokio::time::timeout(within, query(lease)).await;
     answer.unwrap_or_else(|_| Err(late()))
 }
 

@@ -1,7 +1,7 @@
 //! Reservations in the database.
 
 use domain::id::{ConcertId, ReservationId};
-use domain::reservation::{Reservation, ReservationStatus};
+use domain::reservation::{PaymentStatus, Reservation, ReservationStatus};
 use domain::text::EmailAddress;
 use futures_util::TryFutureExt as _;
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ use crate::{concerts, money};
 
 mod list;
 
-pub use list::{Filter, Position, Stretch, find_search_end, list};
+pub use list::{Filter, Position, Stretch, find_search_end, is_indexed, list, search};
 
 /// One reservation, if whoever acts may see it; in one round trip, for pages are made of it.
 ///
@@ -101,6 +101,19 @@ pub async fn lock(
         .await?
         .map(read_row)
         .transpose()
+}
+
+/// Those of these reservations that are there, by their ids.
+pub async fn list_by_ids(
+    connection: &Connection,
+    ids: &[ReservationId],
+) -> Result<Vec<Reservation>, StoreError> {
+    let ids: Vec<&str> = ids.iter().map(ReservationId::as_str).collect();
+    let rows = statements::list_by_ids()
+        .bind(connection, &ids)
+        .all()
+        .await?;
+    rows.into_iter().map(read_row).collect()
 }
 
 /// How many tickets of a concert a customer holds or has bought.
@@ -202,17 +215,12 @@ pub async fn count_taken(connection: &Connection, concert: ConcertId) -> Result<
 }
 
 pub(crate) fn read_row(row: Row) -> Result<Reservation, StoreError> {
+    let (status, payment_status) = read_standing(&row.status, &row.payment_status)?;
     Ok(Reservation {
         id: row.id.parse().map_err(|_| unreadable("id", &row.id))?,
         concert_id: concerts::read_id(row.concert_id)?,
-        status: row
-            .status
-            .parse()
-            .map_err(|_| unreadable("status", &row.status))?,
-        payment_status: row
-            .payment_status
-            .parse()
-            .map_err(|_| unreadable("payment_status", &row.payment_status))?,
+        status,
+        payment_status,
         total_price: money::from_column("reservations", row.total_price)?,
         customer_name: row.customer_name,
         customer_email: row.customer_email,
@@ -224,6 +232,18 @@ pub(crate) fn read_row(row: Row) -> Result<Reservation, StoreError> {
         created_at: from_column(row.created_at),
         updated_at: from_column(row.updated_at),
     })
+}
+
+/// How a reservation and its payment stand.
+pub(crate) fn read_standing(
+    status: &str,
+    payment: &str,
+) -> Result<(ReservationStatus, PaymentStatus), StoreError> {
+    let status = status.parse().map_err(|_| unreadable("status", status))?;
+    let payment = payment
+        .parse()
+        .map_err(|_| unreadable("payment_status", payment))?;
+    Ok((status, payment))
 }
 
 fn unreadable(column: &str, value: &str) -> StoreError {
@@ -349,4 +369,43 @@ pub async fn expire(
         .bind(connection, &to_column(now), &ids)
         .await?;
     expect_rows("reservations.expire", changed, ids.len() as u64)
+}
+
+/// Puts into order what the index of the search took up since the last time.
+pub async fn tidy_search(connection: &Connection) -> Result<(), StoreError> {
+    statements::tidy_search().bind(connection).one().await?;
+    Ok(())
+}
+
+/// Reservations with their tickets and prices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sum {
+    pub reservations: i64,
+    pub tickets: i64,
+    /// In the currency's hundredth parts.
+    pub minor: i64,
+}
+
+/// What was reserved since then and is confirmed.
+pub async fn sum_made(connection: &Connection, from: Timestamp) -> Result<Sum, StoreError> {
+    let from = to_column(from);
+    let made = statements::sum_made().bind(connection, &from).one().await?;
+    Ok(Sum {
+        reservations: made.reservations,
+        tickets: made.tickets,
+        minor: made.minor,
+    })
+}
+
+/// What is held at `now`: reservations and tickets.
+pub async fn sum_pending(
+    connection: &Connection,
+    now: Timestamp,
+) -> Result<(i64, i64), StoreError> {
+    let now = to_column(now);
+    let held = statements::sum_pending()
+        .bind(connection, &now)
+        .one()
+        .await?;
+    Ok((held.reservations, held.tickets))
 }

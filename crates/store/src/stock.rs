@@ -47,6 +47,34 @@ pub async fn list_availability(
         .collect()
 }
 
+/// How one concert's sale stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sale {
+    pub total_tickets: i32,
+    pub available_tickets: i32,
+    /// Tickets of pending reservations, overdue ones included until they are swept.
+    pub held: i64,
+    /// Payments that were begun and neither made nor failed.
+    pub payments_undecided: i64,
+}
+
+/// How the sale of a concert stands that isn't deleted, for whoever sees every reservation.
+pub async fn find_sale(
+    connection: &Connection,
+    concert: ConcertId,
+) -> Result<Option<Sale>, StoreError> {
+    let found = statements::find_sale()
+        .bind(connection, &concert.get())
+        .opt()
+        .await?;
+    Ok(found.map(|row| Sale {
+        total_tickets: row.total_tickets,
+        available_tickets: row.available_tickets,
+        held: row.held,
+        payments_undecided: row.payments_undecided,
+    }))
+}
+
 /// A connection of the pool that only listens. It is closed when this is dropped.
 #[derive(Debug)]
 pub struct Listener {

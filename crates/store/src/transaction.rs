@@ -107,6 +107,30 @@ impl Transaction {
     }
 }
 
+/// Reads on behalf of somebody on a connection that was lent to read, in a transaction around `work`
+/// alone. Whether whoever acts still may isn't asked: a replica may not know their session yet.
+pub async fn read_as<T>(
+    connection: &Connection,
+    acting: &Acting,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    Acting::prepare(connection).await?;
+    let (begun, declared) = tokio::join!(
+        biased;
+        connection.begin_with(READING_SLOWLY),
+        acting.declare(connection),
+    );
+    begun?;
+    declared?;
+    let found = work.await;
+    connection.end("ROLLBACK").await?;
+    found
+}
+
+/// Replicas give statements up after less; whoever sums reservations up has as long as a request has,
+/// whose own end comes before this one.
+const READING_SLOWLY: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = 5000";
+
 impl Deref for Transaction {
     type Target = Connection;
 

@@ -117,12 +117,13 @@ class Machine:
         self.shell("sudo -u postgres pgbackrest --stanza=stagedoor stanza-create")
 
     def make_bare(self) -> None:
-        """A machine with nothing but its system and empty folders that packages make."""
+        """A machine with nothing but its system and empty folders that packages and units make."""
         place = self.place
         for folder in (place.run, place.safe, place.tools, place.machine):
             self.account.make_folder(folder)
         for path in ("/etc", "/etc/postgresql", "/etc/postgresql/15", "/etc/postgresql/15/main",
                      "/var", "/var/lib", "/var/lib/postgresql", "/var/lib/postgresql/15", MAIN,
+                     "/var/lib/stagedoor",
                      "/var/log", "/var/log/pgbackrest", "/var/spool", "/usr", "/usr/local",
                      "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib"):
             self.account.make_folder(place.machine / path.lstrip("/"))

@@ -48,8 +48,8 @@ function inspect({ lang }) {
 
   const isShown = (element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true, contentVisibilityAuto: true });
   for (const element of all("a, button, input:not([type=hidden]), select, summary").filter(isShown)) {
-    // All of a card is its link.
-    const { width, height } = (element.closest(".card") ?? element).getBoundingClientRect();
+    // All of a card is its link, and all of a label ticks the box in it.
+    const { width, height } = (element.closest(".card, label") ?? element).getBoundingClientRect();
     if (width < 43.99 || height < 43.99) findings.push(`target ${width.toFixed(1)} × ${height.toFixed(1)}: ${say(element)}`);
   }
 

@@ -1,19 +1,45 @@
 // Staff with their sessions, and every kind of page that they see.
 
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { follow } from "./browser.mjs";
 import { once } from "./once.mjs";
-import { world } from "./world.mjs";
+import { addConcert, beginToPay, decide, reserve, world } from "./world.mjs";
 
 export const ROLES = ["superadmin", "admin", "moderator"];
 export const PASSWORD = "four words for tests";
 
-async function call(method, path, { token, body }) {
+/** So often the door may be crowded: several files sign in at once, and a password takes its time. */
+const TRIES = 10;
+
+async function call(method, path, { token, body, headers = {} }, tries = TRIES) {
   const response = await fetch(`${world().base}/api/v1/admin${path}`, {
     method, signal: AbortSignal.timeout(15_000),
-    headers: { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) },
+    headers: { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }), ...headers },
     body: JSON.stringify(body),
   });
+  const later = Number(response.headers.get("retry-after"));
+  if (response.status === 503 && later && tries > 1) {
+    await sleep(later * 1000);
+    return call(method, path, { token, body, headers }, tries - 1);
+  }
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
   return response.json();
+}
+
+/** Edits a concert by the API, as a colleague does. */
+async function edit(id, fields) {
+  const token = await superadmin();
+  const headers = { authorization: `Bearer ${token}` };
+  const shown = await fetch(`${world().base}/api/v1/admin/concerts/${id}`, { headers, signal: AbortSignal.timeout(15_000) });
+  await call("PATCH", `/concerts/${id}`, { token, body: fields, headers: { "if-match": shown.headers.get("etag") } });
+}
+
+/** A reservation that was paid. */
+export async function addPaid(concert, wishes) {
+  const reservation = await reserve(concert.id, wishes);
+  await decide(await beginToPay(reservation), "pay");
+  return reservation;
 }
 
 const signIn = async (username, password) => (await call("POST", "/sessions", { body: { username, password } })).token;
@@ -43,12 +69,38 @@ export async function signedInAs(role, { context }) {
 
 const PRIVATE = { status: 200, isPublic: false };
 
+const go = (visitor, path, lang) => visitor.page.goto(`${path}${path.includes("?") ? "&" : "?"}lang=${lang}`);
+
+/** A page at a path, or at the one that `path` gives when it has made what the page shows. */
 const page = (name, path, role = "superadmin") => ({
   name, ...PRIVATE, async open(visitor, lang) {
     await signedInAs(role, visitor);
-    return visitor.page.goto(`${path}${path.includes("?") ? "&" : "?"}lang=${lang}`);
+    return go(visitor, typeof path === "string" ? path : await path(), lang);
   },
 });
+
+/** A page that comes after a form: `path` is the form's, `send` sends it. */
+const afterForm = (name, { path, send, status = 200 }) => ({
+  name, ...PRIVATE, status, async open(visitor, lang) {
+    await signedInAs("superadmin", visitor);
+    const concert = await addConcert();
+    await go(visitor, await path(concert), lang);
+    return follow(visitor.page, () => send(visitor.page, concert));
+  },
+});
+
+const SAVE = "form.hold .acts .button:not(.button-quiet)";
+
+async function chooseAll(page, kind) {
+  for (const box of await page.locator("input[name=id]").all()) await box.check();
+  await page.click(`button[value=${kind}]`);
+}
+
+const withReservations = async (concert) => {
+  await addPaid(concert);
+  await reserve(concert.id);
+  return `/staff/reservations?concert_id=${concert.id}`;
+};
 
 /** Every kind of page, each with the way to it. */
 export const STAFF_PAGES = [
@@ -60,4 +112,50 @@ export const STAFF_PAGES = [
   page("accounts", "/staff/users"),
   page("audit log", "/staff/audit"),
   page("audit log, nothing found", "/staff/audit?record_id=nothing"),
+  page("concerts", "/staff/concerts"),
+  page("concerts, none found", "/staff/concerts?q=nothing+at+all"),
+  page("concert", async () => `/staff/concerts/${(await addConcert()).id}`),
+  page("concert for a moderator", async () => `/staff/concerts/${(await addConcert()).id}`, "moderator"),
+  page("new concert", "/staff/concerts/new"),
+  afterForm("new concert, wrong", { path: () => "/staff/concerts/new", send: (page) => page.click(SAVE), status: 422 }),
+  afterForm("concert, previewed", {
+    path: ({ id }) => `/staff/concerts/${id}/edit`, send: (page) => page.click("button[name=preview]"),
+  }),
+  afterForm("concert that somebody else has edited", {
+    path: ({ id }) => `/staff/concerts/${id}/edit`, status: 409,
+    async send(page, { id }) {
+      await edit(id, { venue: "Another Room, Bangkok" });
+      await page.fill("#venue", "My Room, Bangkok");
+      await page.click(SAVE);
+    },
+  }),
+  afterForm("poster that is none", {
+    path: ({ id }) => `/staff/concerts/${id}`, status: 422,
+    async send(page) {
+      await page.setInputFiles("#image", { name: "a.jpg", mimeType: "image/jpeg", buffer: Buffer.from("no picture") });
+      await page.click("form[action$='/poster'] .button");
+    },
+  }),
+  page("cancelling a concert", async () => {
+    const concert = await addConcert();
+    await withReservations(concert);
+    return `/staff/concerts/${concert.id}/cancel`;
+  }),
+  page("reservations", async () => {
+    const concert = await addConcert();
+    await withReservations(concert);
+    return "/staff/reservations";
+  }),
+  page("refunds that stand open", "/staff/refunds"),
+  page("reservations, none found", "/staff/reservations?q=nobody+at+all"),
+  { ...page("reservations, wrong filter", "/staff/reservations?concert_id=first"), status: 422 },
+  page("reservation", async () => `/staff/reservations/${(await addPaid(await addConcert())).id}`),
+  afterForm("many reservations, before", { path: withReservations, send: (page) => chooseAll(page, "cancel") }),
+  afterForm("many reservations, after", {
+    path: withReservations,
+    async send(page) {
+      await follow(page, () => chooseAll(page, "refund"));
+      await page.click("form[action='/staff/runs'] .button");
+    },
+  }),
 ];

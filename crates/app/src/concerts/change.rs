@@ -1,7 +1,7 @@
 //! Changing concerts, as staff do: made, edited, opened, closed, archived, deleted.
 //!
 //! Whoever calls has made sure that they may. What may become of a concert is `domain::concert`'s
-//! rule; cancelling a whole concert, with its reservations, is not here.
+//! rule; cancelling a whole concert, with its reservations, is `runs`'.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use domain::concert::{Concert, ConcertEdit, ConcertRefusal, ConcertStatus, NewCo
 use domain::id::ConcertId;
 use domain::money::Currency;
 use sha2::{Digest as _, Sha256};
-use store::{Acting, StoreError, Transaction, concerts as stored, reservations};
+use store::{Acting, StoreError, Transaction, concerts as stored, reservations, staff_runs};
 
 use crate::{App, task};
 
@@ -23,6 +23,8 @@ pub enum ChangeError {
     NotFound,
     #[error("the concert is archived, which is final")]
     Archived,
+    #[error("the concert was cancelled, which is final")]
+    Cancelled,
     #[error("the concert's day is over")]
     DayOver,
     #[error("{sold} tickets are sold and {held} held, which is more")]
@@ -183,6 +185,13 @@ async fn set_status_in(
     }
     if before.status == status {
         return Ok(before);
+    }
+    if status == ConcertStatus::Open
+        && staff_runs::find_of_concert(transaction, id)
+            .await?
+            .is_some()
+    {
+        return Err(ChangeError::Cancelled);
     }
     let now = app.ctx().now();
     stored::update_status(transaction, id, status, now).await?;

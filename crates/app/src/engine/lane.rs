@@ -326,6 +326,7 @@ impl Lane {
         for (id, left) in &decided.left {
             let returns = returns.get(id).copied().unwrap_or(0);
             self.shared.notes.make(*id, *left, returns);
+            self.shared.rates.note_left(*id, *left);
         }
         for (id, _) in &decided.changes.taken {
             self.shared.live.changed(*id);

@@ -264,6 +264,7 @@ mod tests {
                 since,
                 answer,
                 is_told: Arc::default(),
+                rates: Arc::default(),
                 _place: pace.enter(None).unwrap().0,
             };
             (waiting, answered)

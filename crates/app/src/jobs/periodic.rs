@@ -6,6 +6,7 @@
 //! | forget old idempotency keys | every ten minutes | one server at a time |
 //! | delete finished jobs and old mails | every hour | one server at a time |
 //! | give up mails that no job sends any more | every minute | one server at a time |
+//! | put the index of the staff's search in order | every five seconds | one server at a time |
 //! | seal the audit log | every five seconds, in a rush as `audit::pace` says | one server at a time |
 //! | forget old sessions, links and failed sign-ins | every hour | one server at a time |
 //! | ask payment providers about what is undecided | every five seconds, for what is due | each server for itself |
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use store::{Acting, StoreError, Transaction, jobs};
+use store::{Acting, StoreError, Transaction, jobs, reservations};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -34,6 +35,8 @@ const DELETE_EVERY: Duration = Duration::from_hours(1);
 const BURY_EVERY: Duration = Duration::from_mins(1);
 /// Well below the quarter of a minute at which metrics are usually read.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// In a rush the unordered part grows by some megabytes a second, all of which each search reads.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
 /// What is judged in minutes and hours.
 const MEASURE_BACKUPS_EVERY: Duration = Duration::from_secs(15);
 /// Before the rest of a deletion that met its limit, so that sales come between.
@@ -51,6 +54,8 @@ const FORGET_LOCK: i64 = 0x666f_7267_6574;
 const DELETE_LOCK: i64 = 0x6465_6c65_7465;
 /// "orphan".
 const ORPHAN_LOCK: i64 = 0x6f72_7068_616e;
+/// "search".
+const SEARCH_LOCK: i64 = 0x7365_6172_6368;
 /// "staff".
 const STAFF_LOCK: i64 = 0x73_7461_6666;
 
@@ -82,6 +87,12 @@ pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandl
             app(),
             stopped(),
             bury_mails,
+        )),
+        tokio::spawn(repeat(
+            Outage::none("tidying the search"),
+            app(),
+            stopped(),
+            tidy_search,
         )),
         tokio::spawn(repeat(
             Outage::none("sealing the audit log"),
@@ -230,6 +241,14 @@ async fn bury_mails(app: App) -> Result<Duration, StoreError> {
         tracing::error!(buried, "mails were given up: their workers died");
     }
     Ok(BURY_EVERY)
+}
+
+async fn tidy_search(app: App) -> Result<Duration, StoreError> {
+    if let Some(transaction) = begin_alone(&app, SEARCH_LOCK).await? {
+        reservations::tidy_search(&transaction).await?;
+        transaction.rollback().await;
+    }
+    Ok(TIDY_EVERY)
 }
 
 async fn seal_audit_log(app: App) -> Result<Duration, StoreError> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{App, mails, payments};
+use crate::{App, mails, payments, runs};
 
 /// What became of an attempt. Reasons are kept with the job and shown to operators: words that
 /// name the trouble, without payloads and secrets.
@@ -56,6 +56,7 @@ impl Tasks {
             .with(payments::OPEN, payments::open)
             .with(payments::ASK, payments::ask)
             .with(payments::REFUND, payments::refund_at_provider)
+            .with(runs::RUN, runs::work)
             .with(mails::SEND_SIGN_IN, mails::send)
             .patiently(mails::SEND_SIGN_IN)
             .with(mails::SEND, mails::send)

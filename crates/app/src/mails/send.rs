@@ -16,7 +16,7 @@ use domain::reservation::Reservation;
 use jiff::Zoned;
 use serde::Deserialize;
 use store::mails::{self as stored, ERROR_LENGTH_MAX, Ended, Mail};
-use store::{Acting, StoreError, Transaction, concerts, payments, reservations};
+use store::{Acting, StoreError, Transaction, concerts, payments, reservations, staff_runs};
 
 use super::{Carrier, CarryError, Letter, Post, Sealed, Story, sign_in};
 use crate::jobs::{ATTEMPTS_MAX, Attempt, Outcome};
@@ -201,6 +201,8 @@ async fn find_in(
         kind: mail.kind,
         language: mail.language,
         cancel_until: concert.as_ref().and_then(|one| cancel_until(app, one)),
+        is_concert_cancelled: staff_runs::has_ended_reservation(transaction, &reservation.id)
+            .await?,
         refund: find_refund(transaction, &mail, &reservation).await?,
         concert,
         tickets: Vec::new(),

@@ -106,7 +106,7 @@ pub async fn resend(app: &App, id: ReservationId, by: Acting) -> Result<Mail, Re
     .await
 }
 
-async fn resend_in(
+pub(crate) async fn resend_in(
     app: &App,
     transaction: &Transaction,
     id: &ReservationId,

@@ -16,7 +16,7 @@ use crate::{App, jobs, mails, reservations, task};
 /// Providers take some seconds for what they don't do at once.
 const ASKED_AFTER: SignedDuration = SignedDuration::from_mins(2);
 
-/// What staff read about money that they had by hand and whose buyer gave the tickets back.
+/// What staff read about money that they had by hand and whose tickets were given back or cancelled.
 const OWED: &str = "it was paid by hand: pay it back by hand, then say so by a refund";
 
 /// Why no money goes back.
@@ -50,7 +50,7 @@ pub async fn refund(app: &App, id: ReservationId, by: Acting) -> Result<Reservat
 }
 
 /// The reservation as it is then, and whether this cancelled it.
-async fn refund_in(
+pub(crate) async fn refund_in(
     app: &App,
     transaction: &Transaction,
     id: &ReservationId,
@@ -155,14 +155,18 @@ pub(super) async fn send_again(app: &App, id: &PaymentId) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Staff have paid it back; or, where its buyer has just given the tickets back, still must.
+/// Staff have paid it back; or, where its buyer has just given the tickets back or the concert was
+/// cancelled, still must.
 async fn give_back_by_hand(
     transaction: &Transaction,
     payment: &Stored,
     reason: RefundReason,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let is_owed = reason == RefundReason::ByCustomer;
+    let is_owed = matches!(
+        reason,
+        RefundReason::ByCustomer | RefundReason::ConcertCancelled
+    );
     let change = Change {
         state: if is_owed {
             PaymentState::Refunding

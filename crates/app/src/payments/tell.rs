@@ -9,7 +9,9 @@ use domain::text::EmailAddress;
 use http::HeaderMap;
 use jiff::Timestamp;
 use store::payments::{self as stored, Change, NewEvent, Stored};
-use store::{Acting, StoreError, Transaction, concerts, reservations as reservation_rows};
+use store::{
+    Acting, StoreError, Transaction, concerts, reservations as reservation_rows, staff_runs,
+};
 
 use super::refund;
 use crate::providers::{Delivery, Disbelief, Event, News, Subject};
@@ -228,8 +230,10 @@ async fn find_room(
     reservation: &Reservation,
 ) -> Result<(i32, bool), StoreError> {
     let concert = concerts::find(transaction, reservation.concert_id).await?;
+    let of_concert = staff_runs::find_of_concert(transaction, reservation.concert_id).await?;
     let available = concert
         .filter(|concert| concert.status != ConcertStatus::Archived && concert.date >= app.today())
+        .filter(|_| of_concert.is_none())
         .map_or(0, |concert| concert.available_tickets);
     let Ok(customer) = EmailAddress::parse(&reservation.customer_email) else {
         // Erased: nobody could open the tickets, so the money goes back.

@@ -31,14 +31,17 @@ staff-forgotten = Forgotten your password? A superadmin gives you a new one.
 staff-needs-title = Needs you
 staff-needs-refunds =
     { $count ->
-        [one] One refund can't go back without help: stagedoor doctor says what to do.
-       *[other] { $shown } refunds can't go back without help: stagedoor doctor says what to do.
+        [one] One refund can't go back without help.
+       *[other] { $shown } refunds can't go back without help.
     }
 staff-needs-jobs =
     { $count ->
         [one] One background job was given up: stagedoor doctor says what to do.
        *[other] { $shown } background jobs were given up: stagedoor doctor says what to do.
     }
+staff-sold-today = Tickets sold today
+staff-money-today = Money of today’s sales
+staff-held-now = Tickets held now
 staff-on-sale = On sale
 staff-none-on-sale = No concert is on sale.
 staff-concert = Concert

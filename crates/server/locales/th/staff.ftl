@@ -31,12 +31,15 @@ staff-forgotten = ลืมรหัสผ่านหรือไม่ ผู�
 staff-needs-title = รอคุณดูแล
 staff-needs-refunds =
     { $count ->
-       *[other] มีการคืนเงิน { $shown } รายการที่ต้องมีคนช่วย คำสั่ง stagedoor doctor บอกวิธีแก้
+       *[other] มีการคืนเงิน { $shown } รายการที่ต้องมีคนช่วย
     }
 staff-needs-jobs =
     { $count ->
        *[other] มีงานเบื้องหลัง { $shown } งานที่ระบบเลิกทำแล้ว คำสั่ง stagedoor doctor บอกวิธีแก้
     }
+staff-sold-today = บัตรที่ขายวันนี้
+staff-money-today = ยอดเงินที่ขายวันนี้
+staff-held-now = บัตรที่ถือไว้ตอนนี้
 staff-on-sale = กำลังขาย
 staff-none-on-sale = ไม่มีคอนเสิร์ตที่เปิดขายอยู่
 staff-concert = คอนเสิร์ต

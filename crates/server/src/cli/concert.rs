@@ -76,7 +76,7 @@ async fn import(app: &App, args: &ConcertImportArgs) -> Result<(), CliError> {
             if args.report.json {
                 let errors: Vec<_> = errors
                     .iter()
-                    .map(|e| json!({ "row": e.row, "column": e.column, "detail": e.message }))
+                    .map(|e| json!({ "row": e.row, "column": e.column, "detail": e.reason.to_string() }))
                     .collect();
                 print_json(&json!({ "imported": 0, "ids": [], "errors": errors }))?;
             } else {
@@ -87,7 +87,7 @@ async fn import(app: &App, args: &ConcertImportArgs) -> Result<(), CliError> {
             }
             Err(CliError::CheckFailed)
         }
-        Err(ImportError::Store(error)) => Err(CliError::failed("can't import", &error)),
+        Err(error) => Err(CliError::failed("can't import", &error)),
     }
 }
 

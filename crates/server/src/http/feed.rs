@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +32,8 @@ const PING: Bytes = Bytes::from_static(b":\n\n");
 const WATCHERS_MAX: usize = 20_000;
 /// One client's share of them, be it a school.
 const SHARE: usize = 4;
+/// More than any house has; each is asked for their right every few seconds.
+const STAFF_MAX: usize = 200;
 /// When a server ends, its watchers come back spread over this time.
 const RETRY_MS: (u64, u64) = (2_000, 6_000);
 
@@ -65,7 +66,9 @@ struct Inner {
     places: Arc<Semaphore>,
     /// `None` where clients aren't limited.
     each: Option<Places>,
-    is_closed: AtomicBool,
+    /// For staff, whom no crowd of buyers keeps out.
+    staff: Arc<Semaphore>,
+    is_closed: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -98,13 +101,14 @@ impl Feeds {
             feeds: Mutex::default(),
             places: Arc::new(Semaphore::new(places)),
             each,
-            is_closed: AtomicBool::new(false),
+            staff: Arc::new(Semaphore::new(STAFF_MAX)),
+            is_closed: watch::Sender::new(false),
         }))
     }
 
     /// Ends all streams, so that a server that stops doesn't wait for them.
     pub fn close(&self) {
-        self.0.is_closed.store(true, Ordering::Release);
+        self.0.is_closed.send_replace(true);
         for (_, feed) in self.lock().drain() {
             feed.task.abort();
         }
@@ -126,6 +130,18 @@ impl Feeds {
         let (from, to) = RETRY_MS;
         let retry = from + app.ctx().random_u64() % (to - from);
         Ok(stream_of(seen, retry, place))
+    }
+
+    /// A place for somebody of the staff.
+    pub fn take_staff_place(&self) -> Result<OwnedSemaphorePermit, WatchError> {
+        let place = Arc::clone(&self.0.staff).try_acquire_owned();
+        place.map_err(|_| WatchError::Full)
+    }
+
+    /// Waits until the server stops.
+    pub async fn closed(&self) {
+        let mut is_closed = self.0.is_closed.subscribe();
+        let _ = is_closed.wait_for(|is_closed| *is_closed).await;
     }
 
     fn take_place(&self, client: Option<IpAddr>) -> Result<WatchingPlace, WatchError> {
@@ -151,7 +167,7 @@ impl Feeds {
         let mut source = source.ok_or(WatchError::UnknownConcert)?;
         let mut feeds = self.lock();
         // Asked under the lock, so that `close` finds every feed that was begun.
-        if self.0.is_closed.load(Ordering::Acquire) {
+        if *self.0.is_closed.borrow() {
             return Err(WatchError::Full);
         }
         let feed = feeds.entry(concert).or_insert_with(|| {

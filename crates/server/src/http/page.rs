@@ -28,6 +28,10 @@ pub struct Assets {
     /// What pages for staff load besides.
     pub staff_css: String,
     pub staff_js: String,
+    /// For pages for staff that show how something goes on.
+    pub htmx: String,
+    /// For the page that follows a sale.
+    pub staff_live: String,
     pub icon: String,
 }
 
@@ -40,6 +44,8 @@ impl Assets {
             js: address("/site.js"),
             staff_css: address("/staff.css"),
             staff_js: address("/staff.js"),
+            htmx: address("/vendor/htmx-4.0.1.min.js"),
+            staff_live: address("/staff_live.js"),
             icon: address("/favicon.svg"),
         }
     }
@@ -324,6 +330,7 @@ fn wording(status: StatusCode) -> (&'static str, &'static str) {
         404 => ("error-404-title", "error-404-sentence"),
         405 => ("error-405-title", "error-405-sentence"),
         410 => ("error-410-title", "error-410-sentence"),
+        413 => ("error-413-title", "error-413-sentence"),
         422 => ("error-422-title", "error-422-sentence"),
         429 => ("error-429-title", "error-429-sentence"),
         503 | 504 => ("error-503-title", "error-503-sentence"),

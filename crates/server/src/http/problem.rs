@@ -21,8 +21,11 @@ use store::StoreError;
 use super::feed::WatchError;
 use super::fields::{ERRORS_MAX, FieldError, FieldReason};
 
+mod exports;
 mod mails;
 mod money;
+mod posters;
+mod runs;
 mod staff;
 
 /// How long a client should wait when the database is away or busy.
@@ -459,6 +462,10 @@ impl From<ChangeError> for Problem {
                 Code::InvalidState,
                 "The concert is archived, which is final. Make a new one instead.",
             ),
+            ChangeError::Cancelled => Self::new(
+                Code::InvalidState,
+                "The concert was cancelled, which is final. Make a new one instead.",
+            ),
             ChangeError::DayOver => Self::new(
                 Code::SaleClosed,
                 "The concert's day is over, so nothing of it can be sold. Change its date first.",
@@ -493,6 +500,10 @@ impl From<ConfirmError> for Problem {
             ConfirmError::ConcertDeleted => Self::new(
                 Code::InvalidState,
                 "Its concert was deleted, so there is nothing to confirm. Refund what was paid.",
+            ),
+            ConfirmError::ConcertCancelled => Self::new(
+                Code::InvalidState,
+                "Its concert was cancelled, so there is nothing to confirm. Refund what was paid.",
             ),
             ConfirmError::Transition(error) => error.into(),
             ConfirmError::Store(error) => error.into(),

@@ -1,7 +1,6 @@
 //! Every route of the product on one page, and the layers around them.
 
 use std::any::Any;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
@@ -14,8 +13,8 @@ use memory_serve::MemoryServe;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 use tower_http::csrf::CsrfLayer;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -24,10 +23,7 @@ use super::problem::Problem;
 use super::web::Web;
 use super::{headers, health, limits, problem_render, request, seen};
 use crate::api::{admin, concerts, document, live, me, personal_data, reservations, tickets};
-use crate::{mail, sandbox, setup, shop, staff, webhooks};
-
-/// Every request is answered within five seconds, the way back included.
-const ANSWER_WITHIN: Duration = Duration::from_millis(4900);
+use crate::{exports, mail, posters, sandbox, setup, shop, staff, webhooks};
 
 /// The whole site.
 pub fn router(web: Web) -> Router {
@@ -44,6 +40,7 @@ pub fn router(web: Web) -> Router {
             "/sandbox/pay/{id}",
             get(sandbox::show).post(sandbox::choose),
         )
+        .route("/posters/{file}", get(posters::show))
         .route("/dev/mail", get(mail::shown::list))
         .nest_service("/assets", assets().into_router::<()>())
         .route("/healthz", get(health::healthz))
@@ -52,6 +49,9 @@ pub fn router(web: Web) -> Router {
         .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED));
     layered(site, &web).with_state(web)
 }
+
+/// A sheet is a compressed archive already.
+const IS_NO_SHEET: NotForContentType = NotForContentType::const_new(exports::XLSX);
 
 /// What surrounds every handler; the last layer is the outermost.
 fn layered(site: Router<Web>, web: &Web) -> Router<Web> {
@@ -63,10 +63,7 @@ fn layered(site: Router<Web>, web: &Web) -> Router<Web> {
         .unwrap_or(csrf);
     site.layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
         .layer(csrf)
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ANSWER_WITHIN,
-        ))
+        .layer(middleware::from_fn(limits::answer_in_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(state(), seen::remember))
         .layer(middleware::from_fn_with_state(state(), limits::refuse))
@@ -76,7 +73,11 @@ fn layered(site: Router<Web>, web: &Web) -> Router<Web> {
         ))
         .layer(middleware::from_fn_with_state(state(), request::identify))
         .layer(middleware::from_fn_with_state(state(), headers::secure))
-        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(
+            CompressionLayer::new()
+                .quality(CompressionLevel::Fastest)
+                .compress_when(DefaultPredicate::new().and(IS_NO_SHEET)),
+        )
 }
 
 /// Its cause is in the log already, by the panic itself.
@@ -121,6 +122,8 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(admin::concerts::open))
         .routes(routes!(admin::concerts::close))
         .routes(routes!(admin::concerts::archive))
+        .routes(routes!(admin::concerts::cancel))
+        .routes(routes!(admin::image::set))
         .routes(routes!(admin::reservations::list))
         .routes(routes!(
             admin::reservations::show,
@@ -134,6 +137,13 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(admin::mails::list))
         .routes(routes!(admin::mails::retry))
         .routes(routes!(admin::audit_logs::list))
+        .routes(routes!(admin::reports::sales))
+        .routes(routes!(admin::exports::reservations_csv))
+        .routes(routes!(admin::exports::reservations_xlsx))
+        .routes(routes!(admin::exports::concerts_csv))
+        .routes(routes!(admin::exports::concerts_xlsx))
+        .routes(routes!(admin::exports::audit_logs_csv))
+        .routes(routes!(admin::exports::audit_logs_xlsx))
 }
 
 fn shop() -> Router<Web> {

@@ -53,9 +53,10 @@ macro_rules! permissions {
 
 // Those that a route asks for.
 permissions! {
-    ReadConcerts EditConcerts OpenConcerts DeleteConcert
+    ReadConcerts EditConcerts OpenConcerts CancelConcert UploadPoster DeleteConcert
     ReadReservations ConfirmReservation CancelReservation DeleteReservation
     Refund ResendTickets CheckTickets ReadUsers ManageUsers ReadAuditLog ReadMails RetryMails
+    ReadReports Export
 }
 
 impl<P: Needs + Send> FromRequestParts<Web> for Staff<P> {

@@ -100,6 +100,14 @@ fn no_text_is_empty_and_none_is_a_key() {
                     "least",
                     "sold",
                     "held",
+                    "tickets",
+                    "amount",
+                    "days",
+                    "paid",
+                    "ended",
+                    "rate",
+                    "large",
+                    "small",
                 ]
                 .map(|name| (name, "x"))
                 .into();

@@ -90,6 +90,9 @@ impl View {
         let keys = Keys::of(story.kind);
         let mut sentences = vec![match &story.refund {
             Some(back) => lang.text(reason_sentence(back.refund_reason, true)),
+            None if story.kind == MailKind::Cancelled && story.is_concert_cancelled => {
+                lang.text("mail-concert-cancelled")
+            }
             None => lang.text(keys.sentence),
         }];
         if story.kind == MailKind::Confirmed

@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use super::asked::Asked;
 pub use super::hold::hold;
 use super::hold_form::HoldForm;
-use super::{SaleState, event, poster, price};
+use super::{SaleState, event, paragraphs, poster, poster_set, price};
 use crate::http::customer::MaybeCustomer;
 use crate::http::page::{Layout, figure};
 use crate::http::path::Segment;
@@ -63,6 +63,7 @@ pub struct ConcertPage {
     pub available: String,
     pub total: String,
     pub poster: String,
+    pub poster_set: Option<String>,
     pub paragraphs: Vec<String>,
     pub state: &'static str,
     pub state_label: String,
@@ -134,6 +135,7 @@ impl ConcertPage {
             available: figure(concert.available_tickets.max(0)),
             total: lang.count("concert-left-of", i64::from(concert.total_tickets)),
             poster: poster(concert),
+            poster_set: poster_set(concert),
             paragraphs: paragraphs(concert.description.as_deref().unwrap_or_default()),
             state: state.name(),
             state_label: state.label(lang),
@@ -178,12 +180,4 @@ fn head(layout: Layout, concert: &Concert, refused: bool) -> Layout {
         picture,
         ..layout.titled(&title).public(description)
     }
-}
-
-fn paragraphs(text: &str) -> Vec<String> {
-    text.split("\n\n")
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
 }

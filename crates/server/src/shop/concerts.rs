@@ -11,7 +11,7 @@ use http::StatusCode;
 use jiff::civil::Date;
 
 use super::asked::Asked;
-use super::{SaleState, poster, price};
+use super::{SaleState, poster, poster_set, price};
 use crate::api::cursor;
 use crate::http::page::Layout;
 use crate::http::problem::Problem;
@@ -233,6 +233,7 @@ impl Choice {
 pub struct Card {
     pub href: String,
     pub poster: String,
+    pub poster_set: Option<String>,
     pub date: String,
     /// `YYYY-MM-DD`, for `time`.
     pub date_iso: String,
@@ -259,6 +260,7 @@ impl Card {
             Self {
                 href: layout.href(&format!("/concerts/{}", concert.id)),
                 poster: poster(concert),
+                poster_set: poster_set(concert),
                 date: layout.lang.date_short(concert.date),
                 date_iso: concert.date.to_string(),
                 artist: concert.artist.clone(),

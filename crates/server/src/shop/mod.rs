@@ -21,6 +21,7 @@ pub mod theme;
 pub mod tickets;
 pub mod visitor;
 
+use app::posters;
 use axum::response::{IntoResponse, Redirect};
 use domain::concert::{Concert, ConcertStatus};
 use domain::money::{Currency, Money};
@@ -127,6 +128,22 @@ pub fn moment(lang: Lang, key: &str, (at, zone): (Timestamp, &TimeZone)) -> Stri
     let date = lang.date_long(zone.to_datetime(at).date());
     let time = lang.time(at, zone);
     lang.text_with(key, &[("date", &date), ("time", &time)])
+}
+
+/// A text's paragraphs, which an empty line parts.
+pub fn paragraphs(text: &str) -> Vec<String> {
+    text.split("\n\n")
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The poster's addresses by width, for the browser to choose from; one that wasn't uploaded has one.
+fn poster_set(concert: &Concert) -> Option<String> {
+    let addresses = posters::addresses(concert.image_url.as_deref()?)?;
+    let each = addresses.map(|(width, address)| format!("{address} {width}w"));
+    Some(each.join(", "))
 }
 
 /// The poster's address, or that of the house's own.

@@ -404,6 +404,8 @@ pub const fn reason_sentence(reason: Option<RefundReason>, is_back: bool) -> &'s
         (Some(RefundReason::Twice), true) => "money-twice-back",
         (Some(RefundReason::WrongAmount), false) => "money-wrong",
         (Some(RefundReason::WrongAmount), true) => "money-wrong-back",
+        (Some(RefundReason::ConcertCancelled), false) => "money-concert",
+        (Some(RefundReason::ConcertCancelled), true) => "money-concert-back",
         (_, false) => "money-going-back",
         (_, true) => "money-back",
     }

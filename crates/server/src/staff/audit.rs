@@ -9,18 +9,20 @@ use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::get;
-use domain::id::AdminUserId;
 use http::StatusCode;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use store::audit_logs::Entry;
 
+use super::exports::{Takeaway, takeaway};
 use super::frame::Frame;
 use super::member::Member;
+use crate::api::admin::audit_logs::read_filter;
 use crate::api::{cursor, query};
-use crate::http::fields::FieldReason;
+use crate::exports::Table;
 use crate::http::page::show;
+use crate::http::pairs::{Pairs, value};
 use crate::http::problem::Problem;
 use crate::http::staff::ReadAuditLog;
 use crate::http::web::Web;
@@ -28,7 +30,7 @@ use crate::http::web::Web;
 const PATH: &str = "/staff/audit";
 const SHOWN: u16 = 50;
 const ACTIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "EXPORT"];
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "concerts",
     "reservations",
     "payments",
@@ -38,6 +40,7 @@ const TABLES: [&str; 9] = [
     "admin_users",
     "admin_totp",
     "admin_recovery_codes",
+    "staff_runs",
 ];
 
 pub fn routes() -> Router<Web> {
@@ -63,6 +66,7 @@ async fn list(
     let title = frame.t("staff-audit");
     let page = AuditPage {
         chain: chain(&app, &frame).await?,
+        takeaway: takeaway(&frame, Table::AuditLogs, &asked.to_query()),
         lines: entries
             .iter()
             .map(|entry| Line::new(&frame, entry))
@@ -95,35 +99,21 @@ struct Asked {
     filter: Filter,
     behind: Option<(Timestamp, i32)>,
     /// As it was typed.
-    typed: Vec<(String, String)>,
+    typed: Pairs,
 }
 
 impl Asked {
     fn read(text: &str, zone: &TimeZone) -> Result<Self, Problem> {
         let mut asked = Self::default();
         query::read(text, |name, value| {
-            let filter = &mut asked.filter;
             match name {
-                "table_name" => filter.table_name = query::search_text(value)?,
-                "record_id" => filter.record_id = query::search_text(value)?,
-                "user_id" => {
-                    let user = |text: &str| text.parse::<AdminUserId>().ok();
-                    let user = query::choice(value, "the number of a staff account", user)?;
-                    filter.user_id = Some(user.get());
-                }
-                "action" => {
-                    let action = |text: &str| ACTIONS.contains(&text).then(|| text.to_owned());
-                    filter.action = Some(query::choice(value, "an action", action)?);
-                }
-                "from" => filter.from = Some(query::beginning(value, zone)?),
-                "to" => filter.to = Some(query::end(value, zone)?),
                 "cursor" => {
                     let place = cursor::read_moment(value).ok_or(query::WRONG_CURSOR)?;
                     asked.behind = Some(place);
                     return Ok(());
                 }
                 "lang" | "said" => return Ok(()),
-                _ => return Err(FieldReason::Unknown),
+                _ => read_filter(&mut asked.filter, (name, value), zone)?,
             }
             asked.typed.push((name.to_owned(), value.to_owned()));
             Ok(())
@@ -133,8 +123,12 @@ impl Asked {
 
     /// What stands in a field of the filters.
     fn value(&self, field: &str) -> &str {
-        let found = self.typed.iter().find(|(name, _)| name == field);
-        found.map_or("", |(_, value)| value)
+        value(&self.typed, field)
+    }
+
+    /// The filters alone, as a query.
+    fn to_query(&self) -> String {
+        serde_urlencoded::to_string(&self.typed).unwrap_or_default()
     }
 
     /// The address of the next page.
@@ -154,10 +148,11 @@ struct AuditPage {
     frame: Frame,
     chain: String,
     asked: Asked,
-    tables: [&'static str; 9],
+    tables: [&'static str; 10],
     actions: [&'static str; 4],
     lines: Vec<Line>,
     next: Option<String>,
+    takeaway: Vec<Takeaway>,
 }
 
 /// One change.

@@ -1,5 +1,6 @@
 //! The frame around every page for staff: where one can go, who one is, what was just done.
 
+use app::payments;
 use app::staff::StaffMember;
 use askama::Template;
 use axum::extract::{Request, State};
@@ -24,11 +25,26 @@ const SAID: &str = "said";
 const LANG: &str = "lang";
 
 /// Sections in the order of the navigation; who may not read one doesn't see it.
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 8] = [
     Section {
         path: HOME,
         label: "staff-home",
         permission: None,
+    },
+    Section {
+        path: "/staff/concerts",
+        label: "sc-title",
+        permission: Some(Permission::ReadConcerts),
+    },
+    Section {
+        path: "/staff/reservations",
+        label: "sr-title",
+        permission: Some(Permission::ReadReservations),
+    },
+    Section {
+        path: "/staff/reports",
+        label: "rp-title",
+        permission: Some(Permission::ReadReports),
     },
     Section {
         path: "/staff/mails",
@@ -126,6 +142,15 @@ impl Frame {
         let zone = &self.layout.site.time_zone;
         let day = self.lang().date_short(zone.to_datetime(at).date());
         format!("{day} {}", self.lang().time(at, zone))
+    }
+
+    /// Where money came from: a provider by its name, or somebody's hand.
+    pub fn provider(&self, name: &str) -> String {
+        if name == payments::MANUAL {
+            self.t("sr-by-hand")
+        } else {
+            name.to_owned()
+        }
     }
 
     /// For what a page shows; every act asks anew.

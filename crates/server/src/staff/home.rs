@@ -1,6 +1,7 @@
 //! The first page: what is on sale, and what somebody must look after.
 
 use app::concerts::{self, StaffFilter};
+use app::overview::{self, Overview};
 use app::{App, jobs, payments};
 use askama::Template;
 use axum::Router;
@@ -13,11 +14,12 @@ use http::StatusCode;
 
 use super::frame::{Frame, HOME};
 use super::member::Member;
+use super::{concerts as concerts_page, refunds};
 use crate::http::page::show;
 use crate::http::problem::Problem;
 use crate::http::staff::Anybody;
 use crate::http::web::Web;
-use crate::i18n::number;
+use crate::i18n::{money, number};
 
 /// Concerts that the first page shows: what a house has within weeks.
 const CONCERTS_MAX: u16 = 20;
@@ -36,8 +38,14 @@ async fn show_home(State(app): State<App>, member: Member<Anybody>) -> Result<Re
     };
     let open = concerts::list_for_staff(&app, &filter, (None, CONCERTS_MAX)).await?;
     let title = frame.t("staff-home");
+    let figures = if frame.may(Permission::ReadReservations) {
+        figures(&app, &frame, &overview::show(&app, &member.acting).await?)
+    } else {
+        Vec::new()
+    };
     let page = HomePage {
         needs: needs(&app, &frame).await?,
+        figures,
         concerts: open
             .items
             .iter()
@@ -48,18 +56,46 @@ async fn show_home(State(app): State<App>, member: Member<Anybody>) -> Result<Re
     Ok(show(StatusCode::OK, &page))
 }
 
-/// What somebody must look after, as sentences; nothing where all is well.
-async fn needs(app: &App, frame: &Frame) -> Result<Vec<String>, Problem> {
+/// Today's sales and what is held, each with the list that it counts. Money is for those who may give
+/// it back.
+fn figures(app: &App, frame: &Frame, now: &Overview) -> Vec<Figure> {
+    let today = app.today();
+    let sold_today = format!("/staff/reservations?status=confirmed&from={today}");
+    let figure = |key: &str, value: String, href: &str| Figure {
+        label: frame.t(key),
+        value,
+        href: href.to_owned(),
+    };
+    let mut figures = vec![
+        figure("staff-sold-today", number(now.sold.tickets), &sold_today),
+        figure(
+            "staff-held-now",
+            number(now.held_tickets),
+            "/staff/reservations?status=pending",
+        ),
+    ];
+    if frame.may(Permission::Refund) {
+        let money = money(now.sold.minor, app.settings().currency.as_str());
+        figures.insert(1, figure("staff-money-today", money, &sold_today));
+    }
+    figures
+}
+
+/// What somebody must look after, with the page that helps where there is one; nothing where all is
+/// well.
+async fn needs(app: &App, frame: &Frame) -> Result<Vec<Need>, Problem> {
     let mut needs = Vec::new();
-    let mut tell = |key, count| {
+    let mut tell = |key, count, href| {
         if count > 0 {
-            needs.push(frame.lang().count(key, count));
+            let sentence = frame.lang().count(key, count);
+            needs.push(Need { sentence, href });
         }
     };
     if frame.may(Permission::Refund) {
-        tell("staff-needs-refunds", payments::count_stuck(app).await?);
+        let stuck = payments::count_stuck(app).await?;
+        tell("staff-needs-refunds", stuck, Some(refunds::PATH));
     }
-    tell("staff-needs-jobs", jobs::count_dead(app).await?);
+    tell("staff-needs-jobs", jobs::count_dead(app).await?, None);
     Ok(needs)
 }
 
@@ -67,13 +103,29 @@ async fn needs(app: &App, frame: &Frame) -> Result<Vec<String>, Problem> {
 #[template(path = "staff/home.html")]
 struct HomePage {
     frame: Frame,
-    needs: Vec<String>,
+    needs: Vec<Need>,
+    figures: Vec<Figure>,
     concerts: Vec<SaleLine>,
+}
+
+#[derive(Debug)]
+struct Need {
+    sentence: String,
+    href: Option<&'static str>,
+}
+
+/// A number with the list of what it counts.
+#[derive(Debug)]
+struct Figure {
+    label: String,
+    value: String,
+    href: String,
 }
 
 /// How one concert's sale stands.
 #[derive(Debug)]
 struct SaleLine {
+    href: String,
     artist: String,
     name: String,
     venue: String,
@@ -91,6 +143,7 @@ impl SaleLine {
         let written = |count: i32| number(i64::from(count));
         let values = [written(taken), written(concert.total_tickets)];
         Self {
+            href: format!("{}/{}", concerts_page::PATH, concert.id),
             artist: concert.artist.clone(),
             name: concert.name.clone(),
             venue: concert.venue.clone(),

@@ -113,7 +113,7 @@ async fn retry(
     }
 }
 
-const fn status_key(status: MailStatus) -> &'static str {
+pub(super) const fn status_key(status: MailStatus) -> &'static str {
     match status {
         MailStatus::Pending => "mail-status-pending",
         MailStatus::Sent => "mail-status-sent",
@@ -122,7 +122,7 @@ const fn status_key(status: MailStatus) -> &'static str {
     }
 }
 
-const fn kind_key(kind: MailKind) -> &'static str {
+pub(super) const fn kind_key(kind: MailKind) -> &'static str {
     match kind {
         MailKind::Confirmed => "mail-kind-confirmed",
         MailKind::Cancelled => "mail-kind-cancelled",

@@ -6,11 +6,20 @@
 
 pub mod account;
 pub mod audit;
+pub mod cancel_concert;
+pub mod concerts;
+pub mod exports;
 pub mod form;
 pub mod frame;
 pub mod home;
+pub mod import;
+pub mod live;
 pub mod mails;
 pub mod member;
+pub mod refunds;
+pub mod reports;
+pub mod reservations;
+pub mod runs;
 pub mod sign_in;
 pub mod users;
 
@@ -26,10 +35,19 @@ pub fn routes(web: &Web) -> Router<Web> {
     Router::new()
         .merge(sign_in::routes())
         .merge(home::routes())
+        .merge(concerts::routes())
+        .merge(live::routes())
+        .merge(import::routes())
         .merge(mails::routes())
         .merge(users::routes())
         .merge(audit::routes())
         .merge(account::routes())
+        .merge(cancel_concert::routes())
+        .merge(refunds::routes())
+        .merge(reservations::routes())
+        .merge(reports::routes())
+        .merge(exports::routes())
+        .merge(runs::routes())
         .layer(middleware::from_fn_with_state(
             web.clone(),
             frame::remember_language,

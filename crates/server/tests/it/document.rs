@@ -141,6 +141,8 @@ fn good_media_type(path: &str) -> &'static str {
         Some("live") => "text/event-stream",
         Some("pdf") => "application/pdf",
         Some("ics") => "text/calendar",
+        Some("csv") => "text/csv",
+        Some("xlsx") => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         _ => "application/json",
     }
 }
@@ -407,6 +409,9 @@ async fn answers_to_staff_fit_the_document() {
         check(BEGIN_TOTP, ask(BEGIN_TOTP, "").json(&own), 429).await;
         let log = check(LIST_AUDIT, ask(LIST_AUDIT, ""), 200).await;
         assert!(log["items"].as_array().unwrap().len() > 9, "{log}");
+        check(REPORT, ask(REPORT, ""), 200).await;
+        let by_concert = app.as_staff(&token, Method::GET, "/reports/sales?group_by=concert");
+        check(REPORT, by_concert, 200).await;
         check(
             LIST_AUDIT,
             app.as_staff(&token, Method::GET, "/audit-logs?limit=0"),

@@ -1,6 +1,7 @@
 //! Paying: whatever the card network does, a buyer's money is for tickets that the buyer has, or goes
 //! back.
 
+mod cancelled_concert;
 mod house;
 mod kills;
 mod races;

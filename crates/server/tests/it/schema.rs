@@ -72,7 +72,7 @@ impl GoodRow {
     }
 }
 
-const GOOD_ROWS: [GoodRow; 25] = [
+const GOOD_ROWS: [GoodRow; 27] = [
     GoodRow {
         name: "concerts",
         row: &[
@@ -241,6 +241,22 @@ const GOOD_ROWS: [GoodRow; 25] = [
         ],
     },
     GoodRow {
+        name: "staff_runs",
+        row: &[
+            ("kind", "'cancel'"),
+            ("started_by", "(SELECT min(id) FROM admin_users)"),
+            ("key", "md5(random()::text)"),
+        ],
+    },
+    GoodRow {
+        name: "staff_run_rows",
+        row: &[
+            ("run_id", "(SELECT min(id) FROM staff_runs)"),
+            ("number", "1"),
+            ("reservation_id", "(SELECT min(id) FROM reservations)"),
+        ],
+    },
+    GoodRow {
         name: "tickets",
         row: &[
             ("reservation_id", "(SELECT min(id) FROM reservations)"),
@@ -303,12 +319,13 @@ const GOOD_ROWS: [GoodRow; 25] = [
 ];
 
 /// Tables without an instant that the database chooses.
-const WITHOUT_CREATED_AT: [&str; 5] = [
+const WITHOUT_CREATED_AT: [&str; 6] = [
     "heartbeats",
     "audit_erasures",
     "audit_seals",
     "payment_events",
     "sign_in_failures",
+    "staff_run_rows",
 ];
 
 /// Column, value, and the constraint that must refuse it.
@@ -460,6 +477,9 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("refund_reason", "'whim'", "payments_refund_reason_check"),
     ("event_id", "''", "payment_events_event_id_check"),
     ("outcome", "'win'", "sandbox_orders_outcome_check"),
+    ("kind", "'delete'", "staff_runs_kind_check"),
+    ("kind", "'cancel_concert'", "staff_runs_concert_id_check"),
+    ("outcome", "'lost'", "staff_run_rows_outcome_check"),
     ("number", "0", "tickets_number_check"),
     ("code", "'0123456789AI'", "tickets_code_check"),
     ("code", "'0123'", "tickets_code_check"),

@@ -13,9 +13,11 @@ use crate::support::TestApp;
 
 mod audit_log;
 mod concerts;
+mod exports;
 mod permissions;
 mod races;
 mod reservations;
+mod runs;
 
 /// An answer that has come whole.
 #[derive(Debug)]

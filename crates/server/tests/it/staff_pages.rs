@@ -1,7 +1,14 @@
 //! The pages for staff, as a browser asks for them.
 
 mod account;
+mod concerts;
+mod import;
+mod live;
 mod permissions;
+mod posters;
+mod reports;
+mod reservations;
+mod runs;
 
 use reqwest::{Method, Response};
 

@@ -24,7 +24,7 @@ const ACTIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "EXPORT"];
 #[utoipa::path(
     get, path = "/admin/audit-logs", tag = "staff", operation_id = "listAuditLogs",
     params(
-        ("table_name" = Option<String>, Query, description = "`concerts`, `reservations`, `payments`, `tickets`, `mails`, `customers`, `customer_identities`, `admin_users`, `admin_totp`, `admin_recovery_codes` or `sign_in_failures`", max_length = 100, pattern = r"^[^\u0000]*$"),
+        ("table_name" = Option<String>, Query, description = "`concerts`, `reservations`, `payments`, `tickets`, `mails`, `customers`, `customer_identities`, `admin_users`, `admin_totp`, `admin_recovery_codes`, `sign_in_failures` or `staff_runs`", max_length = 100, pattern = r"^[^\u0000]*$"),
         ("record_id" = Option<String>, Query, description = "The row's number or id", max_length = 100, pattern = r"^[^\u0000]*$"),
         ("user_id" = Option<shape::Number>, Query, description = "The number of a staff account"),
         ("action" = Option<String>, Query, description = "`CREATE`, `UPDATE`, `DELETE` or `EXPORT`", pattern = "^(CREATE|UPDATE|DELETE|EXPORT)?$"),
@@ -69,25 +69,37 @@ fn read_query(query: &str, zone: &TimeZone) -> Result<(Filter, Behind, u16), Pro
     let (mut behind, mut limit) = (None, LIMIT_DEFAULT);
     query::read(query, |name, value| {
         match name {
-            "table_name" => filter.table_name = query::search_text(value)?,
-            "record_id" => filter.record_id = query::search_text(value)?,
-            "user_id" => {
-                let user = |text: &str| text.parse::<AdminUserId>().ok();
-                let user = query::choice(value, "the number of a staff account", user)?;
-                filter.user_id = Some(user.get());
-            }
-            "action" => {
-                let action = |text: &str| ACTIONS.contains(&text).then(|| text.to_owned());
-                let action = query::choice(value, "CREATE, UPDATE, DELETE or EXPORT", action)?;
-                filter.action = Some(action);
-            }
-            "from" => filter.from = Some(query::beginning(value, zone)?),
-            "to" => filter.to = Some(query::end(value, zone)?),
             "limit" => limit = query::limit(value, LIMIT_MAX)?,
             "cursor" => behind = Some(cursor::read_moment(value).ok_or(query::WRONG_CURSOR)?),
-            _ => return Err(FieldReason::Unknown),
+            _ => read_filter(&mut filter, (name, value), zone)?,
         }
         Ok(())
     })?;
     Ok((filter, behind, limit))
+}
+
+/// One of the parameters that narrow the log, for exports and pages too.
+pub(crate) fn read_filter(
+    filter: &mut Filter,
+    (name, value): (&str, &str),
+    zone: &TimeZone,
+) -> Result<(), FieldReason> {
+    match name {
+        "table_name" => filter.table_name = query::search_text(value)?,
+        "record_id" => filter.record_id = query::search_text(value)?,
+        "user_id" => {
+            let user = |text: &str| text.parse::<AdminUserId>().ok();
+            let user = query::choice(value, "the number of a staff account", user)?;
+            filter.user_id = Some(user.get());
+        }
+        "action" => {
+            let action = |text: &str| ACTIONS.contains(&text).then(|| text.to_owned());
+            let action = query::choice(value, "CREATE, UPDATE, DELETE or EXPORT", action)?;
+            filter.action = Some(action);
+        }
+        "from" => filter.from = Some(query::beginning(value, zone)?),
+        "to" => filter.to = Some(query::end(value, zone)?),
+        _ => return Err(FieldReason::Unknown),
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use app::App;
 use app::concerts::change;
 use app::concerts::{self, PAGE_MAX, Position, StaffFilter};
+use app::runs::cancel_concert;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +24,9 @@ use crate::http::fields::{FieldReason, Fields};
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
 use crate::http::problem_render::ProblemBody;
-use crate::http::staff::{DeleteConcert, EditConcerts, OpenConcerts, ReadConcerts, Staff};
+use crate::http::staff::{
+    CancelConcert, DeleteConcert, EditConcerts, OpenConcerts, ReadConcerts, Staff,
+};
 
 /// As every list's.
 const LIMIT_DEFAULT: u16 = 50;
@@ -245,6 +248,34 @@ pub async fn archive(
     set_status(&app, id, ConcertStatus::Archived, by.acting).await
 }
 
+/// Cancel a concert
+///
+/// It is closed for good when the answer leaves. Everybody who has tickets is cancelled, refunded and
+/// written to within the next minutes; what staff had by hand is theirs to pay back. Asked for again it
+/// cancels whoever was left out, or does nothing.
+#[utoipa::path(
+    post, path = "/admin/concerts/{id}/cancel", tag = "staff", operation_id = "cancelConcert",
+    params(("id" = i32, Path, description = "The concert's number", minimum = 1)),
+    security(("staff_session" = [])),
+    responses(
+        (status = 200, body = ConcertBody, description = "The concert, which is no longer open; also when it was cancelled before", headers(("ETag" = String, description = "Changes with what can be edited, not with a sale"))),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
+    )
+)]
+pub async fn cancel(
+    State(app): State<App>,
+    by: Staff<CancelConcert>,
+    Segment(id): Segment<ConcertId>,
+) -> Result<Response, Problem> {
+    let who = by.signed_in.member().id;
+    let (cancelled, _) = cancel_concert(&app, who, id, by.acting).await?;
+    Ok(shown(&app, cancelled))
+}
+
 /// Delete a concert
 ///
 /// Softly, and only without pending or confirmed reservations.
@@ -282,7 +313,7 @@ async fn set_status(
 }
 
 /// A concert with the tag for editing it. The tag isn't for caches: a sale doesn't change it.
-fn shown(app: &App, concert: Concert) -> Response {
+pub(super) fn shown(app: &App, concert: Concert) -> Response {
     let etag = etag::of_concert(&concert);
     let body = ConcertBody::new(concert, app.settings().currency);
     ([(ETAG, etag)], Json(body)).into_response()
@@ -295,19 +326,30 @@ fn read_query(query: &str) -> Result<(StaffFilter, PageWanted), Problem> {
     let (mut after, mut limit) = (None, LIMIT_DEFAULT);
     query::read(query, |name, value| {
         match name {
-            "status" => filter.status = Some(status(value)?),
-            "q" => filter.text = query::search_text(value)?,
-            "from" => filter.from = Some(query::day(value)?),
-            "to" => filter.until = Some(query::day(value)?),
-            "venue" => filter.venue = query::searchable(value)?,
-            "deleted" => filter.is_deleted = flag(value)?,
             "limit" => limit = query::limit(value, PAGE_MAX)?,
             "cursor" => after = Some(cursor::read(value).ok_or(query::WRONG_CURSOR)?),
-            _ => return Err(FieldReason::Unknown),
+            _ => read_filter(&mut filter, (name, value))?,
         }
         Ok(())
     })?;
     Ok((filter, (after, limit)))
+}
+
+/// One of the parameters that narrow a list, for exports too.
+pub(crate) fn read_filter(
+    filter: &mut StaffFilter,
+    (name, value): (&str, &str),
+) -> Result<(), FieldReason> {
+    match name {
+        "status" => filter.status = Some(status(value)?),
+        "q" => filter.text = query::search_text(value)?,
+        "from" => filter.from = Some(query::day(value)?),
+        "to" => filter.until = Some(query::day(value)?),
+        "venue" => filter.venue = query::searchable(value)?,
+        "deleted" => filter.is_deleted = flag(value)?,
+        _ => return Err(FieldReason::Unknown),
+    }
+    Ok(())
 }
 
 fn status(value: &str) -> Result<ConcertStatus, FieldReason> {
@@ -318,7 +360,8 @@ fn flag(value: &str) -> Result<bool, FieldReason> {
     query::choice(value, "true or false", |text| text.parse().ok())
 }
 
-fn read_new(mut fields: Fields) -> Result<NewConcert, Problem> {
+/// A whole concert, from JSON or from a form.
+pub(crate) fn read_new(mut fields: Fields) -> Result<NewConcert, Problem> {
     let name = fields.text("name", Line::parse);
     let artist = fields.text("artist", Line::parse);
     let date = fields.choice("date", DAY, parse_day);

@@ -3,9 +3,12 @@
 
 pub mod audit_logs;
 pub mod concerts;
+pub mod exports;
+pub mod image;
 pub mod mails;
 pub mod model;
 pub mod password;
+pub mod reports;
 pub mod reservations;
 pub mod sessions;
 pub mod tickets;

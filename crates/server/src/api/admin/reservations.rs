@@ -33,8 +33,8 @@ const STATUSES: &str = "pending, confirmed, cancelled or expired";
 
 /// Reservations, newest first
 ///
-/// With `q`, each page looks at 20,000 reservations: it may have few items, or none, and a
-/// `next_cursor` all the same. Narrow it by the other filters, or give a whole id.
+/// A `q` without three letters or digits in a row is in no index: each page then looks at 20,000
+/// reservations, and may have few items, or none, and a `next_cursor` all the same.
 #[utoipa::path(
     get, path = "/admin/reservations", tag = "staff", operation_id = "listReservations",
     params(
@@ -239,35 +239,48 @@ fn shown(app: &App, reservation: Reservation) -> Json<ReservationBody> {
     Json(ReservationBody::new(reservation, app.settings().currency))
 }
 
-fn read_query(query: &str, zone: &TimeZone) -> Result<ListRequest, Problem> {
+/// What the parameters of a list ask for, here and on the pages.
+pub(crate) fn read_query(query: &str, zone: &TimeZone) -> Result<ListRequest, Problem> {
     let mut request = ListRequest {
         limit: LIMIT_DEFAULT,
         ..ListRequest::default()
     };
     query::read(query, |name, value| {
-        let filter = &mut request.filter;
         match name {
-            "concert_id" => {
-                let id = query::choice(value, CONCERT, |text| text.parse().ok());
-                filter.concert_id = Some(id?);
-            }
-            "status" => {
-                let status = query::choice(value, STATUSES, |text| text.parse().ok());
-                filter.status = Some(status?);
-            }
-            "email" => {
-                filter.email = Some(EmailAddress::parse(value).map_err(FieldReason::Text)?);
-            }
-            "q" => request.text = query::search_text(value)?,
-            "from" => filter.from = Some(query::beginning(value, zone)?),
-            "to" => filter.to = Some(query::end(value, zone)?),
             "limit" => request.limit = query::limit(value, PAGE_MAX)?,
             "cursor" => request.after = Some(position(value)?),
-            _ => return Err(FieldReason::Unknown),
+            _ => read_filter(&mut request, (name, value), zone)?,
         }
         Ok(())
     })?;
     Ok(request)
+}
+
+/// One of the parameters that narrow a list, for exports too.
+pub(crate) fn read_filter(
+    request: &mut ListRequest,
+    (name, value): (&str, &str),
+    zone: &TimeZone,
+) -> Result<(), FieldReason> {
+    let filter = &mut request.filter;
+    match name {
+        "concert_id" => {
+            let id = query::choice(value, CONCERT, |text| text.parse().ok());
+            filter.concert_id = Some(id?);
+        }
+        "status" => {
+            let status = query::choice(value, STATUSES, |text| text.parse().ok());
+            filter.status = Some(status?);
+        }
+        "email" => {
+            filter.email = Some(EmailAddress::parse(value).map_err(FieldReason::Text)?);
+        }
+        "q" => request.text = query::search_text(value)?,
+        "from" => filter.from = Some(query::beginning(value, zone)?),
+        "to" => filter.to = Some(query::end(value, zone)?),
+        _ => return Err(FieldReason::Unknown),
+    }
+    Ok(())
 }
 
 fn position(cursor: &str) -> Result<Position, FieldReason> {

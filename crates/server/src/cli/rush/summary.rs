@@ -136,6 +136,7 @@ impl Summary<'_> {
             "unknown_resolved": counts.unknown_resolved,
             "per_second": tenth(self.per_second()),
             "p50_ms": quantile(&answers, 0.5),
+            "p95_ms": quantile(&answers, 0.95),
             "p99_ms": quantile(&answers, 0.99),
             "p999_ms": quantile(&answers, 0.999),
             "max_ms": micro(answers.max_ms()),

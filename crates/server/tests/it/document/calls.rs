@@ -36,7 +36,9 @@ pub(super) const CHANGE: Call = ("patch", "/admin/concerts/{id}");
 pub(super) const DELETE: Call = ("delete", "/admin/concerts/{id}");
 pub(super) const OPEN: Call = ("post", "/admin/concerts/{id}/open");
 pub(super) const CLOSE: Call = ("post", "/admin/concerts/{id}/close");
+pub(super) const CANCEL_CONCERT: Call = ("post", "/admin/concerts/{id}/cancel");
 pub(super) const ARCHIVE: Call = ("post", "/admin/concerts/{id}/archive");
+pub(super) const SET_IMAGE: Call = ("post", "/admin/concerts/{id}/image");
 pub(super) const LIST_RESERVATIONS: Call = ("get", "/admin/reservations");
 pub(super) const FIND_ANY: Call = ("get", "/admin/reservations/{id}");
 pub(super) const CONFIRM: Call = ("post", "/admin/reservations/{id}/confirm");
@@ -51,8 +53,15 @@ pub(super) const ERASE_ME: Call = ("post", "/me/erase");
 pub(super) const MINE: Call = ("get", "/me/reservations");
 pub(super) const ASK_FOR_LINK: Call = ("post", "/sessions/email");
 pub(super) const RETRY_MAIL: Call = ("post", "/admin/mails/{id}/retry");
+pub(super) const REPORT: Call = ("get", "/admin/reports/sales");
+pub(super) const AUDIT_CSV: Call = ("get", "/admin/exports/audit-logs.csv");
+pub(super) const AUDIT_XLSX: Call = ("get", "/admin/exports/audit-logs.xlsx");
+pub(super) const CONCERTS_CSV: Call = ("get", "/admin/exports/concerts.csv");
+pub(super) const CONCERTS_XLSX: Call = ("get", "/admin/exports/concerts.xlsx");
+pub(super) const RESERVATIONS_CSV: Call = ("get", "/admin/exports/reservations.csv");
+pub(super) const RESERVATIONS_XLSX: Call = ("get", "/admin/exports/reservations.xlsx");
 /// The calls of the API, as the router has them, in alphabetical order.
-pub(super) const CALLS: [Call; 48] = [
+pub(super) const CALLS: [Call; 57] = [
     DELETE,
     DELETE_RESERVATION,
     SIGN_OUT,
@@ -63,7 +72,14 @@ pub(super) const CALLS: [Call; 48] = [
     LIST_AUDIT,
     LIST_ALL,
     SHOW_ANY,
+    AUDIT_CSV,
+    AUDIT_XLSX,
+    CONCERTS_CSV,
+    CONCERTS_XLSX,
+    RESERVATIONS_CSV,
+    RESERVATIONS_XLSX,
     LIST_MAILS,
+    REPORT,
     LIST_RESERVATIONS,
     FIND_ANY,
     LIST_USERS,
@@ -81,7 +97,9 @@ pub(super) const CALLS: [Call; 48] = [
     CHANGE_USER,
     CREATE,
     ARCHIVE,
+    CANCEL_CONCERT,
     CLOSE,
+    SET_IMAGE,
     OPEN,
     RETRY_MAIL,
     OWN_PASSWORD,

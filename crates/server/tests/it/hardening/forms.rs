@@ -7,9 +7,16 @@ use stagedoor::http::router;
 use crate::support::{NewConcert, TestApp};
 
 /// The addresses of forms; those of the API are in its document.
-const FORMS: [&str; 9] = [
+const FORMS: [&str; 16] = [
     "/staff/account/password",
     "/staff/account/totp/off",
+    "/staff/concerts/{id}/archive",
+    "/staff/concerts/{id}/cancel",
+    "/staff/concerts/{id}/edit",
+    "/staff/concerts/{id}/poster",
+    "/staff/reservations/bulk",
+    "/staff/reservations/{id}/cancel",
+    "/staff/runs",
     "/staff/setup",
     "/staff/sign-in",
     "/theme",

@@ -16,7 +16,8 @@ pub(crate) fn documented() -> Vec<String> {
     list.lines().map(str::to_owned).collect()
 }
 
-/// Rights as PostgreSQL keeps them; where none were ever set, its own defaults count.
+/// Rights as PostgreSQL keeps them; where none were ever set, its own defaults count. What an extension
+/// brought is open to everybody, behind the door of its schema.
 const RIGHTS_FOUND: &str = "
     WITH who AS (
         SELECT oid, rolname::text AS name FROM pg_roles WHERE rolname ~ '^stagedoor_(app|report|monitor|backup)$'
@@ -42,6 +43,7 @@ const RIGHTS_FOUND: &str = "
         UNION ALL
         SELECT 'function ' || pg_proc.oid::regprocedure, coalesce(proacl, acldefault('f', proowner))
         FROM pg_proc JOIN place ON place.oid = pronamespace
+        WHERE NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
         UNION ALL
         SELECT 'default for ' || defaclobjtype::text, defaclacl FROM pg_default_acl
     )

@@ -36,7 +36,14 @@ const TABLE: &str = "
     get    /admin/audit-logs                      401    401       403   200        200      401     401
     get    /admin/concerts                        401    401       200   200        200      401     401
     get    /admin/concerts/{id}                   401    401       200   200        200      401     401
+    get    /admin/exports/audit-logs.csv          401    401       403   200        200      401     401
+    get    /admin/exports/audit-logs.xlsx         401    401       403   200        200      401     401
+    get    /admin/exports/concerts.csv            401    401       403   200        200      401     401
+    get    /admin/exports/concerts.xlsx           401    401       403   200        200      401     401
+    get    /admin/exports/reservations.csv        401    401       403   200        200      401     401
+    get    /admin/exports/reservations.xlsx       401    401       403   200        200      401     401
     get    /admin/mails                           401    401       200   200        200      401     401
+    get    /admin/reports/sales                   401    401       403   200        200      401     401
     get    /admin/reservations                    401    401       200   200        200      401     401
     get    /admin/reservations/{id}               401    401       200   200        200      401     401
     get    /admin/users                           401    401       403   403        200      401     401
@@ -54,7 +61,9 @@ const TABLE: &str = "
     patch  /admin/users/{id}                      401    401       403   403        404      401     401
     post   /admin/concerts                        401    401       403   422        422      401     401
     post   /admin/concerts/{id}/archive           401    401       403   200        200      401     401
+    post   /admin/concerts/{id}/cancel            401    401       403   200        200      401     401
     post   /admin/concerts/{id}/close             401    401       403   200        200      401     401
+    post   /admin/concerts/{id}/image             401    401       403   422        422      401     401
     post   /admin/concerts/{id}/open              401    401       403   200        200      401     401
     post   /admin/mails/{id}/retry                401    401       404   404        404      401     401
     post   /admin/password                        401    401       422   422        422      401     401

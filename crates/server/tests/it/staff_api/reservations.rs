@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Member, answer, id_of, named, walk};
 use crate::expiry::behind_the_concert;
+use crate::support::wait::{LIMIT, eventually};
 use crate::support::{NewConcert, TestApp};
 
 async fn sold_out_concert(app: &TestApp) -> (i32, Value) {
@@ -232,7 +233,7 @@ async fn staff_find_reservations_newest_first_by_everything_they_may_know() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_search_looks_at_so_many_rows_a_page_and_finds_all_of_them_in_the_end() {
+async fn a_search_finds_at_once_what_is_rare_and_what_is_common_among_very_many() {
     TestApp::run(async |app| {
         let moderator = Member::of(app, "moderator").await;
         let many = NewConcert {
@@ -242,21 +243,59 @@ async fn a_search_looks_at_so_many_rows_a_page_and_finds_all_of_them_in_the_end(
         let concert = app.plant(many).await;
         app.plant_holds(concert, 45_000, Duration::from_mins(10))
             .await;
-        let path = "/reservations?q=12345%40example.com";
-        let first = moderator.gets(path).await;
+        let tidy = "SELECT tidy_reservation_search()";
+        assert!(app.count(tidy).await > 0);
         let found = |page: &super::Answer| page.body["items"].as_array().unwrap().len();
-        let all = walk(&moderator, path).await;
-        assert_eq!(all.len(), 1);
+        let next = |page: &super::Answer| page.body["next_cursor"].clone();
+        let scans = "SELECT pg_stat_get_numscans('reservations_search_idx'::regclass)";
         // All were made in the same moment, so that their order is that of their ids: 9, 8, …, 2, then 1.
+        for query in [
+            "q=12345%40example.com".to_owned(),
+            format!("q=12345%40EX&concert_id={concert}&status=pending"),
+            "email=12345%40example.com".to_owned(),
+        ] {
+            let page = moderator.gets(&format!("/reservations?{query}")).await;
+            assert_eq!((found(&page), next(&page)), (1, json!(null)), "{query}");
+        }
+        eventually("the index's use", LIMIT, async || {
+            app.count(scans).await > 0
+        })
+        .await;
+        let common = moderator.gets("/reservations?q=EXAMPLE&limit=30").await;
+        assert_eq!(found(&common), 30);
+        assert_ne!(next(&common), json!(null));
+        let none = moderator.gets("/reservations?q=nobody+at+all").await;
+        assert_eq!((found(&none), next(&none)), (0, json!(null)));
+
+        // What is too short for the index is looked for page by page.
+        let rename =
+            "UPDATE reservations SET customer_name = 'Ö' WHERE customer_email LIKE '12345@%'";
+        app.postgres.batch_execute(rename).await.unwrap();
+        let first = moderator.gets("/reservations?q=%C3%B6").await;
         assert_eq!(found(&first), 0);
-        assert_ne!(first.body["next_cursor"], json!(null));
-        let by_email = moderator
-            .gets("/reservations?email=12345%40example.com")
-            .await;
-        assert_eq!(
-            (found(&by_email), &by_email.body["next_cursor"]),
-            (1, &json!(null))
-        );
+        assert_ne!(next(&first), json!(null));
+        assert_eq!(walk(&moderator, "/reservations?q=%C3%B6").await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_but_active_staff_searches_whatever_the_server_asks() {
+    TestApp::run(async |app| {
+        let staff = app.plant_staff("nok", "moderator").await;
+        let ask =
+            "SELECT * FROM search_reservations('%som%', NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+                                                     NULL, NULL, NULL, now()::timestamp, 1)";
+        let of = |id: i32| format!("SET stagedoor.user_id = '{id}'; {ask}");
+        for question in [ask.to_owned(), of(staff + 1)] {
+            let refused = app.postgres.batch_execute(&question).await.unwrap_err();
+            let code = refused.code().map(tokio_postgres::error::SqlState::code);
+            assert_eq!(code, Some("42501"), "{question}");
+        }
+        app.postgres.batch_execute(&of(staff)).await.unwrap();
+        let disable = "UPDATE admin_users SET is_active = false";
+        app.postgres.batch_execute(disable).await.unwrap();
+        app.postgres.batch_execute(&of(staff)).await.unwrap_err();
     })
     .await;
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::app::ctx::{ManualClock, Random, SeededRandom};
 use ::app::mails::{Carrier, Post};
 use ::app::payments::Till;
+use ::app::posters::Files;
 use ::app::providers::sandbox::Sandbox;
 use ::app::{AccessKey, App, Ctx, Settings};
 use domain::allotment::Limits;
@@ -25,6 +26,7 @@ use stagedoor::http::router;
 use stagedoor::http::web::{Parts, Web};
 use store::pool::Lease;
 use store::{Pool, PoolSettings, Replicas};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_postgres::Client as Postgres;
@@ -58,6 +60,8 @@ pub(crate) struct Options {
     pub(crate) carrier: Option<Arc<dyn Carrier>>,
     /// Whether whoever asks may read mails.
     pub(crate) shows_mails: bool,
+    /// Where posters lie.
+    pub(crate) files: Arc<TempDir>,
 }
 
 impl Default for Options {
@@ -77,6 +81,7 @@ impl Default for Options {
             base_url: "http://tickets.example",
             carrier: None,
             shows_mails: true,
+            files: Arc::new(TempDir::with_prefix("stagedoor-files-").expect("a folder")),
         }
     }
 }
@@ -89,6 +94,8 @@ pub(crate) struct TestApp {
     /// A connection that may do everything, for looking and for planting.
     pub(crate) postgres: Postgres,
     pub(crate) address: SocketAddr,
+    /// Goes with the test.
+    pub(crate) files: Arc<TempDir>,
     client: Client,
     #[expect(
         dead_code,
@@ -169,6 +176,7 @@ impl TestApp {
             database,
             postgres,
             address,
+            files: options.files,
             client,
             stop,
         }
@@ -380,7 +388,8 @@ pub(crate) fn open_app_with(
     };
     let app = App::new(ctx, settings(options), pool, key)
         .taking_money(till)
-        .writing_to_people(post);
+        .writing_to_people(post)
+        .keeping_files(Files::new(options.files.path()));
     let app = if options.is_alone { app.alone() } else { app };
     if options.replica_urls.is_empty() {
         return app;

@@ -9,6 +9,7 @@ pub(crate) mod dice;
 pub(crate) mod fake_stripe;
 pub(crate) mod fault_proxy;
 pub(crate) mod own_cluster;
+pub(crate) mod paid;
 pub(crate) mod program;
 pub(crate) mod reported;
 mod signed_in;

@@ -111,6 +111,21 @@ pub struct InsertParams<
     pub description: Option<T6>,
     pub now: jiff::civil::DateTime,
 }
+#[derive(Debug)]
+pub struct ListExistingParams<
+    T1: crate::generated::StringSql,
+    T2: crate::generated::ArraySql<Item = T1>,
+    T3: crate::generated::StringSql,
+    T4: crate::generated::ArraySql<Item = T3>,
+    T5: crate::generated::ArraySql<Item = jiff::civil::Date>,
+    T6: crate::generated::StringSql,
+    T7: crate::generated::ArraySql<Item = T6>,
+> {
+    pub names: T2,
+    pub artists: T4,
+    pub dates: T5,
+    pub venues: T7,
+}
 #[derive(Debug, Clone, PartialEq)]
 pub struct Concert {
     pub id: i32,
@@ -554,6 +569,63 @@ where
         Ok(mapped)
     }
 }
+pub struct I64Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<i64, tokio_postgres::Error>,
+    mapper: fn(i64) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> I64Query<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(i64) -> R) -> I64Query<'c, 'a, 's, C, R, N> {
+        I64Query {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
 pub struct FindStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find() -> FindStmt {
     FindStmt(
@@ -861,6 +933,53 @@ impl<
             &params.after_id,
             &params.limit,
         )
+    }
+}
+pub struct ListByIdsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_by_ids() -> ListByIdsStmt {
+    ListByIdsStmt(
+        "/* concerts.list_by_ids */ SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url, description, created_at, updated_at FROM concerts WHERE id = ANY($1)",
+        None,
+    )
+}
+impl ListByIdsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::ArraySql<Item = i32>>(
+        &'s self,
+        client: &'c C,
+        ids: &'a T1,
+    ) -> ConcertQuery<'c, 'a, 's, C, Concert, 1> {
+        ConcertQuery {
+            client,
+            params: [ids],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<ConcertBorrowed, tokio_postgres::Error> {
+                    Ok(ConcertBorrowed {
+                        id: row.try_get(0)?,
+                        name: row.try_get(1)?,
+                        artist: row.try_get(2)?,
+                        date: row.try_get(3)?,
+                        venue: row.try_get(4)?,
+                        total_tickets: row.try_get(5)?,
+                        available_tickets: row.try_get(6)?,
+                        price: row.try_get(7)?,
+                        status: row.try_get(8)?,
+                        image_url: row.try_get(9)?,
+                        description: row.try_get(10)?,
+                        created_at: row.try_get(11)?,
+                        updated_at: row.try_get(12)?,
+                    })
+                },
+            mapper: |it| Concert::from(it),
+        }
     }
 }
 pub struct ListVenuesStmt(&'static str, Option<tokio_postgres::Statement>);
@@ -1526,5 +1645,115 @@ impl ExistStmt {
             extractor: |row| Ok(row.try_get(0)?),
             mapper: |it| it,
         }
+    }
+}
+pub struct LockImportStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn lock_import() -> LockImportStmt {
+    LockImportStmt(
+        "/* concerts.lock_import */ SELECT true AS is_locked FROM pg_advisory_xact_lock(7164913)",
+        None,
+    )
+}
+impl LockImportStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+    ) -> BoolQuery<'c, 'a, 's, C, bool, 0> {
+        BoolQuery {
+            client,
+            params: [],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
+pub struct ListExistingStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_existing() -> ListExistingStmt {
+    ListExistingStmt(
+        "/* concerts.list_existing */ SELECT wanted.place FROM unnest($1::text[], $2::text[], $3::date[], $4::text[]) WITH ORDINALITY AS wanted (name, artist, date, venue, place) WHERE EXISTS ( SELECT FROM concerts c WHERE c.date = wanted.date AND c.name = wanted.name AND c.artist = wanted.artist AND c.venue = wanted.venue AND c.deleted_at IS NULL) ORDER BY wanted.place",
+        None,
+    )
+}
+impl ListExistingStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::ArraySql<Item = T1>,
+        T3: crate::generated::StringSql,
+        T4: crate::generated::ArraySql<Item = T3>,
+        T5: crate::generated::ArraySql<Item = jiff::civil::Date>,
+        T6: crate::generated::StringSql,
+        T7: crate::generated::ArraySql<Item = T6>,
+    >(
+        &'s self,
+        client: &'c C,
+        names: &'a T2,
+        artists: &'a T4,
+        dates: &'a T5,
+        venues: &'a T7,
+    ) -> I64Query<'c, 'a, 's, C, i64, 4> {
+        I64Query {
+            client,
+            params: [names, artists, dates, venues],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
+impl<
+    'c,
+    'a,
+    's,
+    C: GenericClient,
+    T1: crate::generated::StringSql,
+    T2: crate::generated::ArraySql<Item = T1>,
+    T3: crate::generated::StringSql,
+    T4: crate::generated::ArraySql<Item = T3>,
+    T5: crate::generated::ArraySql<Item = jiff::civil::Date>,
+    T6: crate::generated::StringSql,
+    T7: crate::generated::ArraySql<Item = T6>,
+>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        ListExistingParams<T1, T2, T3, T4, T5, T6, T7>,
+        I64Query<'c, 'a, 's, C, i64, 4>,
+        C,
+    > for ListExistingStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListExistingParams<T1, T2, T3, T4, T5, T6, T7>,
+    ) -> I64Query<'c, 'a, 's, C, i64, 4> {
+        self.bind(
+            client,
+            &params.names,
+            &params.artists,
+            &params.dates,
+            &params.venues,
+        )
     }
 }

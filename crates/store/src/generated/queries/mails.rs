@@ -552,6 +552,49 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql, T2: crate::g
         )
     }
 }
+pub struct ListOfReservationStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_of_reservation() -> ListOfReservationStmt {
+    ListOfReservationStmt(
+        "/* mails.list_of_reservation */ SELECT id, kind, language, recipient, reservation_id, message_id, status, sent_at, last_error, created_at FROM mails WHERE reservation_id = $1 ORDER BY created_at DESC, id DESC LIMIT 100",
+        None,
+    )
+}
+impl ListOfReservationStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        reservation_id: &'a T1,
+    ) -> MailQuery<'c, 'a, 's, C, Mail, 1> {
+        MailQuery {
+            client,
+            params: [reservation_id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row: &tokio_postgres::Row| -> Result<MailBorrowed, tokio_postgres::Error> {
+                Ok(MailBorrowed {
+                    id: row.try_get(0)?,
+                    kind: row.try_get(1)?,
+                    language: row.try_get(2)?,
+                    recipient: row.try_get(3)?,
+                    reservation_id: row.try_get(4)?,
+                    message_id: row.try_get(5)?,
+                    status: row.try_get(6)?,
+                    sent_at: row.try_get(7)?,
+                    last_error: row.try_get(8)?,
+                    created_at: row.try_get(9)?,
+                })
+            },
+            mapper: |it| Mail::from(it),
+        }
+    }
+}
 pub struct ListWrittenStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_written() -> ListWrittenStmt {
     ListWrittenStmt(

@@ -201,6 +201,32 @@ impl<'a> From<PaymentBorrowed<'a>> for Payment {
     }
 }
 #[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    pub news: String,
+    pub consequence: String,
+    pub received_at: jiff::civil::DateTime,
+}
+pub struct ToldBorrowed<'a> {
+    pub news: &'a str,
+    pub consequence: &'a str,
+    pub received_at: jiff::civil::DateTime,
+}
+impl<'a> From<ToldBorrowed<'a>> for Told {
+    fn from(
+        ToldBorrowed {
+            news,
+            consequence,
+            received_at,
+        }: ToldBorrowed<'a>,
+    ) -> Self {
+        Self {
+            news: news.into(),
+            consequence: consequence.into(),
+            received_at,
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
 pub struct Order {
     pub payment_id: String,
     pub amount: rust_decimal::Decimal,
@@ -388,6 +414,63 @@ where
 {
     pub fn map<R>(self, mapper: fn(i64) -> R) -> I64Query<'c, 'a, 's, C, R, N> {
         I64Query {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct ToldQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<ToldBorrowed, tokio_postgres::Error>,
+    mapper: fn(ToldBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> ToldQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(ToldBorrowed) -> R) -> ToldQuery<'c, 'a, 's, C, R, N> {
+        ToldQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -1065,6 +1148,43 @@ impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
         Box::pin(self.bind(client, &params.ask_at, &params.now, &params.id))
     }
 }
+pub struct ListRefundableStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_refundable() -> ListRefundableStmt {
+    ListRefundableStmt(
+        "/* payments.list_refundable */ SELECT DISTINCT reservation_id FROM payments WHERE reservation_id = ANY($1) AND (status = 'completed' OR (status = 'refunding' AND refund_error IS NOT NULL))",
+        None,
+    )
+}
+impl ListRefundableStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::ArraySql<Item = T1>,
+    >(
+        &'s self,
+        client: &'c C,
+        ids: &'a T2,
+    ) -> StringQuery<'c, 'a, 's, C, String, 1> {
+        StringQuery {
+            client,
+            params: [ids],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it.into(),
+        }
+    }
+}
 pub struct ListDueStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_due() -> ListDueStmt {
     ListDueStmt(
@@ -1134,6 +1254,55 @@ impl CountStuckStmt {
             cached: self.1.as_ref(),
             extractor: |row| Ok(row.try_get(0)?),
             mapper: |it| it,
+        }
+    }
+}
+pub struct ListStuckStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_stuck() -> ListStuckStmt {
+    ListStuckStmt(
+        "/* payments.list_stuck */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at FROM payments WHERE refund_error IS NOT NULL ORDER BY updated_at LIMIT $1",
+        None,
+    )
+}
+impl ListStuckStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        limit: &'a i64,
+    ) -> PaymentQuery<'c, 'a, 's, C, Payment, 1> {
+        PaymentQuery {
+            client,
+            params: [limit],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<PaymentBorrowed, tokio_postgres::Error> {
+                    Ok(PaymentBorrowed {
+                        id: row.try_get(0)?,
+                        reservation_id: row.try_get(1)?,
+                        provider: row.try_get(2)?,
+                        amount: row.try_get(3)?,
+                        currency: row.try_get(4)?,
+                        status: row.try_get(5)?,
+                        language: row.try_get(6)?,
+                        provider_ref: row.try_get(7)?,
+                        provider_money: row.try_get(8)?,
+                        redirect_url: row.try_get(9)?,
+                        refund_reason: row.try_get(10)?,
+                        refund_error: row.try_get(11)?,
+                        ask_at: row.try_get(12)?,
+                        created_at: row.try_get(13)?,
+                        updated_at: row.try_get(14)?,
+                    })
+                },
+            mapper: |it| Payment::from(it),
         }
     }
 }
@@ -1216,6 +1385,42 @@ impl<
             &params.consequence,
             &params.now,
         ))
+    }
+}
+pub struct ListEventsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_events() -> ListEventsStmt {
+    ListEventsStmt(
+        "/* payments.list_events */ SELECT e.news, e.consequence, e.received_at FROM payments p JOIN payment_events e ON e.payment_id = p.id WHERE p.reservation_id = $1 ORDER BY e.received_at, e.event_id LIMIT 200",
+        None,
+    )
+}
+impl ListEventsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        reservation_id: &'a T1,
+    ) -> ToldQuery<'c, 'a, 's, C, Told, 1> {
+        ToldQuery {
+            client,
+            params: [reservation_id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row: &tokio_postgres::Row| -> Result<ToldBorrowed, tokio_postgres::Error> {
+                Ok(ToldBorrowed {
+                    news: row.try_get(0)?,
+                    consequence: row.try_get(1)?,
+                    received_at: row.try_get(2)?,
+                })
+            },
+            mapper: |it| Told::from(it),
+        }
     }
 }
 pub struct ExistsEventStmt(&'static str, Option<tokio_postgres::Statement>);

@@ -26,6 +26,30 @@ pub struct ListParams<
     pub limit: i64,
 }
 #[derive(Debug)]
+pub struct SearchParams<
+    T1: crate::generated::StringSql,
+    T2: crate::generated::StringSql,
+    T3: crate::generated::StringSql,
+    T4: crate::generated::StringSql,
+    T5: crate::generated::StringSql,
+    T6: crate::generated::StringSql,
+    T7: crate::generated::StringSql,
+> {
+    pub part: T1,
+    pub of_prefix: Option<T2>,
+    pub from_id: Option<T3>,
+    pub until_id: Option<T4>,
+    pub of_concert: Option<i32>,
+    pub of_email: Option<T5>,
+    pub of_status: Option<T6>,
+    pub from_at: Option<jiff::civil::DateTime>,
+    pub to_at: Option<jiff::civil::DateTime>,
+    pub before_at: Option<jiff::civil::DateTime>,
+    pub before_id: Option<T7>,
+    pub now: jiff::civil::DateTime,
+    pub rows_max: i32,
+}
+#[derive(Debug)]
 pub struct FindSearchEndParams<
     T1: crate::generated::StringSql,
     T2: crate::generated::StringSql,
@@ -208,6 +232,17 @@ impl<'a> From<FindSearchEndBorrowed<'a>> for FindSearchEnd {
     }
 }
 #[derive(Debug, Clone, PartialEq, Copy)]
+pub struct SumMade {
+    pub reservations: i64,
+    pub tickets: i64,
+    pub minor: i64,
+}
+#[derive(Debug, Clone, PartialEq, Copy)]
+pub struct SumPending {
+    pub reservations: i64,
+    pub tickets: i64,
+}
+#[derive(Debug, Clone, PartialEq, Copy)]
 pub struct CountTaken {
     pub sold: i64,
     pub held: i64,
@@ -381,6 +416,120 @@ where
         Ok(mapped)
     }
 }
+pub struct StringQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<&str, tokio_postgres::Error>,
+    mapper: fn(&str) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> StringQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(&str) -> R) -> StringQuery<'c, 'a, 's, C, R, N> {
+        StringQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct I64Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<i64, tokio_postgres::Error>,
+    mapper: fn(i64) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> I64Query<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(i64) -> R) -> I64Query<'c, 'a, 's, C, R, N> {
+        I64Query {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
 pub struct FindSearchEndQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
@@ -441,20 +590,20 @@ where
         Ok(mapped)
     }
 }
-pub struct CountTakenQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+pub struct SumMadeQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
     query: &'static str,
     cached: Option<&'s tokio_postgres::Statement>,
-    extractor: fn(&tokio_postgres::Row) -> Result<CountTaken, tokio_postgres::Error>,
-    mapper: fn(CountTaken) -> T,
+    extractor: fn(&tokio_postgres::Row) -> Result<SumMade, tokio_postgres::Error>,
+    mapper: fn(SumMade) -> T,
 }
-impl<'c, 'a, 's, C, T: 'c, const N: usize> CountTakenQuery<'c, 'a, 's, C, T, N>
+impl<'c, 'a, 's, C, T: 'c, const N: usize> SumMadeQuery<'c, 'a, 's, C, T, N>
 where
     C: GenericClient,
 {
-    pub fn map<R>(self, mapper: fn(CountTaken) -> R) -> CountTakenQuery<'c, 'a, 's, C, R, N> {
-        CountTakenQuery {
+    pub fn map<R>(self, mapper: fn(SumMade) -> R) -> SumMadeQuery<'c, 'a, 's, C, R, N> {
+        SumMadeQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -498,20 +647,77 @@ where
         Ok(mapped)
     }
 }
-pub struct I64Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+pub struct SumPendingQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
     query: &'static str,
     cached: Option<&'s tokio_postgres::Statement>,
-    extractor: fn(&tokio_postgres::Row) -> Result<i64, tokio_postgres::Error>,
-    mapper: fn(i64) -> T,
+    extractor: fn(&tokio_postgres::Row) -> Result<SumPending, tokio_postgres::Error>,
+    mapper: fn(SumPending) -> T,
 }
-impl<'c, 'a, 's, C, T: 'c, const N: usize> I64Query<'c, 'a, 's, C, T, N>
+impl<'c, 'a, 's, C, T: 'c, const N: usize> SumPendingQuery<'c, 'a, 's, C, T, N>
 where
     C: GenericClient,
 {
-    pub fn map<R>(self, mapper: fn(i64) -> R) -> I64Query<'c, 'a, 's, C, R, N> {
-        I64Query {
+    pub fn map<R>(self, mapper: fn(SumPending) -> R) -> SumPendingQuery<'c, 'a, 's, C, R, N> {
+        SumPendingQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct CountTakenQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<CountTaken, tokio_postgres::Error>,
+    mapper: fn(CountTaken) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> CountTakenQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(CountTaken) -> R) -> CountTakenQuery<'c, 'a, 's, C, R, N> {
+        CountTakenQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -980,6 +1186,137 @@ impl<
         )
     }
 }
+pub struct SearchStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn search() -> SearchStmt {
+    SearchStmt(
+        "/* reservations.search */ SELECT id FROM search_reservations($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        None,
+    )
+}
+impl SearchStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::StringSql,
+        T3: crate::generated::StringSql,
+        T4: crate::generated::StringSql,
+        T5: crate::generated::StringSql,
+        T6: crate::generated::StringSql,
+        T7: crate::generated::StringSql,
+    >(
+        &'s self,
+        client: &'c C,
+        part: &'a T1,
+        of_prefix: &'a Option<T2>,
+        from_id: &'a Option<T3>,
+        until_id: &'a Option<T4>,
+        of_concert: &'a Option<i32>,
+        of_email: &'a Option<T5>,
+        of_status: &'a Option<T6>,
+        from_at: &'a Option<jiff::civil::DateTime>,
+        to_at: &'a Option<jiff::civil::DateTime>,
+        before_at: &'a Option<jiff::civil::DateTime>,
+        before_id: &'a Option<T7>,
+        now: &'a jiff::civil::DateTime,
+        rows_max: &'a i32,
+    ) -> StringQuery<'c, 'a, 's, C, String, 13> {
+        StringQuery {
+            client,
+            params: [
+                part, of_prefix, from_id, until_id, of_concert, of_email, of_status, from_at,
+                to_at, before_at, before_id, now, rows_max,
+            ],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it.into(),
+        }
+    }
+}
+impl<
+    'c,
+    'a,
+    's,
+    C: GenericClient,
+    T1: crate::generated::StringSql,
+    T2: crate::generated::StringSql,
+    T3: crate::generated::StringSql,
+    T4: crate::generated::StringSql,
+    T5: crate::generated::StringSql,
+    T6: crate::generated::StringSql,
+    T7: crate::generated::StringSql,
+>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        SearchParams<T1, T2, T3, T4, T5, T6, T7>,
+        StringQuery<'c, 'a, 's, C, String, 13>,
+        C,
+    > for SearchStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a SearchParams<T1, T2, T3, T4, T5, T6, T7>,
+    ) -> StringQuery<'c, 'a, 's, C, String, 13> {
+        self.bind(
+            client,
+            &params.part,
+            &params.of_prefix,
+            &params.from_id,
+            &params.until_id,
+            &params.of_concert,
+            &params.of_email,
+            &params.of_status,
+            &params.from_at,
+            &params.to_at,
+            &params.before_at,
+            &params.before_id,
+            &params.now,
+            &params.rows_max,
+        )
+    }
+}
+pub struct TidySearchStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn tidy_search() -> TidySearchStmt {
+    TidySearchStmt(
+        "/* reservations.tidy_search */ SELECT tidy_reservation_search() AS pages",
+        None,
+    )
+}
+impl TidySearchStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+    ) -> I64Query<'c, 'a, 's, C, i64, 0> {
+        I64Query {
+            client,
+            params: [],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
 pub struct FindSearchEndStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find_search_end() -> FindSearchEndStmt {
     FindSearchEndStmt(
@@ -1082,6 +1419,132 @@ impl<
             &params.before_id,
             &params.rows_before,
         )
+    }
+}
+pub struct ListByIdsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_by_ids() -> ListByIdsStmt {
+    ListByIdsStmt(
+        "/* reservations.list_by_ids */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, extensions FROM reservations WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id",
+        None,
+    )
+}
+impl ListByIdsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::ArraySql<Item = T1>,
+    >(
+        &'s self,
+        client: &'c C,
+        ids: &'a T2,
+    ) -> ReservationQuery<'c, 'a, 's, C, Reservation, 1> {
+        ReservationQuery {
+            client,
+            params: [ids],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<ReservationBorrowed, tokio_postgres::Error> {
+                    Ok(ReservationBorrowed {
+                        id: row.try_get(0)?,
+                        concert_id: row.try_get(1)?,
+                        customer_name: row.try_get(2)?,
+                        customer_email: row.try_get(3)?,
+                        quantity: row.try_get(4)?,
+                        total_price: row.try_get(5)?,
+                        status: row.try_get(6)?,
+                        google_auth: row.try_get(7)?,
+                        payment_status: row.try_get(8)?,
+                        reserved_at: row.try_get(9)?,
+                        created_at: row.try_get(10)?,
+                        updated_at: row.try_get(11)?,
+                        expires_at: row.try_get(12)?,
+                        extensions: row.try_get(13)?,
+                    })
+                },
+            mapper: |it| Reservation::from(it),
+        }
+    }
+}
+pub struct SumMadeStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn sum_made() -> SumMadeStmt {
+    SumMadeStmt(
+        "/* reservations.sum_made */ SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets, coalesce(sum(total_price) * 100, 0)::bigint AS minor FROM reservations WHERE created_at >= $1 AND status = 'confirmed' AND deleted_at IS NULL",
+        None,
+    )
+}
+impl SumMadeStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        from_at: &'a jiff::civil::DateTime,
+    ) -> SumMadeQuery<'c, 'a, 's, C, SumMade, 1> {
+        SumMadeQuery {
+            client,
+            params: [from_at],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row: &tokio_postgres::Row| -> Result<SumMade, tokio_postgres::Error> {
+                Ok(SumMade {
+                    reservations: row.try_get(0)?,
+                    tickets: row.try_get(1)?,
+                    minor: row.try_get(2)?,
+                })
+            },
+            mapper: |it| SumMade::from(it),
+        }
+    }
+}
+pub struct SumPendingStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn sum_pending() -> SumPendingStmt {
+    SumPendingStmt(
+        "/* reservations.sum_pending */ SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets FROM reservations WHERE status = 'pending' AND expires_at > $1 AND deleted_at IS NULL",
+        None,
+    )
+}
+impl SumPendingStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        now: &'a jiff::civil::DateTime,
+    ) -> SumPendingQuery<'c, 'a, 's, C, SumPending, 1> {
+        SumPendingQuery {
+            client,
+            params: [now],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row: &tokio_postgres::Row| -> Result<SumPending, tokio_postgres::Error> {
+                Ok(SumPending {
+                    reservations: row.try_get(0)?,
+                    tickets: row.try_get(1)?,
+                })
+            },
+            mapper: |it| SumPending::from(it),
+        }
     }
 }
 pub struct CountTakenStmt(&'static str, Option<tokio_postgres::Statement>);

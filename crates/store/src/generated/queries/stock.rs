@@ -43,6 +43,13 @@ impl<'a> From<ListAvailabilityBorrowed<'a>> for ListAvailability {
         }
     }
 }
+#[derive(Debug, Clone, PartialEq, Copy)]
+pub struct FindSale {
+    pub total_tickets: i32,
+    pub available_tickets: i32,
+    pub held: i64,
+    pub payments_undecided: i64,
+}
 use crate::client::GenericClient;
 use futures_util::{self, StreamExt, TryStreamExt};
 pub struct AnnounceQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
@@ -162,6 +169,63 @@ where
         Ok(mapped)
     }
 }
+pub struct FindSaleQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<FindSale, tokio_postgres::Error>,
+    mapper: fn(FindSale) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> FindSaleQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(FindSale) -> R) -> FindSaleQuery<'c, 'a, 's, C, R, N> {
+        FindSaleQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
 pub struct AnnounceStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn announce() -> AnnounceStmt {
     AnnounceStmt(
@@ -233,6 +297,43 @@ impl ListAvailabilityStmt {
                 })
             },
             mapper: |it| ListAvailability::from(it),
+        }
+    }
+}
+pub struct FindSaleStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn find_sale() -> FindSaleStmt {
+    FindSaleStmt(
+        "/* stock.find_sale */ SELECT c.total_tickets, c.available_tickets, (SELECT coalesce(sum(r.quantity), 0)::bigint FROM reservations r WHERE r.concert_id = c.id AND r.status = 'pending') AS held, (SELECT count(*) FROM payments p JOIN reservations r ON r.id = p.reservation_id WHERE r.concert_id = c.id AND p.status = 'pending') AS payments_undecided FROM concerts c WHERE c.id = $1 AND c.deleted_at IS NULL",
+        None,
+    )
+}
+impl FindSaleStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        id: &'a i32,
+    ) -> FindSaleQuery<'c, 'a, 's, C, FindSale, 1> {
+        FindSaleQuery {
+            client,
+            params: [id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row: &tokio_postgres::Row| -> Result<FindSale, tokio_postgres::Error> {
+                Ok(FindSale {
+                    total_tickets: row.try_get(0)?,
+                    available_tickets: row.try_get(1)?,
+                    held: row.try_get(2)?,
+                    payments_undecided: row.try_get(3)?,
+                })
+            },
+            mapper: |it| FindSale::from(it),
         }
     }
 }
