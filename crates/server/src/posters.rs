@@ -3,13 +3,12 @@
 use app::App;
 use app::posters;
 use axum::body::Bytes;
-use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
-use crate::http::limits;
 use crate::http::problem::Problem;
+use crate::http::upload::Upload;
 
 /// Its name tells its content: who has one once needs to ask no more (RFC 8246).
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
@@ -32,31 +31,13 @@ pub struct Uploaded(pub Bytes);
 impl<S: Send + Sync> FromRequest<S> for Uploaded {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
-        limits::widen(&mut request);
-        let media_type = request.headers().get(CONTENT_TYPE);
-        let media_type = media_type.and_then(|value| value.to_str().ok());
-        if !media_type.is_some_and(|name| name.starts_with("multipart/form-data")) {
-            let body = Bytes::from_request(request, state).await;
-            return body
-                .map(Self)
-                .map_err(|error| Problem::of_status(error.status()));
-        }
-        let form = Multipart::from_request(request, state).await;
-        let mut form = form.map_err(|error| Problem::of_status(error.status()))?;
-        while let Some(field) = form.next_field().await.map_err(|error| refused(&error))? {
-            if field.name() == Some(FIELD) {
-                return field
-                    .bytes()
-                    .await
-                    .map(Self)
-                    .map_err(|error| refused(&error));
-            }
-        }
-        Ok(Self(Bytes::new()))
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let file = match Upload::from_request(request, state).await? {
+            Upload::Body(body) => Some(body),
+            Upload::Form(fields) => fields
+                .into_iter()
+                .find_map(|(name, value)| (name == FIELD).then_some(value)),
+        };
+        Ok(Self(file.unwrap_or_default()))
     }
-}
-
-fn refused(error: &MultipartError) -> Problem {
-    Problem::of_status(error.status())
 }

@@ -21,5 +21,6 @@ pub mod router;
 pub mod seen;
 pub mod staff;
 pub mod tls;
+pub mod upload;
 pub mod watched;
 pub mod web;

@@ -7,10 +7,12 @@ use std::process::Command;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use self::refused::REFUSED;
 use crate::support::{TestDatabase, cluster};
 
 mod migrations;
 mod plans;
+mod refused;
 pub(crate) mod rights;
 mod specification;
 
@@ -326,171 +328,6 @@ const WITHOUT_CREATED_AT: [&str; 6] = [
     "payment_events",
     "sign_in_failures",
     "staff_run_rows",
-];
-
-/// Column, value, and the constraint that must refuse it.
-const REFUSED: &[(&str, &str, &str)] = &[
-    ("name", "''", "concerts_name_check"),
-    ("artist", "''", "concerts_artist_check"),
-    ("venue", "''", "concerts_venue_check"),
-    (
-        "available_tickets",
-        "-1",
-        "concerts_available_tickets_check",
-    ),
-    (
-        "available_tickets",
-        "11",
-        "concerts_available_tickets_check",
-    ),
-    ("price", "-0.01", "concerts_price_check"),
-    ("status", "''", "concerts_status_check"),
-    ("status", "'Open'", "concerts_status_check"),
-    ("status", "'deleted'", "concerts_status_check"),
-    ("id", "''", "reservations_id_check"),
-    ("customer_name", "''", "reservations_customer_name_check"),
-    ("customer_email", "''", "reservations_customer_email_check"),
-    ("quantity", "0", "reservations_quantity_check"),
-    ("quantity", "-1", "reservations_quantity_check"),
-    ("total_price", "-0.01", "reservations_total_price_check"),
-    ("status", "'open'", "reservations_status_check"),
-    ("status", "'PENDING'", "reservations_status_check"),
-    (
-        "payment_status",
-        "'paid'",
-        "reservations_payment_status_check",
-    ),
-    ("payment_status", "''", "reservations_payment_status_check"),
-    ("username", "''", "admin_users_username_check"),
-    ("password", "''", "admin_users_password_check"),
-    ("email", "''", "admin_users_email_check"),
-    ("role", "'root'", "admin_users_role_check"),
-    ("role", "'Admin'", "admin_users_role_check"),
-    ("action", "'SELECT'", "audit_logs_action_check"),
-    ("action", "'create'", "audit_logs_action_check"),
-    (
-        "key_digest",
-        "'\\x00'",
-        "admission_receipts_key_digest_check",
-    ),
-    (
-        "values_digest",
-        "'\\x00'",
-        "admission_receipts_values_digest_check",
-    ),
-    ("extensions", "-1", "reservations_extensions_check"),
-    ("task", "''", "heartbeats_task_check"),
-    ("task", "''", "jobs_task_check"),
-    ("dedup_key", "''", "jobs_dedup_key_check"),
-    ("status", "'running'", "jobs_status_check"),
-    ("attempts", "-1", "jobs_attempts_check"),
-    ("attempts_max", "0", "jobs_attempts_max_check"),
-    ("status", "'done'", "jobs_finished_at_check"),
-    ("finished_at", "'2027-01-31'", "jobs_finished_at_check"),
-    ("kind", "'advert'", "mails_kind_check"),
-    ("status", "'lost'", "mails_status_check"),
-    (
-        "pseudonym",
-        "'erased-0@invalid'",
-        "audit_erasures_pseudonym_check",
-    ),
-    ("befores", "'\\x00'", "audit_erasures_befores_check"),
-    ("afters", "'\\x00'", "audit_erasures_afters_check"),
-    ("mac", "'\\x00'", "audit_erasures_mac_check"),
-    ("key_id", "'\\x00'", "audit_erasures_key_id_check"),
-    ("row_ids", "'{1,2}'", "audit_seals_digests_check"),
-    ("mac", "'\\x00'", "audit_seals_mac_check"),
-    ("key_id", "'\\x00'", "audit_seals_key_id_check"),
-    (
-        "token_digest",
-        "'\\x00'",
-        "admin_sessions_token_digest_check",
-    ),
-    (
-        "address_digest",
-        "'\\x00'",
-        "admin_sessions_address_digest_check",
-    ),
-    (
-        "expires_at",
-        "'2001-01-31'",
-        "admin_sessions_expires_at_check",
-    ),
-    ("secret", "'plain'", "admin_totp_secret_check"),
-    ("last_step", "-1", "admin_totp_last_step_check"),
-    (
-        "code_digest",
-        "'\\x00'",
-        "admin_recovery_codes_code_digest_check",
-    ),
-    ("is_only", "false", "admin_setup_is_only_check"),
-    ("token_digest", "'\\x00'", "admin_setup_token_digest_check"),
-    (
-        "subject_digest",
-        "'\\x00'",
-        "sign_in_failures_subject_digest_check",
-    ),
-    ("failures", "-1", "sign_in_failures_failures_check"),
-    ("email", "''", "customers_email_check"),
-    ("email", "'Som@example.com'", "customers_email_check"),
-    ("issuer", "''", "customer_identities_issuer_check"),
-    ("subject", "''", "customer_identities_subject_check"),
-    (
-        "token_digest",
-        "'\\x00'",
-        "customer_sessions_token_digest_check",
-    ),
-    (
-        "expires_at",
-        "'2001-01-31'",
-        "customer_sessions_expires_at_check",
-    ),
-    (
-        "token_digest",
-        "'\\x00'",
-        "customer_links_token_digest_check",
-    ),
-    (
-        "expires_at",
-        "'2001-01-31'",
-        "customer_links_expires_at_check",
-    ),
-    (
-        "state_digest",
-        "'\\x00'",
-        "customer_sign_ins_state_digest_check",
-    ),
-    (
-        "browser_digest",
-        "'\\x00'",
-        "customer_sign_ins_browser_digest_check",
-    ),
-    (
-        "expires_at",
-        "'2001-01-31'",
-        "customer_sign_ins_expires_at_check",
-    ),
-    ("provider", "'cash'", "payments_provider_check"),
-    ("amount", "0", "payments_amount_check"),
-    ("currency", "'thb'", "payments_currency_check"),
-    ("status", "'paid'", "payments_status_check"),
-    ("refund_reason", "'whim'", "payments_refund_reason_check"),
-    ("event_id", "''", "payment_events_event_id_check"),
-    ("outcome", "'win'", "sandbox_orders_outcome_check"),
-    ("kind", "'delete'", "staff_runs_kind_check"),
-    ("kind", "'cancel_concert'", "staff_runs_concert_id_check"),
-    ("outcome", "'lost'", "staff_run_rows_outcome_check"),
-    ("number", "0", "tickets_number_check"),
-    ("code", "'0123456789AI'", "tickets_code_check"),
-    ("code", "'0123'", "tickets_code_check"),
-    ("kind", "'restore'", "backup_runs_kind_check"),
-    ("repo", "0", "backup_runs_repo_check"),
-    ("label", "''", "backup_runs_label_check"),
-    (
-        "finished_at",
-        "'2027-01-30'",
-        "backup_runs_finished_at_check",
-    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

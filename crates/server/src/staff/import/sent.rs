@@ -2,14 +2,12 @@
 //! back byte by byte as it was.
 
 use axum::body::Bytes;
-use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::CONTENT_TYPE;
 
-use crate::http::limits;
 use crate::http::problem::Problem;
+use crate::http::upload::Upload;
 
 /// A file of ten thousand concerts has some 1.5 MB.
 pub const BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -59,19 +57,12 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
     type Rejection = Problem;
 
     /// Whatever isn't such a form brings nothing.
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
-        limits::widen(&mut request);
-        let media_type = request.headers().get(CONTENT_TYPE);
-        let media_type = media_type.and_then(|value| value.to_str().ok());
-        if !media_type.is_some_and(|name| name.starts_with("multipart/form-data")) {
-            return Ok(Self::default());
-        }
-        let form = Multipart::from_request(request, state).await;
-        let mut form = form.map_err(|error| Problem::of_status(error.status()))?;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let mut sent = Self::default();
-        while let Some(field) = form.next_field().await.map_err(|error| refused(&error))? {
-            let name = field.name().unwrap_or_default().to_owned();
-            let value = field.bytes().await.map_err(|error| refused(&error))?;
+        let Upload::Form(fields) = Upload::from_request(request, state).await? else {
+            return Ok(sent);
+        };
+        for (name, value) in fields {
             match &*name {
                 "file" => sent.file = value,
                 "text" => sent.text = value,
@@ -81,10 +72,6 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
         }
         Ok(sent)
     }
-}
-
-fn refused(error: &MultipartError) -> Problem {
-    Problem::of_status(error.status())
 }
 
 impl Sent {
