@@ -5,11 +5,15 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help run test test-alerts test-rust test-e2e lint fmt regenerate bench \
 	cluster-up cluster-down cluster-status cluster-kill-primary cluster-switchover cluster-partition \
-	cluster-rejoin test-cluster test-cluster-smoke test-backup test-backup-smoke drill
+	cluster-rejoin test-cluster test-cluster-smoke test-backup test-backup-smoke test-millions test-night drill
 
 # `dev` compiles fastest, which is what a first start waits for, and is what the tests use, so that
-# `make run` and `make test` share their work. For real speed: make run PROFILE=release
+# `make run` and `make test` share most of their work: what they depend on, not the program itself,
+# which tests have with everything in it. For real speed: make run PROFILE=release
 PROFILE ?= dev
+
+# The same wherever tests build the program, so that they build it once.
+TESTED = --features stagedoor/otel
 
 # A checkout of https://github.com/RustSec/advisory-db; without it advisories are skipped.
 ADVISORY_DB ?=
@@ -48,21 +52,25 @@ test: ## all checks: format, lints, alerts, Rust tests, browser tests, a failove
 	$(MAKE) --no-print-directory test-backup-smoke
 
 test-rust: ## the Rust tests; they start a private PostgreSQL
-	cargo test --locked --workspace
+	cargo test --locked --workspace $(TESTED)
 
 test-e2e: ## the browser tests, on the installed Chromium
-	cargo build --locked --package stagedoor
+	cargo build --locked --package stagedoor $(TESTED)
 	cd tests/e2e && npm ci --no-audit --no-fund --silent
 	cd tests/e2e && STAGEDOOR_TEST_BINARY=$(abspath $(TARGET))/debug/stagedoor npm test --silent
 
 lint: ## format check, clippy, licences and advisories of dependencies
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	cargo clippy --locked --package stagedoor --lib --bins -- -D warnings
 	scripts/check-dependencies.sh
 
 test-alerts: ## Prometheus's alert rules fire when they should, and not otherwise
 	promtool check rules ops/prometheus/*.rules.yml
 	promtool test rules ops/prometheus/*.test.yml
+	promtool check config ops/prometheus/prometheus.example.yml
+	scripts/check-alerts.py
+	ops/grafana/make.py --check
 
 fmt: ## format all Rust code
 	cargo fmt --all
@@ -74,6 +82,15 @@ regenerate: ## rewrite what is derived and committed: typed statements, schema, 
 bench: ## measure against the plain way and write docs/performance.md; ARGS=--quick: some minutes
 	cargo build --locked --release --package bench
 	$(abspath $(TARGET))/release/bench --output docs/performance.md $(ARGS)
+
+test-millions: ## the common queries with 5 million reservations; writes its section of docs/performance.md
+	STAGEDOOR_TEST_UPDATE=1 cargo test --locked --release --package stagedoor --test it \
+		-- --ignored --nocapture five_million_reservations
+
+test-night: ## a bad night, as root: faults, Prometheus, its alerts; writes its log into docs/operations.md; some 20 minutes
+	scripts/install-packages.sh test
+	STAGEDOOR_TEST_UPDATE=1 cargo test --locked --package stagedoor --test it \
+		-- --ignored --nocapture a_bad_night
 
 CLUSTER = ops/cluster/cluster.py --name $(NAME) --offset $(OFFSET) $(if $(NAMESPACES),--namespaces) --binary $(BINARY)
 
@@ -107,7 +124,7 @@ test-cluster: ## break a lab under load in every way; writes its section of docs
 
 test-cluster-smoke: ## the same with two faults and ten times the time, as in `make test`
 	scripts/install-packages.sh cluster
-	cargo build --locked --package stagedoor
+	cargo build --locked --package stagedoor $(TESTED)
 	ops/cluster/test_lab.py
 	ops/cluster/trial.py --name smoke --loopback --faults switchover,node-death --patience 10 \
 		--binary $(abspath $(TARGET))/debug/stagedoor
@@ -119,7 +136,7 @@ test-backup: ## drop a table, burn a machine, restore both under load; writes do
 
 test-backup-smoke: ## the same in a minute, as in `make test`
 	scripts/install-packages.sh backup
-	cargo build --locked --package stagedoor
+	cargo build --locked --package stagedoor $(TESTED)
 	ops/backup/test_lab.py
 	ops/backup/trial.py --smoke --name backupsmoke --binary $(abspath $(TARGET))/debug/stagedoor
 

@@ -71,14 +71,31 @@ GRANT EXECUTE ON FUNCTION list_untold_accounts() TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_concert_entries(integer, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_reservation_entries(text, integer) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_audit_logs(text, text, integer, text, timestamp, timestamp,
-                                          timestamp, integer, integer) TO stagedoor_app;
+                                          timestamp, integer, integer),
+    list_audit_logs(text, text, integer, text, timestamp, timestamp, timestamp, integer, integer,
+                    boolean)
+    TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION list_cancelled_concerts(integer[]) TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION list_standbys() TO stagedoor_app, stagedoor_monitor;
+-- Taking the write probe's reservations away, and no others.
+GRANT EXECUTE ON FUNCTION clear_write_probe() TO stagedoor_app;
+-- Figures of health, which it keeps and forgets.
+GRANT SELECT, INSERT, UPDATE, DELETE ON health_samples TO stagedoor_app;
+GRANT SELECT, INSERT, DELETE ON table_sizes TO stagedoor_app;
+GRANT EXECUTE ON FUNCTION analyze_table(text) TO stagedoor_app;
 GRANT SELECT ON refinery_schema_history TO stagedoor_app, stagedoor_report, stagedoor_monitor;
 
 GRANT EXECUTE ON FUNCTION search_reservations(text, text, text, text, integer, text, text, timestamp,
                                               timestamp, timestamp, text, timestamp, integer)
     TO stagedoor_app;
 GRANT EXECUTE ON FUNCTION tidy_reservation_search() TO stagedoor_app;
+-- Sums for reports, which it makes itself.
+GRANT SELECT, INSERT, DELETE ON sales_days, sales_sums TO stagedoor_app;
+GRANT SELECT, DELETE ON sales_changes TO stagedoor_app;
+GRANT SELECT ON sales_days, sales_sums, sales_changes TO stagedoor_report;
+GRANT EXECUTE ON FUNCTION sales_standing(text, text),
+    list_sales(timestamp[], date, date, text, integer[], timestamp)
+    TO stagedoor_app, stagedoor_report;
 
 -- Staff accounts: the server writes password hashes but can't read any, except the one of a name
 -- that it gives to the function.

@@ -15,9 +15,9 @@ describe("every staff page", { concurrency: 2 }, () => lookAtAll(STAFF_PAGES));
 
 /** What each role finds in the navigation, by key. */
 const SECTIONS = {
-  moderator: ["staff-home", "sc-title", "sr-title", "staff-mails", "staff-account"],
-  admin: ["staff-home", "sc-title", "sr-title", "rp-title", "staff-mails", "staff-audit", "staff-account"],
-  superadmin: ["staff-home", "sc-title", "sr-title", "rp-title", "staff-mails", "staff-users", "staff-audit", "staff-account"],
+  moderator: ["staff-home", "sc-title", "sr-title", "staff-mails", "health-title", "staff-account"],
+  admin: ["staff-home", "sc-title", "sr-title", "rp-title", "staff-mails", "staff-audit", "health-title", "staff-account"],
+  superadmin: ["staff-home", "sc-title", "sr-title", "rp-title", "staff-mails", "staff-users", "staff-audit", "health-title", "staff-account"],
 };
 
 describe("each role", () => {

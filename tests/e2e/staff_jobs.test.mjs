@@ -5,10 +5,12 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { LANGUAGES, leaveBrowser, visiting, WIDE } from "./lib/browser.mjs";
+import { LANGUAGES, leaveBrowser, NARROW, visiting, WIDE } from "./lib/browser.mjs";
+import { readBooks } from "./lib/books.mjs";
 import { WAYS } from "./lib/buyer.mjs";
+import { askAxe, bringAxe } from "./lib/checks.mjs";
 import { tabTo } from "./lib/keyboard.mjs";
-import { addPaid, signedInAs } from "./lib/staff.mjs";
+import { addPaid, addStuck, signedInAs } from "./lib/staff.mjs";
 import { say } from "./lib/words.mjs";
 import { addConcert, dayFromNow, readConcert, readReservation, reserve } from "./lib/world.mjs";
 
@@ -181,6 +183,48 @@ describe("reservations", { concurrency: 2 }, () => {
     await press("form[action$='/refund'] .button");
     await says("said-reservation-refunded");
     assert.equal((await readReservation(held)).status, "cancelled");
+  });
+
+  job("an admin has a provider asked once more, and notes that the money went back another way", "admin", async (admin) => {
+    const { page, context, script, press, write, says, lang } = admin;
+    if (script) await bringAxe(context);
+    const isSound = async () => script && assert.deepEqual(await askAxe(page), []);
+    await page.setViewportSize(NARROW);
+    const stuck = await addStuck(await addConcert());
+    const address = `/staff/refunds/${stuck.id}`;
+    await page.goto("/staff/refunds");
+    assert.equal(await page.locator(`a[href='${address}']`).count(), 1);
+    // Others' refunds stand before it in the list, more than a keyboard should have to pass.
+    await page.goto(address);
+    await isSound();
+    await press("form[action$='/ask'] .button");
+    await says("said-refund-asked");
+    const tries = () => page.locator(".story q").count();
+    for (let look = 0; look < 60 && (await tries()) < 2; look += 1) {
+      await sleep(500);
+      await page.goto(address);
+    }
+    assert.equal(await tries(), 2);
+    const note = "Cash,\nin the foyer <b>";
+    await write("#note", " ");
+    await press("form[action$='/settle'] .button");
+    assert.ok((await page.textContent(".errors")).includes(say(lang, "refund-note-empty")));
+    await isSound();
+    await write("#note", note);
+    await press("form[action$='/settle'] .button");
+    assert.equal(await page.textContent("h1"), say(lang, "refund-confirm-title"));
+    await isSound();
+    await press("button[name=change]");
+    assert.equal(await page.inputValue("#note"), note);
+    await press("form[action$='/settle'] .button");
+    await press("button[name=confirmed]");
+    await says("said-refund-settled");
+    assert.ok((await page.textContent("main")).includes(note));
+    await isSound();
+    const { payment, attempts, mails } = await readBooks(stuck.reservation.id);
+    assert.deepEqual([payment, attempts, mails], ["refunded", ["refunded by_customer"], ["cancelled", "confirmed", "refunded"]]);
+    await page.goto(`/staff/reservations/${stuck.reservation.id}`);
+    assert.ok((await page.textContent("ol.story")).includes(note));
   });
 
   job("an admin cancels several at once and leaves the others", "admin", async (admin) => {

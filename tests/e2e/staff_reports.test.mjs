@@ -105,7 +105,7 @@ for (const script of [true, false]) {
         const file = path.join(folder, download.suggestedFilename());
         await download.saveAs(file);
         const bytes = await readFile(file);
-        if (ending === "csv") assert.match(bytes.toString(), /^day,reservations,tickets,revenue,currency\n/);
+        if (ending === "csv") assert.match(bytes.toString(), /^\uFEFFday,reservations_made,tickets_sold,revenue,currency\n/);
         else assert.equal(bytes.subarray(0, 2).toString(), "PK");
       }
     }

@@ -36,7 +36,7 @@ impl fmt::Debug for AccessKey {
 }
 
 /// Proof that somebody showed a reservation's token, or is a customer who signed in: then the database
-/// finds the reservation if it is theirs. Only [`AccessKey::check`] and a session make one.
+/// finds the reservation if it is theirs. Only [`AccessKey::check`], a session and the write probe make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     reservation_id: ReservationId,
@@ -61,6 +61,15 @@ impl Holder {
         Self {
             reservation_id,
             customer: Some(email),
+            origin,
+        }
+    }
+
+    /// Of a reservation that the write probe has just made.
+    pub(crate) const fn of_probe(reservation_id: ReservationId, origin: Origin) -> Self {
+        Self {
+            reservation_id,
+            customer: None,
             origin,
         }
     }

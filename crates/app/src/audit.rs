@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::id::ConcertId;
 use jiff::Timestamp;
 use store::audit_logs;
 pub use store::audit_logs::{Entry, Filter, Unsealed};
@@ -85,6 +86,30 @@ pub async fn list(
     transaction.rollback().await;
     entries
 }
+
+/// Who last edited a concert, and when, for whoever acts; they must be an active admin.
+pub async fn last_edit(
+    app: &App,
+    by: &Acting,
+    id: ConcertId,
+) -> Result<Option<(String, Timestamp)>, StoreError> {
+    let transaction = Transaction::begin_reading(app.writer(), by).await?;
+    let found = audit_logs::find_last_edit(&transaction, id, &EDITED).await;
+    transaction.rollback().await;
+    found
+}
+
+/// What staff edit of a concert; sales and opening change others.
+const EDITED: [&str; 8] = [
+    "name",
+    "artist",
+    "date",
+    "venue",
+    "total_tickets",
+    "price",
+    "image_url",
+    "description",
+];
 
 /// Whether anything was ever sealed; that is known without the key.
 pub async fn has_seals(app: &App) -> Result<bool, StoreError> {

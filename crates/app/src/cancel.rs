@@ -12,6 +12,7 @@ use jiff::civil::Date;
 use store::{Acting, StoreError, Transaction, concerts, reservations as stored, tickets};
 
 use crate::access::Holder;
+use crate::payments::ByHand;
 use crate::{App, Settings, jobs, mails, payments, reservations, task};
 
 /// Why a reservation was not cancelled.
@@ -53,7 +54,10 @@ async fn cancel_as(
         let cancelled = task::end(transaction, cancelled).await?;
         app.tickets_returned(cancelled.concert_id);
         jobs::wake(&app);
-        metrics::counter!("stagedoor_reservations_total", "outcome" => "cancelled").increment(1);
+        if !cancelled.concert_id.is_probe() {
+            metrics::counter!("stagedoor_reservations_total", "outcome" => "cancelled")
+                .increment(1);
+        }
         Ok(cancelled)
     })
     .await
@@ -77,10 +81,12 @@ pub(crate) async fn lock_and_cancel(
         if issued.iter().any(|ticket| ticket.used_at.is_some()) {
             return Err(TransitionError::Used.into());
         }
+    } else if reason == RefundReason::ConcertCancelled {
+        reservation.check_end()?;
     } else {
         reservation.check_cancel(now)?;
     }
-    payments::give_back_all(transaction, id, reason, now).await?;
+    payments::give_back_all(transaction, id, (reason, ByHand::Owed), now).await?;
     payments::close_pages(transaction, id, now).await?;
     let status = ReservationStatus::Cancelled;
     stored::update_status(transaction, &reservation.id, status, now).await?;

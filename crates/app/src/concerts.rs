@@ -3,12 +3,12 @@
 pub mod change;
 
 use domain::concert::{Concert, ConcertStatus};
-use domain::id::ConcertId;
+use domain::id::{ConcertId, RunId};
 use jiff::civil::Date;
 use store::concerts::{self as stored, Filter};
-pub use store::concerts::{Position, START, StaffFilter};
+pub use store::concerts::{Named, Position, START, StaffFilter};
 use store::reservations::{self, Taken};
-use store::{Acting, Seen, StoreError, Transaction};
+use store::{Acting, Seen, StoreError, Transaction, staff_runs};
 
 use crate::App;
 
@@ -16,6 +16,9 @@ use crate::App;
 pub const PAGE_MAX: u16 = 200;
 /// More venues or months than this don't help anybody to choose.
 const FACETS_MAX: i64 = 500;
+
+/// As long as a list in an input may become.
+const NEAR_MAX: i64 = 200;
 
 /// What a visitor wants to see; `None` means "whatever is usual".
 #[derive(Clone, Debug, Default)]
@@ -144,6 +147,65 @@ pub async fn show_current(app: &App, id: ConcertId) -> Result<Option<Concert>, S
     Ok(stored::find(&connection, id).await?.filter(is_shown))
 }
 
+/// Those of these concerts that were cancelled, which end their sales for good.
+pub async fn find_cancelled(
+    app: &App,
+    concerts: &[Concert],
+    seen: Seen,
+) -> Result<Vec<ConcertId>, StoreError> {
+    let ids = not_open(concerts);
+    if ids.is_empty() {
+        return Ok(ids);
+    }
+    app.read(seen, |connection| {
+        let ids = ids.clone();
+        Box::pin(async move { stored::list_cancelled(connection, &ids).await })
+    })
+    .await
+}
+
+/// The same as the primary has it.
+pub async fn find_cancelled_current(
+    app: &App,
+    concerts: &[Concert],
+) -> Result<Vec<ConcertId>, StoreError> {
+    let ids = not_open(concerts);
+    if ids.is_empty() {
+        return Ok(ids);
+    }
+    let connection = app.writer().get().await?;
+    stored::list_cancelled(&connection, &ids).await
+}
+
+/// Whether one of them was, as the primary has it.
+pub async fn was_cancelled(app: &App, concert: &Concert) -> Result<bool, StoreError> {
+    let cancelled = find_cancelled_current(app, std::slice::from_ref(concert)).await?;
+    Ok(!cancelled.is_empty())
+}
+
+/// The same for one that needn't be shown any more, such as an archived one.
+pub async fn was_cancelled_ever(app: &App, id: ConcertId) -> Result<bool, StoreError> {
+    let connection = app.writer().get().await?;
+    Ok(!stored::list_cancelled(&connection, &[id]).await?.is_empty())
+}
+
+/// Whether a concert was cancelled, whoever asks. Behind the concert's lock it stays so.
+pub(crate) async fn is_cancelled(
+    transaction: &Transaction,
+    id: ConcertId,
+) -> Result<bool, StoreError> {
+    let cancelled = stored::list_cancelled(transaction, &[id]).await?;
+    Ok(!cancelled.is_empty())
+}
+
+/// No concert that was cancelled is open, so that the others needn't be looked up.
+fn not_open(concerts: &[Concert]) -> Vec<ConcertId> {
+    let others = concerts
+        .iter()
+        .filter(|one| one.status != ConcertStatus::Open);
+    others.map(|one| one.id).collect()
+}
+
 fn is_shown(concert: &Concert) -> bool {
     concert.status != ConcertStatus::Archived
 }
@@ -154,12 +216,36 @@ pub async fn show_to_staff(app: &App, id: ConcertId) -> Result<Option<Concert>, 
     stored::find(&connection, id).await
 }
 
+/// The concerts around today that are offered to who chooses one: more of them nobody looks through.
+pub async fn list_near(app: &App) -> Result<Vec<Named>, StoreError> {
+    let connection = app.writer().get().await?;
+    stored::list_near(&connection, app.today(), NEAR_MAX / 2).await
+}
+
+/// Up to `limit` concerts with a part in artist or name, the latest first.
+pub async fn list_named(app: &App, part: &str, limit: i64) -> Result<Vec<Named>, StoreError> {
+    let connection = app.writer().get().await?;
+    stored::list_named(&connection, part, limit).await
+}
+
 /// How many tickets of a concert are sold and held, for whoever may read reservations.
 pub async fn count_taken(app: &App, id: ConcertId, by: &Acting) -> Result<Taken, StoreError> {
     let transaction = Transaction::begin_reading(app.writer(), by).await?;
     let taken = reservations::count_taken(&transaction, id).await;
     transaction.rollback().await;
     taken
+}
+
+/// The run that cancelled a concert, where it was cancelled, for whoever may read it.
+pub async fn find_cancellation(
+    app: &App,
+    id: ConcertId,
+    by: &Acting,
+) -> Result<Option<RunId>, StoreError> {
+    let transaction = Transaction::begin_reading(app.writer(), by).await?;
+    let run = staff_runs::find_of_concert(&transaction, id).await;
+    transaction.rollback().await;
+    run
 }
 
 /// A page of all concerts by number, archived ones too, for exports.

@@ -30,6 +30,7 @@ use tokio::time::timeout;
 use crate::Settings;
 use crate::ctx::Ctx;
 use crate::live::Live;
+use crate::probe::Proof;
 use crate::rates::Rates;
 use crate::reserve::{self, ReserveError, ReserveRequest, Reserved};
 pub use notes::Notes;
@@ -86,6 +87,7 @@ pub(crate) struct Shared {
     pub pool: Pool,
     pub notes: Arc<Notes>,
     pub rates: Arc<Rates>,
+    pub proof: Arc<Proof>,
     pub live: Live,
     /// Where mails are from.
     pub mail_host: String,

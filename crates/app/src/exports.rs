@@ -5,15 +5,20 @@
 //! Every row is in an export once at most. Those that are made while it runs aren't, and those that
 //! change meanwhile are as they were or as they are: it is no snapshot.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::text::EmailAddress;
+use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use store::{Acting, Seen, StoreError};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{App, audit, concerts, task};
 
@@ -30,6 +35,10 @@ pub(crate) use rows::{CONCERT_COLUMNS, concert_row};
 /// Exports of one process at once: each reads and writes all the time, and has a place in the pool for
 /// much of it.
 pub const AT_ONCE_MAX: usize = 4;
+
+/// A million rows take a minute or two, and a slow line some more; whoever takes less than that away
+/// keeps a place from others.
+pub const WITHIN: Duration = Duration::from_mins(30);
 
 /// What is exported.
 #[derive(Clone, Debug)]
@@ -84,6 +93,8 @@ pub type File = BoxStream<'static, Result<Bytes, ExportError>>;
 pub enum ExportError {
     #[error("as many exports are under way as may be at once")]
     TooMany,
+    #[error("it took longer than {} minutes", WITHIN.as_secs() / 60)]
+    TooLong,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the file can't be written")]
@@ -110,14 +121,51 @@ pub async fn begin(
         Ok(first) => first.unwrap_or_default(),
         Err(error) => {
             told.forget();
-            return Err(error.into());
+            return Err(error);
         }
     };
     let pages = pages.beginning_with(first);
-    Ok(match request.format {
+    let file = match request.format {
         Format::Csv { has_bom } => csv_file::write(pages, told, has_bom),
-        Format::Xlsx => xlsx_file::write(app, pages, told),
-    })
+        Format::Xlsx => match xlsx_file::begin(pages.columns(), made(app)).await {
+            Ok(writing) => xlsx_file::write(writing, pages, told),
+            Err(error) => {
+                told.forget();
+                return Err(error);
+            }
+        },
+    };
+    Ok(in_time(app, file))
+}
+
+/// When a file is made, and by which clock its moments are told.
+fn made(app: &App) -> (Timestamp, TimeZone) {
+    (app.ctx().now(), app.settings().timezone.clone())
+}
+
+/// Keeps a place until what is returned goes, and no longer than that: an export whose reader takes
+/// nothing isn't asked for its next part, and so can't give its place up by itself.
+fn keep(place: OwnedSemaphorePermit, within: Duration) -> oneshot::Sender<Infallible> {
+    let (kept, is_gone) = oneshot::channel();
+    tokio::spawn(async move {
+        let _ = tokio::time::timeout(within, is_gone).await;
+        drop(place);
+    });
+    kept
+}
+
+/// Breaks off what isn't taken in time.
+fn in_time(app: &App, file: File) -> File {
+    let app = app.clone();
+    let until = app.ctx().now() + WITHIN;
+    let parts = file.map(move |part| {
+        if app.ctx().now() < until {
+            part
+        } else {
+            Err(ExportError::TooLong)
+        }
+    });
+    Box::pin(parts)
 }
 
 /// How many rows went, which the audit log is told at the end, whichever end that is.
@@ -129,7 +177,7 @@ struct Told {
     rows: u64,
     is_over: bool,
     /// Others may begin when this goes.
-    _place: OwnedSemaphorePermit,
+    _place: oneshot::Sender<Infallible>,
 }
 
 impl Told {
@@ -157,7 +205,7 @@ impl Told {
             asked,
             rows: 0,
             is_over: false,
-            _place: place,
+            _place: keep(place, WITHIN),
         }
     }
 
@@ -207,5 +255,29 @@ impl Drop for Told {
 impl fmt::Debug for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Told({} rows of {})", self.rows, self.table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_is_free_when_its_export_goes_or_its_time_is_over() {
+        let places = Arc::new(Semaphore::new(1));
+        let kept = keep(
+            Arc::clone(&places).acquire_owned().await.unwrap(),
+            Duration::from_hours(1),
+        );
+        assert!(places.try_acquire().is_err());
+        drop(kept);
+        let place = Arc::clone(&places).acquire_owned().await.unwrap();
+        let _kept = keep(place, Duration::from_millis(10));
+        let free = tokio::time::timeout(Duration::from_secs(10), places.acquire());
+        assert!(free.await.is_ok());
     }
 }

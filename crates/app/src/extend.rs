@@ -7,7 +7,7 @@ use domain::reservation::{Reservation, TransitionError};
 use store::{StoreError, Transaction, reservations as stored};
 
 use crate::access::Holder;
-use crate::{App, reservations, task};
+use crate::{App, concerts, reservations, task};
 
 /// Why a hold was not extended.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,8 @@ pub enum ExtendError {
     NotFound,
     #[error(transparent)]
     Transition(#[from] TransitionError),
+    #[error("its concert was cancelled")]
+    ConcertCancelled,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -47,6 +49,9 @@ async fn lock_and_extend(
     let reservation = reservations::lock_behind_concert(transaction, holder.reservation_id())
         .await?
         .ok_or(ExtendError::NotFound)?;
+    if concerts::is_cancelled(transaction, reservation.concert_id).await? {
+        return Err(ExtendError::ConcertCancelled);
+    }
     let extended = reservation.extend(app.ctx().now(), app.settings().hold_ttl)?;
     stored::extend(transaction, &extended).await?;
     Ok(extended)

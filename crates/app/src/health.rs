@@ -1,11 +1,59 @@
-//! Whether the product can do its work, for readiness checks and `doctor`.
+//! Whether the product can do its work, for readiness checks and `doctor`, and how well it does, for
+//! staff and alerts.
 
-use jiff::SignedDuration;
+use domain::health::Figure;
+use jiff::{SignedDuration, Timestamp};
 use store::migrate::{self, SchemaState};
 use store::monitor::{self, BrokenInventory, Login};
+use store::shape::{self, Difference, Durability};
 use store::{Acting, Seen, StoreError, Transaction, replication};
 
-use crate::{App, Ctx};
+use crate::{App, Ctx, probe};
+
+mod analyzing;
+mod disk;
+mod gauges;
+pub mod history;
+mod invariants;
+pub(crate) mod watch;
+
+pub use analyzing::analyze_when_due;
+
+/// A reading that is older is made anew for whoever asks.
+const FRESH_FOR: SignedDuration = SignedDuration::from_secs(60);
+
+/// The figures of one look, judged.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub at: Timestamp,
+    pub figures: Vec<Figure>,
+}
+
+/// Looks for ever.
+pub async fn keep_up(app: App) {
+    gauges::register();
+    let mut tick = tokio::time::interval(watch::LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        watch::look(&app).await;
+    }
+}
+
+/// Looks once, now.
+pub async fn look(app: &App) {
+    watch::look(app).await;
+}
+
+/// The figures of the last look.
+pub async fn report(app: &App) -> Report {
+    let now = app.ctx().now();
+    watch::look_unless_seen(app, now - FRESH_FOR).await;
+    Report {
+        at: app.watch().last_at().unwrap_or(now),
+        figures: app.watch().figures(),
+    }
+}
 
 /// Why the product is not ready.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +69,11 @@ pub enum NotReady {
          on by itself once one does"
     )]
     NoStandby,
+    #[error(
+        "for {} s nobody could reserve a ticket, neither a buyer nor the write probe; the log says why",
+        .0.as_secs()
+    )]
+    Unproven(SignedDuration),
 }
 
 /// Ready when a database answers, the primary or a replica, and its schema is current.
@@ -44,7 +97,7 @@ fn fit(state: SchemaState) -> Result<(), NotReady> {
     }
 }
 
-/// Ready, and the primary takes writes that will last.
+/// Ready, the primary takes writes that will last, and somebody could buy lately.
 pub async fn check_ready_to_sell(app: &App) -> Result<(), NotReady> {
     fit(schema_state(app).await?)?;
     let connection = app.writer().get().await?;
@@ -52,9 +105,13 @@ pub async fn check_ready_to_sell(app: &App) -> Result<(), NotReady> {
         return Err(NotReady::ReadOnly);
     }
     match replication::look_at_primary(&connection).await? {
-        Some(primary) if primary.lacks_standby() => Err(NotReady::NoStandby),
-        Some(_) => Ok(()),
-        None => Err(NotReady::ReadOnly),
+        Some(primary) if primary.lacks_standby() => return Err(NotReady::NoStandby),
+        Some(_) => {}
+        None => return Err(NotReady::ReadOnly),
+    }
+    match probe::unproven_for(app, &connection).await? {
+        Some(time) => Err(NotReady::Unproven(time)),
+        None => Ok(()),
     }
 }
 
@@ -75,6 +132,18 @@ pub async fn broken_inventory(app: &App) -> Result<Vec<BrokenInventory>, StoreEr
     let broken = monitor::list_broken_inventory(&transaction, 100).await;
     transaction.rollback().await;
     broken
+}
+
+/// Where indexes, constraints, triggers, policies, functions and rights aren't as `migrate` makes them.
+pub async fn shape_differences(app: &App) -> Result<Vec<Difference>, StoreError> {
+    let connection = app.writer().get().await?;
+    shape::differences(&connection).await
+}
+
+/// What a commit of this login is worth.
+pub async fn durability(app: &App) -> Result<Durability, StoreError> {
+    let connection = app.writer().get().await?;
+    shape::durability(&connection).await
 }
 
 /// How far this machine's clock is from the primary's; positive when it is ahead.

@@ -7,7 +7,8 @@
 mod once;
 mod reason;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use domain::concert::{Capacity, Concert, ConcertStatus, NewConcert, parse_day};
 use domain::id::ConcertId;
@@ -17,6 +18,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use store::{Acting, StoreError, Transaction, concerts};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::App;
 use crate::exports::{self, CONCERT_COLUMNS, Cell, concert_row, plain};
@@ -48,6 +50,11 @@ const SKIPPED: [&str; 5] = [
 pub const ROWS_MAX: usize = 10_000;
 /// The most columns that a file may have; names that nobody knows are told, but not for ever.
 pub const COLUMNS_MAX: usize = 50;
+/// The longest name of a column; the longest that anybody knows has seventeen.
+pub const NAME_CHARS_MAX: usize = 64;
+/// Whoever imports one file waits so long for another to be done with; thousands of rows take a few
+/// seconds.
+const TURN_WITHIN: Duration = Duration::from_secs(10);
 /// Rows that are sent before the first is answered.
 const PIPELINED: usize = 250;
 
@@ -81,6 +88,8 @@ pub enum ImportError {
     /// Where a file mustn't make a concert twice.
     #[error("all of these concerts are there already")]
     Done,
+    #[error("other files are being imported")]
+    Crowded,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -91,12 +100,34 @@ pub async fn import(
     by: &Acting,
     (format, content): (Format, &str),
 ) -> Result<Vec<ConcertId>, ImportError> {
-    let concerts = parse(format, content).map_err(ImportError::Rows)?;
+    let (concerts, _turn) = read(app, (format, content)).await?;
     let transaction = Transaction::begin(app.writer(), by).await?;
     let now = app.ctx().now();
     let ids = insert(&transaction, &concerts, now).await?;
     transaction.commit().await?;
     Ok(ids)
+}
+
+/// Reads a file beside whatever else this process does. One file at a time is read and imported, so that
+/// those that wait hold neither memory nor a connection.
+async fn read(
+    app: &App,
+    (format, content): (Format, &str),
+) -> Result<(Vec<NewConcert>, OwnedSemaphorePermit), ImportError> {
+    let turn = app.imports().clone().acquire_owned();
+    let Ok(Ok(turn)) = tokio::time::timeout(TURN_WITHIN, turn).await else {
+        return Err(ImportError::Crowded);
+    };
+    let content = content.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        let concerts = parse(format, &content);
+        // Kept until the end even when nobody waits for it any more.
+        (concerts, turn)
+    });
+    match reading.await {
+        Ok((concerts, turn)) => Ok((concerts.map_err(ImportError::Rows)?, turn)),
+        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    }
 }
 
 async fn insert(
@@ -117,16 +148,17 @@ async fn insert(
 /// Reads a file into concerts, or into everything that is wrong with it.
 pub fn parse(format: Format, content: &str) -> Result<Vec<NewConcert>, Vec<RowError>> {
     let content = content.strip_prefix('\u{FEFF}').unwrap_or(content);
+    let mut names = Names::default();
     let rows = match format {
-        Format::Csv => read_csv(content),
-        Format::Json => read_json(content),
+        Format::Csv => read_csv(content, &mut names),
+        Format::Json => read_json(content, &mut names),
     }
     .map_err(|error| vec![error])?;
     if rows.is_empty() {
         return Err(vec![RowError::file(RowReason::NoRows)]);
     }
     let mut concerts = Vec::with_capacity(rows.len());
-    let mut errors = Vec::new();
+    let mut errors = names.errors;
     for (index, cells) in rows.into_iter().enumerate() {
         match Row::new(index + 1, cells).read() {
             Ok(concert) => concerts.push(concert),
@@ -140,10 +172,44 @@ pub fn parse(format: Format, content: &str) -> Result<Vec<NewConcert>, Vec<RowEr
     }
 }
 
-type Cells = BTreeMap<String, String>;
+/// What one row has in columns that are known.
+type Cells = BTreeMap<&'static str, String>;
 
-fn read_csv(content: &str) -> Result<Vec<Cells>, RowError> {
+/// The names of columns, each judged once however many rows have it.
+#[derive(Default)]
+struct Names {
+    unknown: BTreeSet<String>,
+    errors: Vec<RowError>,
+}
+
+impl Names {
+    /// The column of that name; `None` for one that is skipped, or told as an error.
+    fn find(&mut self, name: &str) -> Result<Option<&'static str>, RowError> {
+        if let Some(known) = COLUMNS.into_iter().find(|known| *known == name) {
+            return Ok(Some(known));
+        }
+        if SKIPPED.contains(&name) || self.unknown.contains(name) {
+            return Ok(None);
+        }
+        if self.unknown.len() == COLUMNS_MAX {
+            return Err(RowError::file(RowReason::TooManyColumns));
+        }
+        if name.chars().count() > NAME_CHARS_MAX {
+            let begins: String = name.chars().take(NAME_CHARS_MAX).collect();
+            return Err(RowError::column(begins, RowReason::LongColumn));
+        }
+        let is_near = |known: &&str| strsim::damerau_levenshtein(known, name) <= 2;
+        let near = COLUMNS.into_iter().find(is_near);
+        let error = RowError::column(name.to_owned(), RowReason::UnknownColumn { near });
+        self.errors.push(error);
+        self.unknown.insert(name.to_owned());
+        Ok(None)
+    }
+}
+
+fn read_csv(content: &str, names: &mut Names) -> Result<Vec<Cells>, RowError> {
     let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter(content))
         .trim(csv::Trim::Headers)
         .from_reader(content.as_bytes());
     let unreadable = |row: usize, error: &csv::Error| RowError {
@@ -151,10 +217,7 @@ fn read_csv(content: &str) -> Result<Vec<Cells>, RowError> {
         column: None,
         reason: RowReason::NotCsv(error.to_string()),
     };
-    let header = reader
-        .headers()
-        .map_err(|error| unreadable(0, &error))?
-        .clone();
+    let header = reader.headers().map_err(|error| unreadable(0, &error))?;
     if let Some(missing) = COLUMNS[..REQUIRED]
         .iter()
         .find(|name| !header.iter().any(|h| h == **name))
@@ -164,6 +227,8 @@ fn read_csv(content: &str) -> Result<Vec<Cells>, RowError> {
     if header.len() > COLUMNS_MAX {
         return Err(RowError::file(RowReason::TooManyColumns));
     }
+    let columns: Result<Vec<_>, _> = header.iter().map(|name| names.find(name)).collect();
+    let columns = columns?;
     let mut rows = Vec::new();
     let mut count = 0;
     for (index, record) in reader.records().enumerate() {
@@ -172,14 +237,22 @@ fn read_csv(content: &str) -> Result<Vec<Cells>, RowError> {
         if count > ROWS_MAX {
             continue;
         }
-        let cells = header
-            .iter()
-            .zip(&record)
-            .map(|(name, cell)| (name.to_owned(), plain(cell).to_owned()));
+        let cells = columns.iter().zip(&record);
+        let cells = cells.filter_map(|(column, cell)| Some(((*column)?, plain(cell).to_owned())));
         rows.push(cells.collect());
     }
     few(count)?;
     Ok(rows)
+}
+
+/// What parts the columns' names: spreadsheets write semicolons where commas are decimal.
+fn delimiter(content: &str) -> u8 {
+    let header = content.lines().next().unwrap_or_default();
+    if header.contains(';') && !header.contains(',') {
+        b';'
+    } else {
+        b','
+    }
 }
 
 fn few(rows: usize) -> Result<(), RowError> {
@@ -189,7 +262,7 @@ fn few(rows: usize) -> Result<(), RowError> {
     Ok(())
 }
 
-fn read_json(content: &str) -> Result<Vec<Cells>, RowError> {
+fn read_json(content: &str, names: &mut Names) -> Result<Vec<Cells>, RowError> {
     let list: Vec<Map<String, Value>> = serde_json::from_str(content)
         .map_err(|error| RowError::file(RowReason::NotJson(error.to_string())))?;
     few(list.len())?;
@@ -198,15 +271,17 @@ fn read_json(content: &str) -> Result<Vec<Cells>, RowError> {
         Value::Null => String::new(),
         other => other.to_string(),
     };
-    Ok(list
-        .into_iter()
-        .map(|object| {
-            object
-                .into_iter()
-                .map(|(name, value)| (name, text(value)))
-                .collect()
-        })
-        .collect())
+    let mut rows = Vec::with_capacity(list.len());
+    for object in list {
+        let mut cells = Cells::new();
+        for (name, value) in object {
+            if let Some(column) = names.find(&name)? {
+                cells.insert(column, text(value));
+            }
+        }
+        rows.push(cells);
+    }
+    Ok(rows)
 }
 
 /// One row while it is read: what is left of its cells, and what was wrong so far.
@@ -237,7 +312,6 @@ impl Row {
         let status = self.optional("status", status);
         let image_url = self.optional("image_url", |cell| Ok(ImagePath::parse(cell)?));
         let description = self.optional("description", |cell| Ok(Description::parse(cell)?));
-        self.refuse_unknown();
         let (
             Some(name),
             Some(artist),
@@ -299,17 +373,6 @@ impl Row {
         read(cell.trim())
             .map_err(|reason| self.wrong(column, reason))
             .ok()
-    }
-
-    fn refuse_unknown(&mut self) {
-        for column in std::mem::take(&mut self.cells).into_keys() {
-            if SKIPPED.contains(&column.as_str()) {
-                continue;
-            }
-            let near = |known: &&&str| strsim::damerau_levenshtein(known, &column) <= 2;
-            let near = COLUMNS.iter().find(near).copied();
-            self.wrong(&column, RowReason::UnknownColumn { near });
-        }
     }
 
     fn wrong(&mut self, column: &str, reason: RowReason) {
@@ -389,6 +452,19 @@ mod tests {
     }
 
     #[test]
+    fn columns_may_be_parted_by_semicolons() {
+        let row = "Night;Ones, Twos;2027-01-31;Hall, Bangkok;100;1250.00;;\n";
+        let file = format!("{}{row}", HEADER.replace(',', ";"));
+        let concerts = parse(Format::Csv, &file).unwrap();
+        assert_eq!(concerts[0].artist.as_str(), "Ones, Twos");
+        let errors = parse(Format::Csv, &file.replace("2027-01-31", "31.1.2027")).unwrap_err();
+        assert_eq!(
+            (errors[0].row, errors[0].column.as_deref()),
+            (1, Some("date"))
+        );
+    }
+
+    #[test]
     fn a_mistyped_column_gets_its_neighbours_name() {
         let errors = parse(Format::Json, r#"[{"name":"a","artist":"b","date":"2027-01-31","venue":"c","total_tickets":1,"price":"1","pirce":"2"}]"#).unwrap_err();
         let said = errors[0].reason.to_string();
@@ -399,6 +475,44 @@ mod tests {
             "{}",
             errors[0]
         );
+    }
+
+    #[test]
+    fn a_column_that_nobody_knows_is_told_once_however_many_rows_have_it() {
+        let row = "Night,Ones,2027-01-31,Hall,100,1250.00,,,\n";
+        let header = HEADER.replace("description", "descripton,colour");
+        let file = format!("{header}{}", row.repeat(3));
+        let object = r#"{"name":"a","artist":"b","date":"2027-01-31","venue":"c","total_tickets":1,
+                         "price":"1","colour":"2","descripton":"3"}"#;
+        let list = format!("[{object},{object},{object}]");
+        for (format, file) in [(Format::Csv, file), (Format::Json, list)] {
+            let errors = parse(format, &file).unwrap_err();
+            let mut said: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            said.sort();
+            assert_eq!(said.len(), 2, "{said:?}");
+            assert!(said[0].starts_with("file, colour: is not a column; there are name"));
+            assert_eq!(
+                said[1],
+                "file, descripton: is not a column; did you mean description?"
+            );
+        }
+    }
+
+    #[test]
+    fn long_names_of_columns_are_refused_and_not_kept() {
+        let long = "x".repeat(1_900_000);
+        let rows = "a,b,2027-01-31,c,1,1,,,\n".repeat(3_000);
+        let csv = format!("{},{long}\n{rows}", HEADER.trim_end());
+        let json = format!(r#"[{{"{long}":1}}]"#);
+        for (format, file) in [(Format::Csv, csv), (Format::Json, json)] {
+            let errors = parse(format, &file).unwrap_err();
+            let column = "x".repeat(NAME_CHARS_MAX);
+            assert_eq!(errors, [RowError::column(column, RowReason::LongColumn)]);
+        }
+        let names = (0..=COLUMNS_MAX).map(|n| format!("\"x{n}\":1"));
+        let wide = format!("[{{{}}}]", names.collect::<Vec<_>>().join(","));
+        let errors = parse(Format::Json, &wide).unwrap_err();
+        assert_eq!(errors, [RowError::file(RowReason::TooManyColumns)]);
     }
 
     #[test]

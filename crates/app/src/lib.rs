@@ -28,6 +28,7 @@ mod passwords;
 pub mod payments;
 pub mod personal_data;
 pub mod posters;
+pub mod probe;
 pub mod providers;
 mod rates;
 pub mod reports;
@@ -57,6 +58,7 @@ use domain::id::ConcertId;
 use domain::money::Currency;
 use engine::{Engine, Notes};
 use futures_util::future::BoxFuture;
+use health::watch::Watch;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use live::Live;
@@ -65,6 +67,7 @@ use on_sale::Boards;
 use passwords::Passwords;
 use payments::Till;
 use posters::Files;
+use probe::Proof;
 use rates::Rates;
 use reserve::ReserveFn;
 use sign_in::told::Lines;
@@ -125,13 +128,17 @@ struct Inner {
     is_alone: bool,
     notes: Arc<Notes>,
     rates: Arc<Rates>,
+    proof: Arc<Proof>,
     boards: Boards,
     /// Started by who first needs them: commands that only read need neither.
     live: OnceLock<Live>,
     engine: OnceLock<Engine>,
     job_committed: Notify,
+    watch: Watch,
     /// Exports that may be under way at once.
     exports: Arc<Semaphore>,
+    /// One file of concerts at a time.
+    imports: Arc<Semaphore>,
 }
 
 impl App {
@@ -156,11 +163,14 @@ impl App {
                 is_alone: false,
                 notes: Arc::default(),
                 rates: Arc::default(),
+                proof: Arc::default(),
                 boards: Boards::default(),
                 live: OnceLock::new(),
                 engine: OnceLock::new(),
                 job_committed: Notify::new(),
+                watch: Watch::default(),
                 exports: Arc::new(Semaphore::new(exports::AT_ONCE_MAX)),
+                imports: Arc::new(Semaphore::new(1)),
             }),
             reserver: None,
         }
@@ -226,6 +236,16 @@ impl App {
     pub fn keeping_files(mut self, files: Files) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.files = Some(files);
+        }
+        self
+    }
+
+    /// The same with a login that sees what the server's may not, and the word whether backups are to be
+    /// there. To be said before anybody else has a clone.
+    #[must_use]
+    pub fn watching(mut self, monitor: Option<Pool>, are_backups_expected: bool) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.watch = Watch::new(monitor, are_backups_expected);
         }
         self
     }
@@ -352,6 +372,7 @@ impl App {
                 pool: inner.writer.clone(),
                 notes: Arc::clone(&inner.notes),
                 rates: Arc::clone(&inner.rates),
+                proof: Arc::clone(&inner.proof),
                 live: self.live().clone(),
                 mail_host: mails::host(self).to_owned(),
             })
@@ -374,6 +395,15 @@ impl App {
         &self.inner.rates
     }
 
+    /// When somebody last could buy.
+    pub(crate) fn proof(&self) -> &Proof {
+        &self.inner.proof
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.inner.watch
+    }
+
     pub(crate) fn boards(&self) -> &Boards {
         &self.inner.boards
     }
@@ -385,6 +415,10 @@ impl App {
 
     pub(crate) fn exports(&self) -> &Arc<Semaphore> {
         &self.inner.exports
+    }
+
+    pub(crate) fn imports(&self) -> &Arc<Semaphore> {
+        &self.inner.imports
     }
 
     /// The day it is now where the concerts are.

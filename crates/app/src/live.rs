@@ -188,6 +188,9 @@ impl Hub {
     }
 
     fn note_change(&self, concert: ConcertId, is_return: bool) {
+        if concert.is_probe() {
+            return;
+        }
         let mut state = self.state();
         self.has_reason(&mut state);
         if state.unannounced.len() < CONCERTS_MAX {

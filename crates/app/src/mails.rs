@@ -21,7 +21,6 @@ use domain::id::{MailId, ReservationId};
 use domain::language::Language;
 use domain::mail::{MailKind, MailStatus};
 use domain::money::Currency;
-use domain::payment::Payment;
 use domain::reservation::Reservation;
 use domain::text::EmailAddress;
 use futures_util::future::BoxFuture;
@@ -34,7 +33,7 @@ use crate::tickets::Issue;
 use crate::{App, jobs, payments};
 
 pub use own::{OwnResendError, resend_own};
-pub use send::{SEND, SEND_SIGN_IN, Written, list_written, send};
+pub use send::{SEND, SEND_IN_BULK, SEND_SIGN_IN, Written, list_written, send};
 pub(crate) use send::{bury_orphans, forget_old};
 pub(crate) use staff::resend_in;
 pub use staff::{LIMIT_MAX, Page, ResendError, RetryError, list, resend, retry};
@@ -66,7 +65,7 @@ pub struct Story {
     /// Until when the buyer may give them back, while that isn't over.
     pub cancel_until: Option<Zoned>,
     /// The payment whose money went back, in a mail that tells so.
-    pub refund: Option<Payment>,
+    pub refund: Option<payment_rows::Stored>,
     pub currency: Currency,
     /// Where the shop is, without a slash at its end.
     pub base_url: String,
@@ -144,14 +143,14 @@ pub(crate) async fn enqueue(
     id: &ReservationId,
 ) -> Result<(), StoreError> {
     let language = language_of(transaction, id).await?;
-    let about = (kind, language);
+    let about = (kind, language, task_of(kind));
     enqueue_mail(app, transaction, about, id).await.map(drop)
 }
 
 async fn enqueue_mail(
     app: &App,
     transaction: &Transaction,
-    (kind, language): (MailKind, Language),
+    (kind, language, task): (MailKind, Language, &'static str),
     id: &ReservationId,
 ) -> Result<Option<Mail>, StoreError> {
     let Some(reservation) = reservations::find_in(transaction, id).await? else {
@@ -175,7 +174,7 @@ async fn enqueue_mail(
         id: mail_id,
     };
     stored::insert(transaction, &mail).await?;
-    enqueue_sending(transaction, (&mail.id, mail.kind), now).await?;
+    enqueue_sending(transaction, (&mail.id, task), now).await?;
     Ok(Some(mail))
 }
 
@@ -201,23 +200,28 @@ pub(crate) async fn enqueue_to(
         id,
     };
     stored::insert(transaction, &mail).await?;
-    enqueue_sending(transaction, (&mail.id, mail.kind), now).await?;
+    enqueue_sending(transaction, (&mail.id, task_of(kind)), now).await?;
     Ok(mail.id)
 }
 
 async fn enqueue_sending(
     transaction: &Transaction,
-    (id, kind): (&MailId, MailKind),
+    (id, task): (&MailId, &'static str),
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let names = json!({ "mail": id.as_str() });
-    let task = match kind {
-        MailKind::SignIn => SEND_SIGN_IN,
-        _ => SEND,
-    };
     jobs::enqueue(transaction, &jobs::new(task, &names, now))
         .await
         .map(drop)
+}
+
+/// What sends mails of a kind, where nobody has asked for this one.
+const fn task_of(kind: MailKind) -> &'static str {
+    match kind {
+        MailKind::SignIn => SEND_SIGN_IN,
+        MailKind::Confirmed | MailKind::PaymentFailed => SEND,
+        MailKind::Cancelled | MailKind::Refunded => SEND_IN_BULK,
+    }
 }
 
 /// The language in which the buyer last wished to pay, where what staff wrote down by hand says nothing;

@@ -11,6 +11,7 @@
 
 mod begin;
 mod refund;
+mod settle;
 mod tell;
 mod work;
 
@@ -27,11 +28,12 @@ use crate::providers::sandbox::Sandbox;
 
 pub(crate) use begin::insert_by_hand;
 pub use begin::{Begin, BeginError, begin};
+pub(crate) use refund::{ByHand, give_back_all, refund_in};
 pub use refund::{RefundError, refund};
-pub(crate) use refund::{give_back_all, refund_in};
+pub use settle::{Case, SettleError, ask_again, find_case, settle};
 pub use tell::{DeliverError, Told, deliver, tell};
 pub(crate) use work::close_pages;
-pub use work::{ASK, OPEN, REFUND, ask, list_due, open, refund_at_provider};
+pub use work::{ASK, ASK_REFUND, OPEN, REFUND, ask, list_due, open, refund_at_provider};
 
 /// The provider of what is paid to staff, and paid back by them.
 pub const MANUAL: &str = "manual";

@@ -6,6 +6,7 @@
 
 mod ending;
 mod files;
+mod jpeg;
 mod picture;
 
 use bytes::Bytes;
@@ -17,9 +18,9 @@ use store::{Acting, StoreError};
 
 use crate::App;
 use crate::concerts::change::{self, ChangeError, Expected};
-use crate::concerts::show_to_staff;
+use crate::concerts::{show_to_staff, was_cancelled};
 
-pub use files::{Files, FilesError};
+pub use files::{Files, FilesError, Found};
 pub use picture::{Fault, PIXELS_MAX, SIDE_MAX, SIDE_MIN};
 
 /// What a camera makes; the pictures that are kept have a tenth of it.
@@ -67,6 +68,9 @@ pub async fn set(
     if concert.status == ConcertStatus::Archived {
         return Err(ChangeError::Archived.into());
     }
+    if was_cancelled(app, &concert).await? {
+        return Err(ChangeError::Cancelled.into());
+    }
     let files = app.files().ok_or(FilesError::None)?;
     let name = name(&uploaded);
     for (width, drawn) in WIDTHS.into_iter().zip(files.draw(uploaded).await?) {
@@ -81,7 +85,7 @@ pub async fn set(
 }
 
 /// A poster's file; `None` when there is none of that name.
-pub async fn find(app: &App, file: &str) -> Result<Option<Bytes>, FilesError> {
+pub async fn find(app: &App, file: &str) -> Result<Option<Found>, FilesError> {
     match app.files().filter(|_| read_file(file).is_some()) {
         Some(files) => files.find(file).await,
         None => Ok(None),

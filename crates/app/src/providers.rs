@@ -51,6 +51,8 @@ pub struct Event {
     pub id: String,
     pub of: Subject,
     pub news: News,
+    /// Why, where it says so in words.
+    pub words: Option<String>,
 }
 
 impl Event {
@@ -63,6 +65,7 @@ impl Event {
                 fact: Fact::Failed,
                 money: None,
             },
+            words: None,
         }
     }
 }

@@ -83,6 +83,8 @@ impl Second {
 pub(crate) struct Rates {
     begun: Instant,
     concerts: RwLock<HashMap<ConcertId, Arc<Ring>>>,
+    answered: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl Default for Rates {
@@ -90,15 +92,21 @@ impl Default for Rates {
         Self {
             begun: Instant::now(),
             concerts: RwLock::default(),
+            answered: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
         }
     }
 }
 
 impl Rates {
     pub(crate) fn count(&self, concert: ConcertId, outcome: &Result<Reserved, ReserveError>) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
         let Some(answer) = Answer::of(outcome) else {
             return;
         };
+        if matches!(answer, Answer::Overloaded | Answer::Failed) {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(ring) = self.ring(concert, answer.begins()) {
             ring.count(self.now(), answer);
         }
@@ -106,9 +114,18 @@ impl Rates {
 
     /// Somebody has seen how many tickets are left.
     pub(crate) fn note_left(&self, concert: ConcertId, left: i32) {
+        if concert.is_probe() {
+            return;
+        }
         if let (Some(ring), Ok(left)) = (self.ring(concert, true), u64::try_from(left)) {
             ring.note_left(self.now(), left);
         }
+    }
+
+    /// All answers of all concerts since the start, and those of them that were our fault.
+    pub(crate) fn sums(&self) -> (u64, u64) {
+        let read = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
+        (read(&self.answered), read(&self.failed))
     }
 
     /// The last [`SECONDS`] whole seconds, the oldest first.

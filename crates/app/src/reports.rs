@@ -3,7 +3,7 @@
 //!
 //! A reservation counts for the day on which it was made, whatever became of it since and whenever.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::concert::Concert;
 use domain::id::ConcertId;
@@ -11,12 +11,13 @@ use domain::report::{Sales, Share};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
-use store::reports::{self as stored, Part, Wanted};
+use store::reports::{self as stored, Parts, Stretch, Wanted};
 use store::transaction::read_as;
 use store::{Acting, Connection, Seen, StoreError, concerts};
 
 use crate::App;
 
+pub(crate) mod summing;
 pub mod tables;
 
 /// A year and a day: from one festival to the same of the year after.
@@ -25,7 +26,7 @@ pub const DAYS_MAX: i32 = 366;
 pub const DAYS_DEFAULT: i32 = 30;
 /// Of more concerts those that sold least are left out.
 pub const CONCERTS_MAX: i64 = 500;
-/// Concerts whose selling out is looked up: each has thousands of reservations to look at.
+/// Concerts whose selling out is looked up, of those that sold most.
 const SELL_OUTS_MAX: usize = 50;
 
 /// Days that a report is about, the last one included.
@@ -85,12 +86,19 @@ impl Days {
     /// The beginnings of the days where the concerts are, and the end of the last one.
     fn edges(self, zone: &TimeZone) -> Vec<Timestamp> {
         let end = self.to.tomorrow().unwrap_or(Date::MAX);
-        let begin = |day: Date| {
-            let zoned = zone.to_zoned(day.at(0, 0, 0, 0));
-            zoned.map_or(Timestamp::MAX, |zoned| zoned.timestamp())
-        };
+        let begin = |day| beginning(day, zone);
         self.each().chain([end]).map(begin).collect()
     }
+}
+
+fn beginning(day: Date, zone: &TimeZone) -> Timestamp {
+    let zoned = zone.to_zoned(day.at(0, 0, 0, 0));
+    zoned.map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+}
+
+/// What tells days that are days elsewhere.
+fn zone_name(zone: &TimeZone) -> String {
+    zone.iana_name().unwrap_or_default().to_owned()
 }
 
 /// What a report is about.
@@ -123,6 +131,7 @@ pub struct ConcertSales {
     pub concert: Concert,
     /// Of the report's days.
     pub sales: Sales,
+    /// Of the concerts that are sold out only the first [`SELL_OUTS_MAX`] have it.
     pub sold_out: Option<SellOut>,
 }
 
@@ -140,6 +149,10 @@ impl SellOut {
 }
 
 impl ConcertSales {
+    pub fn is_sold_out(&self) -> bool {
+        is_sold_out(&self.concert)
+    }
+
     /// How full the concert is now: tickets that are sold or held, of all.
     pub fn fill(&self) -> Share {
         let total = i64::from(self.concert.total_tickets);
@@ -156,9 +169,14 @@ pub async fn sales(
     request: Request,
     (seen, by): (Seen, &Acting),
 ) -> Result<Report, StoreError> {
+    let zone = &app.settings().timezone;
     let wanted = Wanted {
-        edges: request.days.edges(&app.settings().timezone),
+        days: Stretch {
+            first: request.days.from,
+            edges: request.days.edges(zone),
+        },
         concert: request.concert,
+        zone: zone_name(zone),
         now: app.ctx().now(),
     };
     let read = app.read_slowly(seen, |connection| {
@@ -170,33 +188,31 @@ pub async fn sales(
 
 /// What the database says.
 struct Read {
-    by_day: Vec<Part<usize>>,
-    by_concert: Vec<Part<ConcertId>>,
+    sales: Parts,
     concerts: Vec<Concert>,
     sell_outs: Vec<stored::SellOut>,
 }
 
 impl Read {
     async fn all(connection: &Connection, wanted: &Wanted) -> Result<Self, StoreError> {
-        let by_day = stored::list_sales_by_day(connection, wanted).await?;
         // One more than is shown tells whether there are more.
-        let limit = CONCERTS_MAX + 1;
-        let by_concert = stored::list_sales_by_concert(connection, wanted, limit).await?;
-        let mut ids: Vec<ConcertId> = by_concert.iter().map(|part| part.of).collect();
+        let sales = stored::list_sales(connection, wanted, CONCERTS_MAX + 1).await?;
+        let mut ids: Vec<ConcertId> = sales.by_concert.iter().map(|part| part.of).collect();
         ids.dedup();
         let concerts = concerts::list_by_ids(connection, &ids).await?;
-        let is_sold_out =
-            |concert: &&Concert| concert.available_tickets == 0 && concert.total_tickets > 0;
-        let sold_out = concerts.iter().filter(is_sold_out);
-        let sold_out: Vec<_> = sold_out.take(SELL_OUTS_MAX).map(|one| one.id).collect();
+        let sold_out = concerts.iter().filter(|concert| is_sold_out(concert));
+        let sold_out: HashSet<ConcertId> = sold_out.map(|concert| concert.id).collect();
+        ids.retain(|id| sold_out.contains(id));
+        ids.truncate(SELL_OUTS_MAX);
+        let sold_out = ids;
         let sell_outs = if sold_out.is_empty() {
             Vec::new()
         } else {
-            stored::list_sell_outs(connection, &sold_out).await?
+            let how = (&*wanted.zone, wanted.now);
+            stored::list_sell_outs(connection, &sold_out, how).await?
         };
         Ok(Self {
-            by_day,
-            by_concert,
+            sales,
             concerts,
             sell_outs,
         })
@@ -211,10 +227,13 @@ impl Read {
             })
             .collect();
         let mut total = Sales::default();
-        for part in self.by_day {
+        for part in self.sales.by_day {
             total.count(part.outcome, part.is_free, part.sum);
-            if let Some(day) = by_day.get_mut(part.of) {
-                day.sales.count(part.outcome, part.is_free, part.sum);
+            // The days are one behind the other.
+            if let Ok(place) = by_day.binary_search_by_key(&part.of, |of| of.day) {
+                by_day[place]
+                    .sales
+                    .count(part.outcome, part.is_free, part.sum);
             }
         }
         let mut concerts: HashMap<ConcertId, Concert> = self
@@ -223,7 +242,7 @@ impl Read {
             .map(|concert| (concert.id, concert))
             .collect();
         let mut by_concert: Vec<ConcertSales> = Vec::new();
-        for part in self.by_concert {
+        for part in self.sales.by_concert {
             if let Some(concert) = concerts.remove(&part.of) {
                 by_concert.push(ConcertSales {
                     concert,
@@ -246,6 +265,10 @@ impl Read {
             has_more_concerts,
         }
     }
+}
+
+fn is_sold_out(concert: &Concert) -> bool {
+    concert.available_tickets == 0 && concert.total_tickets > 0
 }
 
 fn sell_out_of(sell_outs: &[stored::SellOut], concert: ConcertId) -> Option<SellOut> {

@@ -21,11 +21,12 @@ use crate::App;
 const NOTED_EVERY: Duration = Duration::from_mins(1);
 const TOKEN_BYTES: usize = 32;
 
-/// A member of staff with a living session; only [`find`] makes one.
+/// A member of staff with a living session; only [`find`] and [`look`] make one.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     member: StaffMember,
     token_digest: Digest,
+    expires_at: Timestamp,
 }
 
 impl SignedIn {
@@ -39,12 +40,22 @@ impl SignedIn {
             account: self.member.id,
             token_digest: self.token_digest,
             permission,
+            expires_at: self.expires_at,
         }
     }
 }
 
 /// Who shows this token; `None` when its session has ended or never was.
 pub async fn find(app: &App, token: &str) -> Result<Option<SignedIn>, StoreError> {
+    find_by(app, token, true).await
+}
+
+/// The same where a page asks by itself: that keeps nobody signed in who has gone away.
+pub async fn look(app: &App, token: &str) -> Result<Option<SignedIn>, StoreError> {
+    find_by(app, token, false).await
+}
+
+async fn find_by(app: &App, token: &str, is_use: bool) -> Result<Option<SignedIn>, StoreError> {
     let Some(token_digest) = digest(token) else {
         return Ok(None);
     };
@@ -56,13 +67,15 @@ pub async fn find(app: &App, token: &str) -> Result<Option<SignedIn>, StoreError
     if !is_alive(&session, now) {
         return Ok(None);
     }
+    let is_due = is_use && now >= session.last_used_at + NOTED_EVERY;
     // Reading goes on while nothing can be written.
-    if now >= session.last_used_at + NOTED_EVERY && app.writer().check_standby().is_ok() {
+    if is_due && app.writer().check_standby().is_ok() {
         admin_sessions::update_last_used(&connection, &token_digest, now).await?;
     }
     Ok(Some(SignedIn {
         member: session.member,
         token_digest,
+        expires_at: session.expires_at,
     }))
 }
 

@@ -39,19 +39,26 @@ pub(crate) struct Document<'a> {
     pub(crate) round_trip: Option<&'a RoundTrip>,
     pub(crate) lists: &'a Lists,
     pub(crate) memory: &'a Memory,
-    /// The section that another command writes, as it was.
-    pub(crate) failover: Option<String>,
+    /// The sections that other commands write, as they were.
+    pub(crate) others: Vec<String>,
 }
 
-const FAILOVER: &str = "## Failover\n";
+/// What other commands write: `make test-cluster` and `make test-millions`.
+const OTHERS: [&str; 2] = [
+    "## Failover\n",
+    "## Common queries with 5 million reservations\n",
+];
 
-/// The section on failover of a document that is about to be written anew.
-pub(crate) fn failover_of(document: &str) -> Option<String> {
-    let from = document.find(FAILOVER)?;
-    let section = &document[from..];
-    let until = section[FAILOVER.len()..].find("\n## ");
-    let until = until.map_or(section.len(), |at| FAILOVER.len() + at);
-    Some(section[..until].trim_end().to_owned())
+/// The sections of other commands in a document that is about to be written anew.
+pub(crate) fn others_of(document: &str) -> Vec<String> {
+    let section = |heading: &&str| {
+        let from = document.find(heading)?;
+        let section = &document[from..];
+        let until = section[heading.len()..].find("\n## ");
+        let until = until.map_or(section.len(), |at| heading.len() + at);
+        Some(section[..until].trim_end().to_owned())
+    };
+    OTHERS.iter().filter_map(section).collect()
 }
 
 const METHOD: &str = "\
@@ -118,8 +125,8 @@ impl Document<'_> {
             "\n## Memory\n\nThe server's process with the engine, 256 at once: {}.\n\n{METHOD}",
             self.memory.describe()
         );
-        if let Some(failover) = &self.failover {
-            let _ = writeln!(text, "\n{failover}");
+        for section in &self.others {
+            let _ = writeln!(text, "\n{section}");
         }
         text
     }
@@ -202,13 +209,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_commands_section_is_kept() {
-        for (document, section) in [
-            ("# P\n\n## Method\n\nso\n", None),
-            ("# P\n\n## Failover\n\nso\n", Some("## Failover\n\nso")),
-            ("## Failover\n\nso\n\n## More\n", Some("## Failover\n\nso")),
+    fn other_commands_sections_are_kept() {
+        let queries = "## Common queries with 5 million reservations\n\nfast";
+        for (document, sections) in [
+            ("# P\n\n## Method\n\nso\n".to_owned(), vec![]),
+            (
+                "# P\n\n## Failover\n\nso\n".to_owned(),
+                vec!["## Failover\n\nso"],
+            ),
+            (
+                format!("{queries}\n\n## Failover\n\nso\n\n## More\n"),
+                vec!["## Failover\n\nso", queries],
+            ),
         ] {
-            assert_eq!(failover_of(document).as_deref(), section, "{document}");
+            assert_eq!(others_of(&document), sections, "{document}");
         }
     }
 }

@@ -149,7 +149,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         round_trip: round_trip.as_ref(),
         lists: &lists,
         memory: &memory,
-        failover: kept.as_deref().and_then(document::failover_of),
+        others: kept.as_deref().map(document::others_of).unwrap_or_default(),
     };
     let text = document.render();
     println!("\n{text}");

@@ -1,14 +1,12 @@
 //! A concert, what its status means for a buyer, and what staff may enter and change.
 
-use std::fmt;
-use std::str::FromStr;
-
 use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::id::ConcertId;
 use crate::money::Money;
 use crate::text::{Description, ImagePath, Line};
+use crate::word::words;
 
 /// A concert as it stands in the database.
 ///
@@ -138,6 +136,8 @@ pub enum ConcertStatus {
 }
 
 impl ConcertStatus {
+    pub const ALL: [Self; 3] = [Self::Open, Self::Closed, Self::Archived];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -147,26 +147,11 @@ impl ConcertStatus {
     }
 }
 
-impl fmt::Display for ConcertStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a concert's status: open, closed or archived")]
 pub struct InvalidConcertStatus;
 
-impl FromStr for ConcertStatus {
-    type Err = InvalidConcertStatus;
-
-    fn from_str(text: &str) -> Result<Self, InvalidConcertStatus> {
-        [Self::Open, Self::Closed, Self::Archived]
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or(InvalidConcertStatus)
-    }
-}
+words! { InvalidConcertStatus: ConcertStatus }
 
 /// A day as everybody writes it to us, `YYYY-MM-DD` (RFC 3339, `full-date`), in the years 1 to 9999.
 pub fn parse_day(text: &str) -> Option<Date> {

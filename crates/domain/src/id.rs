@@ -5,43 +5,74 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-/// A concert's number, as `concerts.id` (PostgreSQL `SERIAL`): 1 and up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConcertId(i32);
+/// A type for numbers of one kind, as the database counts them.
+macro_rules! numbered_id {
+    ($(#[$meta:meta])* $name:ident, $number:ty) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name($number);
+
+        impl $name {
+            /// `None` below 1: no row can have such a number.
+            pub const fn new(number: $number) -> Option<Self> {
+                if number >= 1 {
+                    Some(Self(number))
+                } else {
+                    None
+                }
+            }
+
+            pub const fn get(self) -> $number {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            /// Digits alone: `parse` would take a sign as well.
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+                let number = is_plain.then(|| text.parse().ok()).flatten();
+                number.and_then(Self::new).ok_or(InvalidId)
+            }
+        }
+    };
+}
+
+numbered_id! {
+    /// A concert's number, as `concerts.id` (PostgreSQL `SERIAL`): 1 and up.
+    ConcertId, i32
+}
 
 impl ConcertId {
-    /// `None` below 1: no row can have such a number.
-    pub const fn new(number: i32) -> Option<Self> {
-        if number >= 1 {
-            Some(Self(number))
-        } else {
-            None
-        }
-    }
+    /// The hidden concert of the write probe. No text is read as it, so that nobody can ask for it.
+    pub const PROBE: Self = Self(0);
 
-    pub const fn get(self) -> i32 {
-        self.0
+    pub const fn is_probe(self) -> bool {
+        self.0 == Self::PROBE.0
     }
 }
 
-impl fmt::Display for ConcertId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+numbered_id! {
+    /// A customer's number, as `customers.id` (`BIGINT`): 1 and up.
+    CustomerId, i64
 }
 
-impl FromStr for ConcertId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        parse_number(text).and_then(Self::new).ok_or(InvalidId)
-    }
+numbered_id! {
+    /// A staff account's number, as `admin_users.id`.
+    AdminUserId, i32
 }
 
-/// Digits alone: `parse` would take a sign as well.
-fn parse_number(text: &str) -> Option<i32> {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    is_plain.then(|| text.parse().ok()).flatten()
+numbered_id! {
+    /// A run's number, as `staff_runs.id` (`BIGINT`): 1 and up.
+    RunId, i64
 }
 
 /// A text that can't be an identifier of the kind that was asked for.
@@ -134,25 +165,6 @@ timed_id! {
     MailId, "MAIL"
 }
 
-/// A customer's number, as `customers.id` (`BIGINT`): 1 and up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CustomerId(i64);
-
-impl CustomerId {
-    /// `None` below 1: no row can have such a number.
-    pub const fn new(number: i64) -> Option<Self> {
-        if number >= 1 {
-            Some(Self(number))
-        } else {
-            None
-        }
-    }
-
-    pub const fn get(self) -> i64 {
-        self.0
-    }
-}
-
 /// A ticket's number, as `tickets.id` (`BIGSERIAL`): 1 and up, below 2^40, which is what fits into
 /// the code that its holder shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -177,38 +189,6 @@ impl TicketId {
 impl fmt::Display for TicketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// A staff account's number, as `admin_users.id`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AdminUserId(i32);
-
-impl AdminUserId {
-    pub const fn new(number: i32) -> Option<Self> {
-        if number >= 1 {
-            Some(Self(number))
-        } else {
-            None
-        }
-    }
-
-    pub const fn get(self) -> i32 {
-        self.0
-    }
-}
-
-impl fmt::Display for AdminUserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for AdminUserId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        parse_number(text).and_then(Self::new).ok_or(InvalidId)
     }
 }
 
@@ -254,10 +234,15 @@ mod tests {
     }
 
     #[test]
-    fn concert_ids_are_positive_and_fit_the_column() {
+    fn numbers_are_positive_and_fit_their_columns() {
         assert_eq!("1".parse::<ConcertId>().map(ConcertId::get), Ok(1));
         for text in ["", "0", "-1", "+1", "1.0", "2147483648", "abc", "１"] {
             assert_eq!(text.parse::<ConcertId>(), Err(InvalidId), "{text}");
+        }
+        let wider = "2147483648".parse::<RunId>().map(RunId::get);
+        assert_eq!(wider, Ok(2_147_483_648));
+        for text in ["0", "+1", "9223372036854775808"] {
+            assert_eq!(text.parse::<RunId>(), Err(InvalidId), "{text}");
         }
     }
 }

@@ -2,10 +2,8 @@
 //!
 //! Absent on purpose: their words, which the front has in both languages, and mail servers.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::reservation::{PaymentStatus, Reservation, ReservationStatus};
+use crate::word::words;
 
 /// What a mail is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,26 +83,7 @@ impl MailStatus {
 #[error("not a word of mails")]
 pub struct UnknownWord;
 
-macro_rules! words {
-    ($($name:ident)*) => {$(
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownWord;
-
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                let mut all = Self::ALL.into_iter();
-                all.find(|one| one.as_str() == text).ok_or(UnknownWord)
-            }
-        }
-    )*};
-}
-
-words! { MailKind MailStatus }
+words! { UnknownWord: MailKind MailStatus }
 
 #[cfg(test)]
 mod tests {

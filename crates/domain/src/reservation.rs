@@ -1,13 +1,12 @@
 //! A reservation and its state machine: every change that may happen, and none besides.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::id::{ConcertId, ReservationId};
 use crate::money::Money;
+use crate::word::words;
 
 /// How many tickets somebody wants: 1 and up. The limits of an order are the allotment's matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +66,16 @@ impl Reservation {
     /// Whether it may be cancelled at `now`; cancelling gives `quantity` tickets back.
     pub fn check_cancel(&self, now: Timestamp) -> Result<(), TransitionError> {
         match self.status_at(now) {
+            ReservationStatus::Pending | ReservationStatus::Confirmed => Ok(()),
+            ReservationStatus::Expired => Err(TransitionError::Expired),
+            status @ ReservationStatus::Cancelled => Err(TransitionError::InvalidState { status }),
+        }
+    }
+
+    /// Whether it is cancelled with its concert: whatever has tickets, and that has a hold which ran out
+    /// until it is swept.
+    pub const fn check_end(&self) -> Result<(), TransitionError> {
+        match self.status {
             ReservationStatus::Pending | ReservationStatus::Confirmed => Ok(()),
             ReservationStatus::Expired => Err(TransitionError::Expired),
             status @ ReservationStatus::Cancelled => Err(TransitionError::InvalidState { status }),
@@ -208,26 +217,9 @@ impl ReservationStatus {
     }
 }
 
-impl fmt::Display for ReservationStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a status of reservations or payments")]
 pub struct InvalidStatus;
-
-impl FromStr for ReservationStatus {
-    type Err = InvalidStatus;
-
-    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or(InvalidStatus)
-    }
-}
 
 /// `reservations.payment_status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -251,22 +243,7 @@ impl PaymentStatus {
     }
 }
 
-impl fmt::Display for PaymentStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for PaymentStatus {
-    type Err = InvalidStatus;
-
-    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or(InvalidStatus)
-    }
-}
+words! { InvalidStatus: ReservationStatus PaymentStatus }
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,7 @@
 //!
 //! Absent on purpose: who is signed in. The fronts ask here and nowhere else.
 
-use std::fmt;
-use std::str::FromStr;
+use crate::word::words;
 
 /// A staff account's role, as `admin_users.role`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,26 +125,11 @@ impl Role {
     }
 }
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a role: superadmin, admin or moderator")]
 pub struct InvalidRole;
 
-impl FromStr for Role {
-    type Err = InvalidRole;
-
-    fn from_str(text: &str) -> Result<Self, InvalidRole> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(InvalidRole)
-    }
-}
+words! { InvalidRole: Role }
 
 #[cfg(test)]
 mod tests {

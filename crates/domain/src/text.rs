@@ -30,6 +30,8 @@ pub enum TextError {
 pub const LINE_MAX: usize = 255;
 /// Ours: a description is a `TEXT` column; 10,000 characters are five pages.
 pub const DESCRIPTION_MAX: usize = 10_000;
+/// Ours: how and when money went back is a sentence or two.
+pub const REFUND_NOTE_MAX: usize = 500;
 /// RFC 5321, section 4.5.3.1: a path of 256 octets with its brackets leaves 254.
 pub const EMAIL_MAX: usize = 254;
 
@@ -159,33 +161,58 @@ fn is_host_label(label: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
+/// Paragraphs of plain text, where line breaks and tabs may stand.
+fn parse_paragraphs(text: &str, max: usize) -> Result<String, TextError> {
+    let text = text.replace("\r\n", "\n");
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(TextError::Empty);
+    }
+    if text.chars().count() > max {
+        return Err(TextError::TooLong { max });
+    }
+    if text
+        .chars()
+        .any(|character| is_forbidden(character) && !matches!(character, '\n' | '\t'))
+    {
+        return Err(TextError::ControlCharacter);
+    }
+    Ok(text.to_owned())
+}
+
 /// A concert's description: paragraphs of plain text, where line breaks and tabs may stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description(String);
 
 impl Description {
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        let text = text.replace("\r\n", "\n");
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(TextError::Empty);
-        }
-        if text.chars().count() > DESCRIPTION_MAX {
-            return Err(TextError::TooLong {
-                max: DESCRIPTION_MAX,
-            });
-        }
-        if text
-            .chars()
-            .any(|character| is_forbidden(character) && !matches!(character, '\n' | '\t'))
-        {
-            return Err(TextError::ControlCharacter);
-        }
-        Ok(Self(text.to_owned()))
+        parse_paragraphs(text, DESCRIPTION_MAX).map(Self)
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// How and when staff paid money back that its provider couldn't send: up to 500 characters, which may
+/// name people.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RefundNote(String);
+
+impl RefundNote {
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        parse_paragraphs(text, REFUND_NOTE_MAX).map(Self)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// It belongs into no log.
+impl fmt::Debug for RefundNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefundNote(…)")
     }
 }
 
@@ -322,6 +349,17 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn notes_have_their_own_limit_and_are_not_logged() {
+        let note = RefundNote::parse(" to Som,\r\nin cash ").unwrap();
+        assert_eq!(note.as_str(), "to Som,\nin cash");
+        assert_eq!(format!("{note:?}"), "RefundNote(…)");
+        assert!(RefundNote::parse(&"ก".repeat(500)).is_ok());
+        let long = RefundNote::parse(&"ก".repeat(501));
+        assert_eq!(long, Err(TextError::TooLong { max: 500 }));
+        assert_eq!(RefundNote::parse(" \n"), Err(TextError::Empty));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use crate::id::{CROCKFORD, ConcertId, ReservationId, TicketId};
+use crate::word::words;
 
 pub mod payload;
 
@@ -90,25 +91,11 @@ impl TicketStatus {
     }
 }
 
-impl fmt::Display for TicketStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a status of tickets")]
 pub struct InvalidTicketStatus;
 
-impl FromStr for TicketStatus {
-    type Err = InvalidTicketStatus;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTicketStatus> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|status| status.as_str() == text)
-            .ok_or(InvalidTicketStatus)
-    }
-}
+words! { InvalidTicketStatus: TicketStatus }
 
 const CODE_CHARACTERS: usize = 12;
 const GROUP_CHARACTERS: usize = 4;

@@ -27,6 +27,7 @@ state-few-left = Few left: { $shown }
 state-sold-out = Sold out
 state-closed = Sale closed
 state-past = Already played
+state-cancelled = Cancelled
 
 ## List of concerts
 
@@ -90,6 +91,8 @@ sale-closed-sentence = Tickets for this concert can't be booked at the moment.
 sale-closed-next = If the sale opens again, you can book on this page.
 past-title = This concert has already been played
 past-sentence = Its sale ended with the day of the concert.
+concert-cancelled-title = This concert is cancelled
+concert-cancelled-sentence = Everyone who paid gets their money back and a mail about it. You don't need to do anything.
 other-concerts-action = See other concerts
 
 ## What can be wrong with a booking
@@ -183,6 +186,8 @@ resend-often = Five mails in a day are enough. All you need is on this page.
 resend-not-possible = There is nothing to send for this reservation. This is how it stands now.
 cancelled-title = Reservation cancelled
 cancelled-label = Cancelled
+concert-off-sentence = The organiser had to cancel it, so these tickets can't be used any more. You need do nothing.
+concert-off-soon = The organiser had to cancel it. Your tickets are being cancelled, and what you paid goes back to you; you need do nothing, and we write to you.
 cancelled-sentence = The tickets are on sale again, and nothing more is to be done.
 expired-title = The hold has ended
 expired-label = Ended
@@ -211,6 +216,7 @@ paid-waiting = No word yet. This page looks again by itself; you may also close 
 money-undecided = A payment is under way. If you have paid, we are waiting for the provider's word.
 money-undecided-late = A payment was under way when the hold ended. If it comes, and enough tickets are still free, they are yours; otherwise your money goes back to you. We write to you as soon as it comes.
 money-undecided-cancelled = A payment was under way when this reservation was cancelled. If it comes, your money goes back to you.
+money-undecided-concert = A payment was under way when the concert was cancelled. If it comes, your money goes back to you.
 money-failed = The payment didn't go through, and nothing was charged. You can try again.
 money-late = Your payment came after the hold had ended, and the tickets were gone. Your money is on its way back to you.
 money-late-back = Your payment came after the hold had ended, and the tickets were gone. Your money went back to you.
@@ -222,6 +228,7 @@ money-concert = The concert was cancelled. Your money is on its way back to you.
 money-concert-back = The concert was cancelled, and your money went back to you. Banks take up to ten days to show it.
 money-going-back = Your money is on its way back to you. Banks take up to ten days.
 money-back = Your money went back to you. Banks take up to ten days to show it.
+money-settled = The organiser has paid your money back to you, another way than it came.
 money-refund-stuck = Your money must go back to you, and that needs somebody's help. The organiser sees it; you need do nothing.
 
 ## Signing in, and what a customer has
@@ -364,7 +371,7 @@ error-405-sentence = The address exists, but it doesn't take this kind of reques
 error-410-title = This page is gone
 error-410-sentence = It was here once and won't come back.
 error-413-title = That is too large
-error-413-sentence = A picture may have 8 MB, any other form 64 KB. Make it smaller, go back and try again.
+error-413-sentence = A picture may have 8 MB, a file of concerts 2 MB, any other form 64 KB. Make it smaller, go back and try again.
 error-422-title = We couldn't use what was sent
 error-422-sentence = Something in the form was not as it should be. Nothing was booked. Go back and try again.
 error-429-title = A little slower, please

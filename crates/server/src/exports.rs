@@ -90,25 +90,36 @@ impl FromStr for TableFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownFile;
 
+/// The filters that an address has, by whose rules: a page's list may have some of its own.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked<'a> {
+    Api(Option<&'a str>),
+    Page(Option<&'a str>),
+}
+
 /// Makes the file that a table's filters ask for.
 pub async fn table(
     app: &App,
     file: TableFile,
-    query: Option<&str>,
+    asked: Asked<'_>,
     reader: (Seen, &Acting),
 ) -> Result<Response, Problem> {
     let TableFile(table, ending) = file;
     let zone = &app.settings().timezone;
-    let request = read(file, query.unwrap_or_default(), zone)?;
+    let request = read(file, asked, zone)?;
     answer(app, request, (table.as_str(), ending), reader).await
 }
 
 /// Reads the filters of a table's list, and `bom` of a CSV.
 fn read(
     TableFile(table, ending): TableFile,
-    query: &str,
+    from: Asked<'_>,
     zone: &TimeZone,
 ) -> Result<Request, Problem> {
+    let (query, is_of_page) = match from {
+        Asked::Api(query) => (query, false),
+        Asked::Page(query) => (query, true),
+    };
     let mut has_bom = false;
     let mut asked = Vec::new();
     let mut wanted = match table {
@@ -116,7 +127,7 @@ fn read(
         Table::Concerts => Wanted::Concerts(concerts::StaffFilter::default()),
         Table::AuditLogs => Wanted::AuditLogs(audit::Filter::default()),
     };
-    query::read(query, |name, value| {
+    query::read(query.unwrap_or_default(), |name, value| {
         if name == "bom" && ending == Ending::Csv {
             has_bom = read_bom(value)?;
             return Ok(());
@@ -126,6 +137,9 @@ fn read(
                 reservation_list::read_filter(request, (name, value), zone)?;
             }
             Wanted::Concerts(filter) => concert_list::read_filter(filter, (name, value))?,
+            Wanted::AuditLogs(filter) if is_of_page && name == "people" => {
+                filter.by_people = query::choice(value, "true or false", |text| text.parse().ok())?;
+            }
             Wanted::AuditLogs(filter) => audit_logs::read_filter(filter, (name, value), zone)?,
             Wanted::Report(_) => return Err(FieldReason::Unknown),
         }

@@ -102,6 +102,13 @@ impl Lang {
         self.find(key, Some(&arguments))
     }
 
+    /// The same where there is such a text and all that it needs is given; else `None`.
+    pub fn text_if_known(self, key: &str, arguments: &[(&'static str, &str)]) -> Option<String> {
+        let text = self.text_with(key, arguments);
+        // Fluent writes what is missing as its own name.
+        (text != key && !text.contains("{$")).then_some(text)
+    }
+
     /// The text of a key about a number: `$count` picks the plural form, `$shown` is the number
     /// as people write it.
     pub fn count(self, key: &str, count: i64) -> String {

@@ -132,7 +132,7 @@ fn register(app: &App) {
 }
 
 /// What each metric is, by its kind.
-const GAUGES: [(&str, &str); 13] = [
+const GAUGES: [(&str, &str); 37] = [
     (
         "stagedoor_pool_connections",
         "Connections of a pool by state",
@@ -182,12 +182,101 @@ const GAUGES: [(&str, &str); 13] = [
         "How long the last restore drill took that ended well; 0: there was none",
     ),
     (
+        "stagedoor_tickets_available",
+        "Tickets left of a concert on sale",
+    ),
+    (
+        "stagedoor_tickets_held",
+        "Tickets of a concert on sale that unpaid reservations hold",
+    ),
+    ("stagedoor_table_bytes", "Size of a table with its indexes"),
+    ("stagedoor_table_rows", "Rows of a table, estimated"),
+    ("stagedoor_index_bytes", "Size of an index"),
+    (
+        "stagedoor_table_growth_bytes_per_day",
+        "How much a table grows in a day, over the last week",
+    ),
+    ("stagedoor_database_bytes", "Size of the database"),
+    (
+        "stagedoor_disk_free_bytes",
+        "Free room on the database's disk, where that is on this machine",
+    ),
+    (
+        "stagedoor_disk_size_bytes",
+        "Size of the database's disk, where that is on this machine",
+    ),
+    (
+        "stagedoor_connection_uptime_seconds",
+        "For how long a pool's database could be reached without a break",
+    ),
+    (
+        "stagedoor_database_start_timestamp_seconds",
+        "When the database was started",
+    ),
+    (
+        "stagedoor_database_connections",
+        "Sessions of the database, of all programs, by state",
+    ),
+    (
+        "stagedoor_database_connections_max",
+        "Sessions that the database server allows",
+    ),
+    (
+        "stagedoor_transaction_oldest_seconds",
+        "How long the oldest open transaction has lasted",
+    ),
+    (
+        "stagedoor_snapshot_oldest_seconds",
+        "How long the oldest transaction that keeps old rows has lasted",
+    ),
+    ("stagedoor_lock_waiting", "Sessions that wait for a lock"),
+    (
+        "stagedoor_lock_wait_seconds",
+        "How long the longest of them has waited",
+    ),
+    (
+        "stagedoor_standby_missing",
+        "1 while commits must wait for a standby and none confirms them",
+    ),
+    (
+        "stagedoor_standbys",
+        "Standbys that stream from the primary",
+    ),
+    (
+        "stagedoor_sale_possible_timestamp_seconds",
+        "When this process last found that the database takes sales; 0: not since it started",
+    ),
+    (
+        "stagedoor_write_probe_success_timestamp_seconds",
+        "When a buyer or the write probe last could reserve, of all servers; 0: not known yet",
+    ),
+    (
+        "stagedoor_jobs_dead",
+        "Jobs that were given up and are still kept",
+    ),
+    (
+        "stagedoor_invariant_failures",
+        "Concerts whose tickets left aren't the total less what is held",
+    ),
+    (
+        "stagedoor_analyze_last_timestamp_seconds",
+        "When the statistics of all tables were last gathered; 0: never",
+    ),
+    (
         "stagedoor_jobs_oldest_seconds",
         "How long the longest waiting due job has been due, by task",
     ),
 ];
 
-const COUNTERS: [(&str, &str); 5] = [
+const COUNTERS: [(&str, &str); 7] = [
+    (
+        "stagedoor_table_scans_total",
+        "Scans of a whole table since this process first looked",
+    ),
+    (
+        "stagedoor_deadlocks_total",
+        "Deadlocks since this process first looked",
+    ),
     (
         "stagedoor_pool_errors_total",
         "Connections that failed or were not had",
@@ -210,7 +299,15 @@ const COUNTERS: [(&str, &str); 5] = [
     ),
 ];
 
-const HISTOGRAMS: [(&str, &str); 6] = [
+const HISTOGRAMS: [(&str, &str); 8] = [
+    (
+        "stagedoor_write_probe_seconds",
+        "Time of a write probe that succeeded",
+    ),
+    (
+        "stagedoor_health_collect_seconds",
+        "Time of one look at the figures of health",
+    ),
     (
         "stagedoor_pool_wait_seconds",
         "Time until a connection was had",

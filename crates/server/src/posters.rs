@@ -2,10 +2,11 @@
 
 use app::App;
 use app::posters;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 
 use crate::http::problem::Problem;
 use crate::http::upload::Upload;
@@ -19,8 +20,12 @@ const FIELD: &str = "image";
 pub async fn show(State(app): State<App>, Path(file): Path<String>) -> Result<Response, Problem> {
     let found = posters::find(&app, &file).await?;
     let picture = found.ok_or_else(Problem::not_found)?;
-    let head = [(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, FOR_GOOD)];
-    Ok((head, picture).into_response())
+    let head = [
+        (CONTENT_TYPE, HeaderValue::from_static("image/jpeg")),
+        (CACHE_CONTROL, HeaderValue::from_static(FOR_GOOD)),
+        (CONTENT_LENGTH, picture.bytes.into()),
+    ];
+    Ok((head, Body::from_stream(picture.parts)).into_response())
 }
 
 /// A file as it was uploaded: the field `image` of a form, or the whole body. What it really is decides

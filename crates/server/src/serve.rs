@@ -13,7 +13,7 @@ use app::posters::Files;
 use app::providers::Provider;
 use app::providers::sandbox::Sandbox;
 use app::providers::stripe::{SettingsError, Stripe, StripeSettings};
-use app::{AccessKey, App, Ctx, SealKey, Settings, standing};
+use app::{AccessKey, App, Ctx, SealKey, Settings, health, probe, standing};
 use domain::allotment::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::pool::InvalidUrl;
@@ -77,11 +77,35 @@ pub fn open_app(config: &Config, database_url: &str) -> Result<App, OpenError> {
 
 /// The same with its read replicas, for a process that shows lists to many.
 pub fn open_reading_app(config: &Config, database_url: &str) -> Result<App, OpenError> {
-    let app = open_app(config, database_url)?;
+    let monitor = open_monitor(config, database_url)?;
+    let mut settings = pool_settings(config);
+    if monitor.is_some() {
+        // The process holds no more connections than it may.
+        settings.max = settings.max.saturating_sub(1).max(1);
+        settings.min = settings.min.min(settings.max);
+    }
+    let app = open(config, database_url, settings)?;
+    let app = app.watching(monitor, config.environment.is_production());
     Ok(match open_replicas(config, &app)? {
         Some(replicas) => app.reading_from(replicas),
         None => app,
     })
+}
+
+/// A login of its own for what the server's may not see; `None` where the server's is to do.
+fn open_monitor(config: &Config, database_url: &str) -> Result<Option<Pool>, InvalidUrl> {
+    let url = config.database.monitor_url.as_ref();
+    let Some(url) = url.filter(|url| url.reveal() != database_url) else {
+        return Ok(None);
+    };
+    let settings = PoolSettings {
+        name: "monitor",
+        max: 1,
+        min: 0,
+        ..pool_settings(config)
+    };
+    // Its clock is the primary's, which others observe.
+    Pool::open(url.reveal(), settings, Arc::new(|_| ())).map(Some)
 }
 
 /// The read replicas; `None` where there are none.
@@ -344,6 +368,8 @@ pub struct Running {
 /// Without `jobs` the background work is left to other processes.
 pub fn start(config: &Config, app: App, listeners: Listeners, jobs: Jobs) -> Running {
     let mut work = Work::start(&app, listeners.metrics);
+    let probing = probe::keep_up(app.clone(), work.stopped());
+    work.finishing.push(tokio::spawn(probing));
     if jobs == Jobs::Here {
         work.start_jobs(&app);
     }
@@ -427,6 +453,7 @@ impl Work {
         let measure_audit = jobs::measure_unsealed(app.clone(), stopped.clone());
         let measure_backups = jobs::measure_backups(app.clone(), stopped.clone());
         let stand = standing::keep_up(app.clone());
+        let health = health::keep_up(app.clone());
         let endless = vec![
             listener::answer(listener, router, Door::default(), stopped),
             tokio::spawn(metrics::keep_up(handle)),
@@ -434,6 +461,7 @@ impl Work {
             tokio::spawn(measure_audit),
             tokio::spawn(measure_backups),
             tokio::spawn(stand),
+            tokio::spawn(health),
         ];
         Self {
             stop,

@@ -2,8 +2,12 @@
 //!
 //! Absent on purpose: metrics, which have a module of their own.
 
+#[cfg(feature = "otel")]
+mod traces;
+
 use std::io::IsTerminal as _;
 
+use tracing::Span;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -31,15 +35,53 @@ pub enum Verbosity {
     Silent,
 }
 
-/// Starts logging for this process. A second call changes nothing.
-pub fn init(log: &Log, verbosity: Verbosity) {
+/// Starts logging for this process, and sends traces of a server to an OTLP endpoint where one is
+/// named and the program was built for it.
+///
+/// # Errors
+/// When traces can't be sent there, in words.
+pub fn init_traced(log: &Log, endpoint: Option<&str>, verbosity: Verbosity) -> Result<(), String> {
+    #[cfg(feature = "otel")]
+    if let (Some(endpoint), Verbosity::Configured) = (endpoint, verbosity) {
+        return traces::init(log, endpoint, chosen(log, verbosity));
+    }
+    // Without the feature `doctor` and `config check` warn of an endpoint.
+    let _ = endpoint;
+    init(log, verbosity);
+    Ok(())
+}
+
+/// Tells a request's trace how it ended.
+pub fn answered(span: &Span, status: u16) {
+    #[cfg(feature = "otel")]
+    traces::answered(span, status);
+    let _ = (span, status);
+}
+
+/// Sends the traces that are still here, before the program ends.
+#[cfg_attr(
+    not(feature = "otel"),
+    expect(clippy::unused_async, reason = "waits only where there are traces")
+)]
+pub async fn finish() {
+    #[cfg(feature = "otel")]
+    traces::finish().await;
+}
+
+/// What is shown.
+fn chosen(log: &Log, verbosity: Verbosity) -> EnvFilter {
     let directives = match verbosity {
         Verbosity::Quiet if !log.chosen => QUIET,
         Verbosity::Silent if !log.chosen => SILENT,
         _ => &log.filter,
     };
     // The configuration has parsed the filter already, so the fallback is never needed.
-    let filter = filter(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    filter(directives).unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
+/// Starts logging for this process. A second call changes nothing.
+pub fn init(log: &Log, verbosity: Verbosity) {
+    let filter = chosen(log, verbosity);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

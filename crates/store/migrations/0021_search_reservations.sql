@@ -3,28 +3,24 @@
 -- not see them, so it goes through a function that looks up the role itself.
 -- A server of the version before searches on as it did.
 
--- Part of PostgreSQL's own packages, and installed by a database's owner; in a schema where nobody else
--- may use its functions. Somebody may have installed it before.
-CREATE SCHEMA extensions;
-CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA extensions;
-
--- What comes new waits in a list, so that a sale isn't kept waiting; the list is put in order beside
--- the sale, by tidy_reservation_search. 128 MB are more than a minute of the greatest rush.
+-- Part of PostgreSQL's own packages, and installed by a database's owner; in a schema of ours, where
+-- nobody else may use its functions, unless somebody has installed it before.
 DO $$
 BEGIN
-    EXECUTE (
-        SELECT format('CREATE INDEX reservations_search_idx ON reservations
-                           USING gin (customer_name %1$I.gin_trgm_ops, customer_email %1$I.gin_trgm_ops)
-                           WITH (fastupdate = on, gin_pending_list_limit = 131072)', n.nspname)
-        FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-        WHERE e.extname = 'pg_trgm'
-    );
+    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') THEN
+        CREATE SCHEMA stagedoor_extensions;
+        CREATE EXTENSION pg_trgm SCHEMA stagedoor_extensions;
+    END IF;
 END
 $$;
 
+-- The index itself, reservations_search_idx, is built after the migrations. Until it is there and
+-- valid, there is nothing to put in order, and what is rare is looked for in all rows.
 CREATE FUNCTION tidy_reservation_search() RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT gin_clean_pending_list('public.reservations_search_idx')
+    SELECT coalesce(sum(gin_clean_pending_list(x.indexrelid)), 0)::bigint
+    FROM pg_index x
+    WHERE x.indexrelid = to_regclass('public.reservations_search_idx') AND x.indisvalid
 $$;
 
 -- Ids of reservations whose name or address is like part, or whose id is one from from_id until before
@@ -37,6 +33,8 @@ CREATE FUNCTION search_reservations(
 ) RETURNS TABLE (id text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
+    -- Of all; those of one concert or of one customer are few enough to be read at once.
+    is_few constant boolean := of_concert IS NOT NULL OR of_email IS NOT NULL;
     newest constant integer := 20000;
     alike constant text := '(r.customer_name ILIKE $1 OR r.customer_email ILIKE $1'
         || CASE WHEN of_prefix IS NULL THEN ')'
@@ -69,11 +67,12 @@ BEGIN
         'SELECT (array_agg(r.id ORDER BY r.created_at DESC, r.id DESC) FILTER (WHERE ' || alike || '))
                 [:$13], count(*)
          FROM (SELECT r.id, r.customer_name, r.customer_email, r.created_at
-               FROM public.reservations r WHERE ' || narrow || in_order || newest || ') AS r'
+               FROM public.reservations r WHERE ' || narrow
+        || CASE WHEN is_few THEN '' ELSE in_order || newest END || ') AS r'
     INTO found_ids, seen
     USING part, of_prefix, from_id, until_id, of_concert, of_email, of_status, from_at, to_at,
           before_at, before_id, at, rows_max;
-    IF seen >= newest AND coalesce(cardinality(found_ids), 0) < rows_max THEN
+    IF NOT is_few AND seen >= newest AND coalesce(cardinality(found_ids), 0) < rows_max THEN
         -- The order of making would be read to its end for what is rare.
         PERFORM set_config('enable_seqscan', 'off', true),
                 set_config('enable_indexscan', 'off', true);

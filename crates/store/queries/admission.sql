@@ -13,10 +13,11 @@ SELECT set_config('lock_timeout', :lock_timeout, true) AS lock_timeout,
        set_config('stagedoor.actor', 'engine', true) AS actor;
 
 --! lock_concerts : LockedConcert
--- The stock of every concert of a batch, locked in id order. Primary key.
+-- The stock of every concert of a batch, locked in id order; the write probe's is marked as deleted for
+-- everybody else. Primary key.
 SELECT id, available_tickets, price, status, date
 FROM concerts
-WHERE id = ANY(:ids) AND deleted_at IS NULL
+WHERE id = ANY(:ids) AND (deleted_at IS NULL OR id = 0)
 ORDER BY id
 FOR UPDATE;
 

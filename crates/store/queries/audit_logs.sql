@@ -1,12 +1,21 @@
 --: Entry(user_id?, username?, record_id?, old_values?, new_values?, ip_address?, actor_kind?, actor?, request_id?)
 
 --! list (of_table?, of_record?, of_user?, of_action?, from_at?, to_at?, before_at?, before_id?) : Entry
--- What happened, newest first, for an active admin. idx_audit_logs_created, or
--- audit_logs_record_id_idx for one record.
+-- What happened, newest first, for an active admin. idx_audit_logs_created, audit_logs_record_id_idx
+-- for one record, or audit_logs_concerts_idx.
 SELECT id, user_id, username, action, table_name, record_id, old_values, new_values, ip_address,
        created_at, actor_kind, actor, request_id
 FROM list_audit_logs(:of_table, :of_record, :of_user, :of_action, :from_at, :to_at, :before_at,
-                     :before_id, :rows_max);
+                     :before_id, :rows_max, :by_people);
+
+--! find_last_edit
+-- Who last changed one of these columns of a concert, and when, for an active admin: among its newest
+-- changes, most of which sales make. audit_logs_record_id_idx.
+SELECT username, created_at
+FROM list_audit_logs('concerts', :of_record, NULL, 'UPDATE', NULL, NULL, NULL, NULL, :rows_max, false)
+WHERE user_id IS NOT NULL AND jsonb_exists_any(new_values::jsonb, :columns::text[])
+ORDER BY created_at DESC, id DESC
+LIMIT 1;
 
 --! log_export
 -- That so many rows left, for which question.

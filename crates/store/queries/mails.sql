@@ -77,7 +77,8 @@ UPDATE mails SET status = 'pending', updated_at = :now WHERE id = :id AND status
 --! update_orphaned
 -- Gives up at most :limit mails that nothing will send any more, because their job was given up: its
 -- worker died in the last attempt. A mail and its job are written, and tried again, in one transaction,
--- so that a mail that waits has a job that waits. mails_status_idx; jobs_run_at_idx.
+-- so that a mail that waits has a job that waits. mails_status_idx;
+-- jobs_task_run_at_idx.
 UPDATE mails SET status = 'dead', last_error = :last_error, updated_at = :now
 WHERE id IN (
     SELECT m.id FROM mails m

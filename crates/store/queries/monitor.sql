@@ -13,7 +13,8 @@ LEFT JOIN (
     WHERE status IN ('pending', 'confirmed')
     GROUP BY concert_id
 ) AS held ON held.concert_id = concerts.id
-WHERE concerts.available_tickets <> concerts.total_tickets - coalesce(held.tickets, 0)
+WHERE concerts.id <> 0
+  AND concerts.available_tickets <> concerts.total_tickets - coalesce(held.tickets, 0)
 ORDER BY concerts.id
 LIMIT :limit;
 

@@ -11,9 +11,10 @@ WHERE r.customer_email = :email
 ORDER BY r.created_at DESC, r.id DESC
 LIMIT :rows_max;
 
---! list_payments : (refund_reason?)
+--! list_payments : (refund_reason?, refund_note?)
 -- Theirs. payments_reservation_id_idx.
-SELECT id, reservation_id, provider, amount, currency, status, refund_reason, created_at, updated_at
+SELECT id, reservation_id, provider, amount, currency, status, refund_reason, refund_note, created_at,
+       updated_at
 FROM payments WHERE reservation_id = ANY(:ids) ORDER BY created_at, id;
 
 --! list_tickets : (used_at?)

@@ -27,3 +27,7 @@ WHERE key_digest IN (
     LIMIT :limit
     FOR UPDATE SKIP LOCKED
 );
+
+--! delete
+-- Of a key that nobody will use again. Primary key.
+DELETE FROM admission_receipts WHERE key_digest = :key_digest;

@@ -1,3 +1,6 @@
+-- Those of concert 0 are the write probe's, for a moment each. Whatever shows, lists or counts
+-- reservations leaves them out; what locks or changes one is the probe's way, too.
+
 --: Reservation(expires_at?, extensions?)
 
 --! find : Reservation
@@ -5,7 +8,7 @@
 SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth,
        payment_status, reserved_at, created_at, updated_at, expires_at, extensions
 FROM reservations
-WHERE id = :id AND deleted_at IS NULL;
+WHERE id = :id AND deleted_at IS NULL AND concert_id <> 0;
 
 --! find_even_deleted : Reservation
 -- For the replay of an answer that was once given. Primary key.
@@ -27,7 +30,7 @@ SELECT concert_id FROM reservations WHERE id = :id AND deleted_at IS NULL;
 SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth,
        payment_status, reserved_at, created_at, updated_at, expires_at, extensions
 FROM reservations
-WHERE deleted_at IS NULL
+WHERE deleted_at IS NULL AND concert_id <> 0
   AND (:of_id::text IS NULL OR id = :of_id)
   AND (:of_concert::int IS NULL OR concert_id = :of_concert)
   AND (:of_email::text IS NULL OR customer_email = :of_email)
@@ -57,7 +60,7 @@ SELECT tidy_reservation_search() AS pages;
 -- The last of so many rows that one page of a search may look at. Indexes as in list.
 SELECT created_at, id
 FROM reservations
-WHERE deleted_at IS NULL
+WHERE deleted_at IS NULL AND concert_id <> 0
   AND (:of_id::text IS NULL OR id = :of_id)
   AND (:of_concert::int IS NULL OR concert_id = :of_concert)
   AND (:of_email::text IS NULL OR customer_email = :of_email)
@@ -75,7 +78,7 @@ OFFSET :rows_before LIMIT 1;
 SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth,
        payment_status, reserved_at, created_at, updated_at, expires_at, extensions
 FROM reservations
-WHERE id = ANY(:ids) AND deleted_at IS NULL
+WHERE id = ANY(:ids) AND deleted_at IS NULL AND concert_id <> 0
 ORDER BY id;
 
 --! sum_made
@@ -83,13 +86,14 @@ ORDER BY id;
 SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets,
        coalesce(sum(total_price) * 100, 0)::bigint AS minor
 FROM reservations
-WHERE created_at >= :from_at AND status = 'confirmed' AND deleted_at IS NULL;
+WHERE created_at >= :from_at AND status = 'confirmed' AND deleted_at IS NULL
+  AND concert_id <> 0;
 
 --! sum_pending
 -- What is held now. idx_reservations_status.
 SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets
 FROM reservations
-WHERE status = 'pending' AND expires_at > :now AND deleted_at IS NULL;
+WHERE status = 'pending' AND expires_at > :now AND deleted_at IS NULL AND concert_id <> 0;
 
 --! count_taken
 -- What stands against less capacity and against deleting a concert. idx_reservations_concert.
@@ -152,6 +156,7 @@ WITH kept AS MATERIALIZED (
     SELECT id
     FROM reservations
     WHERE status = 'pending' AND expires_at > :since AND updated_at <= :began
+      AND concert_id <> 0
     ORDER BY id
     LIMIT :limit
     FOR UPDATE
@@ -166,7 +171,8 @@ WHERE reservations.id = kept.id;
 -- row was locked by somebody else. idx_reservations_status.
 SELECT id, concert_id
 FROM reservations
-WHERE status = 'pending' AND expires_at <= :now AND concert_id <> ALL(:passed_over)
+WHERE status = 'pending' AND expires_at <= :now AND concert_id <> 0
+  AND concert_id <> ALL(:passed_over)
 ORDER BY expires_at
 LIMIT :limit;
 
@@ -175,7 +181,8 @@ LIMIT :limit;
 -- last awake, and when the next hold ends that is still kept. Primary key; idx_reservations_status.
 SELECT (clock_timestamp() AT TIME ZONE 'utc')::timestamp AS primary_now,
        (SELECT beat_at FROM heartbeats WHERE task = :task) AS beat_at,
-       (SELECT min(expires_at) FROM reservations WHERE status = 'pending') AS end_at;
+       (SELECT min(expires_at) FROM reservations
+        WHERE status = 'pending' AND concert_id <> 0) AS end_at;
 
 --! lock_overdue
 -- Those of them that still are so under their locks; their concerts are locked before. Primary key.

@@ -1,5 +1,7 @@
 --: Run(concert_id?, address?, request_id?, finished_at?)
 --: Trouble(reason?)
+--: Row(outcome?, reason?)
+--: Recent(concert_id?, artist?, name?, finished_at?)
 
 --! insert (concert_id?, address?, request_id?)
 -- None where the form was sent before. Waits for a transaction under way that has the key.
@@ -14,17 +16,15 @@ RETURNING id;
 INSERT INTO staff_run_rows (run_id, number, reservation_id)
 SELECT :run_id, (row_number() OVER (ORDER BY id))::int, id
 FROM reservations
-WHERE id = ANY(:ids) AND deleted_at IS NULL;
+WHERE id = ANY(:ids) AND deleted_at IS NULL AND concert_id <> 0;
 
 --! insert_rows_of_concert
--- Every reservation that has tickets of a concert; its row is locked. A hold that ran out gives its
--- tickets back by itself. idx_reservations_concert.
+-- Every reservation that has tickets of a concert; its row is locked. A hold that ran out has them until
+-- it is swept, and may be paid until then. idx_reservations_concert.
 INSERT INTO staff_run_rows (run_id, number, reservation_id)
 SELECT :run_id, (row_number() OVER (ORDER BY id))::int, id
 FROM reservations
-WHERE concert_id = :concert_id
-  AND (status = 'confirmed' OR (status = 'pending' AND expires_at > :now))
-  AND deleted_at IS NULL;
+WHERE concert_id = :concert_id AND status IN ('confirmed', 'pending') AND deleted_at IS NULL;
 
 --! find : Run
 -- A run with who started it. Primary keys.
@@ -70,8 +70,8 @@ UPDATE staff_run_rows SET outcome = 'refused', reason = :reason, settled_at = :n
 WHERE run_id = :run_id AND outcome IS NULL;
 
 --! finish
--- Once nothing is left to do. Primary key; staff_run_rows_open_idx.
-UPDATE staff_runs SET finished_at = :now
+-- Once nothing is left to do; the log has the address by then. Primary key; staff_run_rows_open_idx.
+UPDATE staff_runs SET finished_at = :now, address = NULL
 WHERE id = :id AND finished_at IS NULL
   AND NOT EXISTS (SELECT FROM staff_run_rows WHERE run_id = :id AND outcome IS NULL);
 
@@ -85,12 +85,13 @@ FROM staff_run_rows
 WHERE run_id = :run_id;
 
 --! count_refunds
--- How the money of what a run did stands now. Primary key; payments_reservation_id_idx.
+-- How the money stands that a run sends back: what was done with before it began isn't the run's.
+-- Primary key; payments_reservation_id_idx.
 SELECT count(*) FILTER (WHERE p.status = 'refunded') AS back,
        count(*) FILTER (WHERE p.status = 'refunding' AND p.refund_error IS NULL) AS under_way,
        count(*) FILTER (WHERE p.status = 'refunding' AND p.refund_error IS NOT NULL) AS stuck
 FROM staff_run_rows w
-JOIN payments p ON p.reservation_id = w.reservation_id
+JOIN payments p ON p.reservation_id = w.reservation_id AND p.updated_at >= :since
 WHERE w.run_id = :run_id AND w.outcome = 'done';
 
 --! count_mails
@@ -111,24 +112,43 @@ WHERE run_id = :run_id AND outcome IN ('refused', 'failed')
 ORDER BY number
 LIMIT :limit;
 
+--! list_rows : Row
+-- The first rows of a run, and what became of each. Primary key.
+SELECT reservation_id, outcome, reason
+FROM staff_run_rows
+WHERE run_id = :run_id
+ORDER BY number
+LIMIT :limit;
+
+--! list_newest : Recent
+-- The newest runs with who started each, and of which concert. Primary keys.
+SELECT r.id, r.kind, r.concert_id, c.artist, c.name, u.username, r.created_at, r.finished_at
+FROM staff_runs r
+JOIN admin_users u ON u.id = r.started_by
+LEFT JOIN concerts c ON c.id = r.concert_id
+ORDER BY r.id DESC
+LIMIT :limit;
+
 --! count_of_concert
--- What cancelling a concert would do. idx_reservations_concert; payments_reservation_id_idx.
-SELECT count(*) FILTER (WHERE r.status = 'confirmed') AS confirmed,
-       count(*) FILTER (WHERE r.status = 'pending') AS held,
-       coalesce(sum(r.quantity), 0)::bigint AS tickets,
-       coalesce(sum(p.by_provider), 0)::bigint AS by_provider,
-       coalesce(sum(p.by_hand), 0)::bigint AS by_hand,
-       coalesce(sum(p.provider_minor), 0)::bigint AS provider_minor,
-       coalesce(sum(p.hand_minor), 0)::bigint AS hand_minor
-FROM reservations r
-CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE provider <> 'manual') AS by_provider,
-           count(*) FILTER (WHERE provider = 'manual') AS by_hand,
-           sum(amount * 100) FILTER (WHERE provider <> 'manual') AS provider_minor,
-           sum(amount * 100) FILTER (WHERE provider = 'manual') AS hand_minor
-    FROM payments
-    WHERE reservation_id = r.id AND status = 'completed'
-) AS p
-WHERE r.concert_id = :concert_id
-  AND (r.status = 'confirmed' OR (r.status = 'pending' AND r.expires_at > :now))
-  AND r.deleted_at IS NULL;
+-- What cancelling a concert would do. What was paid is on each reservation; which of it staff took, on
+-- its payment. idx_reservations_concert; payments_by_hand_idx.
+WITH taken AS MATERIALIZED (
+    SELECT count(*) AS payments, coalesce(sum(p.amount) * 100, 0)::bigint AS minor
+    FROM reservations r
+    JOIN payments p
+      ON p.reservation_id = r.id AND p.provider = 'manual' AND p.status = 'completed'
+    WHERE r.concert_id = :concert_id AND r.status IN ('confirmed', 'pending')
+      AND r.deleted_at IS NULL
+), standing AS (
+    SELECT count(*) FILTER (WHERE status = 'confirmed') AS confirmed,
+           count(*) FILTER (WHERE status = 'pending') AS held,
+           coalesce(sum(quantity), 0)::bigint AS tickets,
+           count(*) FILTER (WHERE payment_status = 'completed' AND total_price > 0) AS paid,
+           coalesce(sum(total_price) FILTER (WHERE payment_status = 'completed') * 100, 0)::bigint
+               AS minor
+    FROM reservations
+    WHERE concert_id = :concert_id AND status IN ('confirmed', 'pending') AND deleted_at IS NULL
+)
+SELECT s.confirmed, s.held, s.tickets, s.paid - t.payments AS by_provider, t.payments AS by_hand,
+       s.minor - t.minor AS provider_minor, t.minor AS hand_minor
+FROM standing s, taken t;

@@ -13,11 +13,14 @@ WHERE id = ANY(:ids) AND deleted_at IS NULL AND status <> 'archived';
 --! find_sale
 -- How one concert's sale stands, in one snapshot; what is sold is what is neither left nor held, so
 -- that the many sold ones aren't counted. Primary keys, idx_reservations_concert and, for payments
--- that nothing is known of yet, payments_reservation_id_pending_key.
+-- that nothing is known of yet, which are few in all, payments_reservation_id_pending_key.
+WITH undecided AS MATERIALIZED (
+    SELECT reservation_id FROM payments WHERE status = 'pending'
+)
 SELECT c.total_tickets, c.available_tickets,
        (SELECT coalesce(sum(r.quantity), 0)::bigint FROM reservations r
         WHERE r.concert_id = c.id AND r.status = 'pending') AS held,
-       (SELECT count(*) FROM payments p JOIN reservations r ON r.id = p.reservation_id
-        WHERE r.concert_id = c.id AND p.status = 'pending') AS payments_undecided
+       (SELECT count(*) FROM undecided u JOIN reservations r ON r.id = u.reservation_id
+        WHERE r.concert_id = c.id) AS payments_undecided
 FROM concerts c
 WHERE c.id = :id AND c.deleted_at IS NULL;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use domain::actor::Actor;
 use domain::id::AdminUserId;
 use domain::role::{Permission, Role};
+use jiff::Timestamp;
 use tokio_postgres::Error;
 use uuid::Uuid;
 
@@ -33,6 +34,8 @@ pub struct Authority {
     pub account: AdminUserId,
     pub token_digest: Digest,
     pub permission: Option<Permission>,
+    /// When the session ends whatever happens.
+    pub expires_at: Timestamp,
 }
 
 impl fmt::Debug for Authority {
@@ -118,6 +121,17 @@ impl Acting {
         match authority.find_denial(connection).await? {
             Some(denial) => Err(denial),
             None => Ok(()),
+        }
+    }
+
+    /// Makes sure that the session isn't over, for what may outlast it: whoever begins something short
+    /// has just been found by it.
+    pub fn check_time(&self, now: Timestamp) -> Result<(), StoreError> {
+        match &self.authority {
+            Some(authority) if authority.expires_at <= now => {
+                Err(StoreError::NotAllowed { role: None })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use domain::id::ConcertId;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -42,6 +43,8 @@ pub struct Filter {
     pub from: Option<Timestamp>,
     /// Not included.
     pub to: Option<Timestamp>,
+    /// Without what the product did by itself.
+    pub by_people: bool,
 }
 
 /// A page of changes, newest first, behind one of them. Whoever acts must be an active admin.
@@ -63,6 +66,7 @@ pub async fn list(
             &behind.map(|(at, _)| to_column(at)),
             &behind.map(|(_, id)| id),
             &limit,
+            &filter.by_people,
         )
         .all()
         .await?;
@@ -83,6 +87,22 @@ pub async fn list(
     });
     Ok(entries.collect())
 }
+
+/// Who last changed a concert themselves, by name, and when.
+pub async fn find_last_edit(
+    connection: &Connection,
+    concert: ConcertId,
+    columns: &[&str],
+) -> Result<Option<(String, Timestamp)>, StoreError> {
+    let found = statements::find_last_edit()
+        .bind(connection, &concert.to_string(), &CHANGES_MAX, &columns)
+        .opt()
+        .await?;
+    Ok(found.map(|row| (row.username, from_column(row.created_at))))
+}
+
+/// More than a sale of a large house makes; they are read in some 50 ms.
+const CHANGES_MAX: i32 = 20_000;
 
 /// Writes that rows of a table left, and what was asked for, as JSON.
 pub async fn log_export(

@@ -40,6 +40,15 @@ pub struct StaffFilter {
     pub is_deleted: bool,
 }
 
+/// What a concert is known by among others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    pub id: ConcertId,
+    pub name: String,
+    pub artist: String,
+    pub date: Date,
+}
+
 /// A place in the chronological order: the last concert of the page before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -144,6 +153,67 @@ pub async fn list_by_ids(
         .all()
         .await?;
     rows.into_iter().map(read).collect()
+}
+
+/// The `each` last concerts before a day and the `each` next from it on, in chronological order.
+pub async fn list_near(
+    connection: &Connection,
+    day: Date,
+    each: i64,
+) -> Result<Vec<Named>, StoreError> {
+    let rows = statements::list_near()
+        .bind(connection, &day, &each)
+        .all()
+        .await?;
+    rows.into_iter().map(read_named).collect()
+}
+
+/// Up to `limit` concerts with a part in their artist, their name, or both as "artist: name", in any
+/// case; the latest first.
+pub async fn list_named(
+    connection: &Connection,
+    part: &str,
+    limit: i64,
+) -> Result<Vec<Named>, StoreError> {
+    let pattern = text::contains_pattern(part);
+    let rows = statements::list_named()
+        .bind(connection, &pattern.as_str(), &limit)
+        .all()
+        .await?;
+    rows.into_iter().map(read_named).collect()
+}
+
+/// What those of these concerts that are there are called, deleted ones included.
+pub async fn list_names(
+    connection: &Connection,
+    ids: &[ConcertId],
+) -> Result<Vec<Named>, StoreError> {
+    let ids: Vec<i32> = ids.iter().map(|id| id.get()).collect();
+    let rows = statements::list_names()
+        .bind(connection, &ids)
+        .all()
+        .await?;
+    rows.into_iter().map(read_named).collect()
+}
+
+fn read_named(row: statements::Named) -> Result<Named, StoreError> {
+    Ok(Named {
+        id: read_id(row.id)?,
+        name: row.name,
+        artist: row.artist,
+        date: row.date,
+    })
+}
+
+/// Those of these concerts that were cancelled.
+pub async fn list_cancelled(
+    connection: &Connection,
+    ids: &[ConcertId],
+) -> Result<Vec<ConcertId>, StoreError> {
+    let ids: Vec<i32> = ids.iter().map(|id| id.get()).collect();
+    let statement = statements::list_cancelled();
+    let found = statement.bind(connection, &ids).all().await?;
+    Ok(found.into_iter().filter_map(ConcertId::new).collect())
 }
 
 /// The venues of concerts in one status from a day on, in alphabetical order.
@@ -378,6 +448,9 @@ fn read(row: statements::Concert) -> Result<Concert, StoreError> {
 }
 
 pub(crate) fn read_id(id: i32) -> Result<ConcertId, StoreError> {
+    if id == ConcertId::PROBE.get() {
+        return Ok(ConcertId::PROBE);
+    }
     ConcertId::new(id).ok_or_else(|| StoreError::Unreadable {
         table: "concerts",
         detail: format!("id {id}"),

@@ -11,9 +11,12 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_postgres::error::{DbError, Severity};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Error, Row, Statement};
+use tracing::Span;
+use tracing::field::Empty;
+use uuid::Uuid;
 
 use crate::client::GenericClient;
 use crate::error::{self, StoreError};
@@ -106,6 +109,24 @@ impl Connection {
         self.in_transaction.store(true, Ordering::Release);
         self.has_failed.store(false, Ordering::Release);
         self.run(command).await
+    }
+
+    /// The same with the request that it is for in a comment, where PostgreSQL's log has it with
+    /// `log_statement` on. `pg_stat_statements` takes a statement from its first word to its semicolon: the
+    /// comment behind it makes no BEGIN another one. Guarded by
+    /// `a_requests_id_is_in_postgresqls_log_and_makes_no_statement_another_one`.
+    pub(crate) async fn begin_for(
+        &self,
+        command: &'static str,
+        request: Option<Uuid>,
+    ) -> Result<(), Error> {
+        let Some(request) = request else {
+            return self.begin_with(command).await;
+        };
+        self.in_transaction.store(true, Ordering::Release);
+        self.has_failed.store(false, Ordering::Release);
+        let told = format!("{command}; /* request_id={request} */");
+        self.run_as(&told, command).await
     }
 
     /// `COMMIT` or `ROLLBACK`. After an error, or when its future is dropped, it stays unsound.
@@ -202,6 +223,14 @@ impl Connection {
         self.shared.check_standby()
     }
 
+    /// Waits longer than usual for the answers to `work`; for statements that read much of a table.
+    pub(crate) async fn patiently<T>(&self, work: impl Future<Output = T>) -> T {
+        self.link.waits_patiently(true);
+        let outcome = work.await;
+        self.link.waits_patiently(false);
+        outcome
+    }
+
     /// Whether a statement of the current transaction failed, so that COMMIT would roll back.
     pub(crate) fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Acquire)
@@ -219,17 +248,28 @@ impl Connection {
     }
 
     pub(crate) async fn run(&self, command: &'static str) -> Result<(), Error> {
-        let started = Instant::now();
-        let outcome = self.link.answer(self.client.batch_execute(command)).await;
-        self.note(command, started, &outcome);
+        self.run_as(command, command).await
+    }
+
+    /// Runs a text that is counted as another one.
+    async fn run_as(&self, text: &str, command: &'static str) -> Result<(), Error> {
+        let timing = Timing::start(command);
+        let outcome = self.link.answer(self.client.batch_execute(text)).await;
+        self.note(command, timing, &outcome);
         outcome
     }
 
     /// Times a statement and remembers what its error means for the connection.
-    fn note<T>(&self, query: &'static str, started: Instant, outcome: &Result<T, Error>) {
-        let (name, took) = (statement_name(query), started.elapsed());
+    fn note<T>(&self, query: &'static str, timing: Timing, outcome: &Result<T, Error>) {
+        let (name, took) = (statement_name(query), timing.started.elapsed());
+        if let Err(failure) = outcome {
+            timing.failed(failure);
+        }
+        drop(timing);
         metrics::histogram!("stagedoor_query_duration_seconds", "statement" => name).record(took);
-        if took > SLOW_QUERY {
+        let is_slow = took > SLOW_QUERY;
+        self.shared.counting.note_statement(name, took, is_slow);
+        if is_slow {
             metrics::counter!("stagedoor_slow_queries_total", "statement" => name).increment(1);
             tracing::warn!(
                 statement = name,
@@ -244,6 +284,8 @@ impl Connection {
             if error::ends_connection(failure) {
                 self.is_broken.store(true, Ordering::Release);
             }
+        } else {
+            self.shared.counting.note_answer();
         }
     }
 
@@ -259,6 +301,42 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
+    }
+}
+
+/// A statement under way.
+#[derive(Debug)]
+struct Timing {
+    started: Instant,
+    /// For whoever follows traces, who sees it from its making to its end; nothing is ever entered, so
+    /// that it costs the future no more than its own size.
+    span: Span,
+}
+
+impl Timing {
+    fn start(query: &'static str) -> Self {
+        let name = statement_name(query);
+        Self {
+            started: Instant::now(),
+            // In the words of OpenTelemetry's semantic conventions for databases.
+            span: tracing::debug_span!(
+                "statement",
+                otel.name = name,
+                otel.kind = "client",
+                otel.status_code = Empty,
+                db.system.name = "postgresql",
+                db.query.summary = name,
+                db.response.status_code = Empty,
+                error.type = Empty,
+            ),
+        }
+    }
+
+    fn failed(&self, failure: &Error) {
+        let code = failure.code().map(SqlState::code);
+        self.span.record("otel.status_code", "ERROR");
+        self.span.record("db.response.status_code", code);
+        self.span.record("error.type", code.unwrap_or("_OTHER"));
     }
 }
 
@@ -300,12 +378,12 @@ impl GenericClient for Connection {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, Error> {
         let statement = self.prepare(query).await?;
-        let started = Instant::now();
+        let timing = Timing::start(query);
         let outcome = self
             .link
             .answer(self.client.execute(&statement, parameters))
             .await;
-        self.note(query, started, &outcome);
+        self.note(query, timing, &outcome);
         outcome
     }
 
@@ -315,12 +393,12 @@ impl GenericClient for Connection {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Row, Error> {
         let statement = self.prepare(query).await?;
-        let started = Instant::now();
+        let timing = Timing::start(query);
         let outcome = self
             .link
             .answer(self.client.query_one(&statement, parameters))
             .await;
-        self.note(query, started, &outcome);
+        self.note(query, timing, &outcome);
         outcome
     }
 
@@ -330,12 +408,12 @@ impl GenericClient for Connection {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>, Error> {
         let statement = self.prepare(query).await?;
-        let started = Instant::now();
+        let timing = Timing::start(query);
         let outcome = self
             .link
             .answer(self.client.query_opt(&statement, parameters))
             .await;
-        self.note(query, started, &outcome);
+        self.note(query, timing, &outcome);
         outcome
     }
 
@@ -345,12 +423,12 @@ impl GenericClient for Connection {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
         let statement = self.prepare(query).await?;
-        let started = Instant::now();
+        let timing = Timing::start(query);
         let outcome = self
             .link
             .answer(self.client.query(&statement, parameters))
             .await;
-        self.note(query, started, &outcome);
+        self.note(query, timing, &outcome);
         outcome
     }
 }

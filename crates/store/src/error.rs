@@ -18,6 +18,10 @@ pub enum StoreError {
          synchronous standby streams again"
     )]
     NoStandby,
+    /// A statement, or some together, took longer than whoever reads may, on a database that is well:
+    /// another would take as long.
+    #[error("reading took longer than it may")]
+    TooSlow,
     /// A row stayed locked by somebody else for longer than a transaction may wait.
     #[error("a lock was not granted in time")]
     LockTimeout,
@@ -87,6 +91,7 @@ impl StoreError {
                 .is_some_and(|code| ["22", "23", "44", "P0"].contains(&&code.code()[..2])),
             Self::Unavailable(_)
             | Self::PoolExhausted
+            | Self::TooSlow
             | Self::NoStandby
             | Self::LockTimeout
             | Self::Conflict

@@ -12,12 +12,18 @@ use crate::time::{from_column, to_column};
 pub enum Task {
     /// Giving back the tickets of holds that ran out.
     Sweep,
+    /// Gathering the tables' statistics.
+    Analyze,
+    /// Trying whether tickets can be sold; its beats are sales, the probe's and buyers'.
+    WriteProbe,
 }
 
 impl Task {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Sweep => "sweep",
+            Self::Analyze => "analyze",
+            Self::WriteProbe => "write_probe",
         }
     }
 
@@ -25,6 +31,9 @@ impl Task {
     const fn lock_key(self) -> i64 {
         match self {
             Self::Sweep => 0x73_7765_6570,
+            Self::Analyze => 0x61_6e61_6c79_7a65,
+            // "probe": the whole name is longer than a number.
+            Self::WriteProbe => 0x70_726f_6265,
         }
     }
 }

@@ -99,6 +99,21 @@ fn taken(row: statements::TakenJob) -> Result<TakenJob, StoreError> {
     })
 }
 
+/// Whether a worker has the job under this key now, in a lease that ends until then.
+pub async fn exists_leased(
+    connection: &Connection,
+    (task, dedup_key): (&str, &str),
+    now: Timestamp,
+    leased_until: Timestamp,
+) -> Result<bool, StoreError> {
+    let (now, until) = (to_column(now), to_column(leased_until));
+    let is_leased = statements::exists_leased()
+        .bind(connection, &task, &dedup_key, &now, &until)
+        .one()
+        .await?;
+    Ok(is_leased)
+}
+
 /// `false` when the lease was lost: another worker decides what becomes of the job.
 pub async fn update_done(
     connection: &Connection,
@@ -109,6 +124,21 @@ pub async fn update_done(
         .bind(connection, &to_column(now), &lease.id, &lease.attempt)
         .await?;
     Ok(changed == 1)
+}
+
+/// The job is done, and the next of its task, payload and key is due at `run_at`, in one statement: there
+/// is never none of them and never a second. `false` as in [`update_done`].
+pub async fn update_again(
+    connection: &Connection,
+    lease: Lease,
+    run_at: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let (now, run_at) = (to_column(now), to_column(run_at));
+    let written = statements::update_again()
+        .bind(connection, &now, &lease.id, &lease.attempt, &run_at)
+        .await?;
+    Ok(written == 1)
 }
 
 /// The job is due again at `run_at`. `false` as in [`update_done`].
@@ -146,7 +176,7 @@ pub async fn list_oldest(
     now: Timestamp,
 ) -> Result<Vec<(String, Timestamp)>, StoreError> {
     let rows = statements::list_oldest()
-        .bind(connection, &to_column(now), &tasks)
+        .bind(connection, &tasks, &to_column(now))
         .all()
         .await?;
     let oldest = |row: statements::Oldest| (row.task, from_column(row.run_at));

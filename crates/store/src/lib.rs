@@ -25,6 +25,7 @@ pub mod database_url;
 mod endpoint;
 pub mod error;
 mod generated;
+pub mod health;
 pub mod heartbeats;
 pub mod jobs;
 pub mod lag;
@@ -44,15 +45,18 @@ pub mod reservations;
 mod roles;
 pub mod sandbox_orders;
 pub mod seed;
+pub mod shape;
 mod shared;
 pub mod sign_in_failures;
 pub mod staff_runs;
 pub mod stock;
+pub mod tally;
 mod text;
 pub mod tickets;
 mod time;
 mod tls;
 pub mod transaction;
+pub mod write_probe;
 
 /// The names under which statements are timed, logged and shown by PostgreSQL itself.
 pub use generated::queries::NAMES as STATEMENTS;

@@ -3,7 +3,7 @@
 //! Migrations are forward only; a running older server must survive each of them.
 
 use std::cmp::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use refinery::{Migration, Runner};
 use tokio_postgres::Client;
@@ -103,15 +103,60 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "V21__search_reservations",
         include_str!("../migrations/0021_search_reservations.sql"),
     ),
+    (
+        "V22__erase_what_was_searched_for",
+        include_str!("../migrations/0022_erase_what_was_searched_for.sql"),
+    ),
+    (
+        "V23__tell_cancelled_concerts",
+        include_str!("../migrations/0023_tell_cancelled_concerts.sql"),
+    ),
+    (
+        "V24__sum_sales_by_day",
+        include_str!("../migrations/0024_sum_sales_by_day.sql"),
+    ),
+    (
+        "V25__find_jobs_by_task",
+        include_str!("../migrations/0025_find_jobs_by_task.sql"),
+    ),
+    (
+        "V26__keep_health_figures",
+        include_str!("../migrations/0026_keep_health_figures.sql"),
+    ),
+    (
+        "V27__list_acts_of_people",
+        include_str!("../migrations/0027_list_acts_of_people.sql"),
+    ),
+    (
+        "V28__settle_stuck_refunds",
+        include_str!("../migrations/0028_settle_stuck_refunds.sql"),
+    ),
+    (
+        "V29__create_write_probe",
+        include_str!("../migrations/0029_create_write_probe.sql"),
+    ),
 ];
 
 /// Taken for the whole run, so that two `migrate` commands on one database wait for each other.
 const ADVISORY_LOCK: i64 = 0x7374_6167_6564_6f6f;
 
-/// Whoever waits for another `migrate` gives up after a minute.
-const OPTIONS: &str = "-c timezone=UTC -c client_min_messages=warning -c lock_timeout=60s";
+const OPTIONS: &str = "-c timezone=UTC -c client_min_messages=warning";
+/// Whoever waits for another `migrate` gives up after a minute, and asks so often until then.
+const TURN_WITHIN: Duration = Duration::from_mins(1);
+const TURN_EVERY: Duration = Duration::from_millis(200);
 /// Every sale would queue behind a migration that queues behind a long reader, so it gives up soon.
 const TABLE_LOCK_TIMEOUT: &str = "SET lock_timeout = '5s'";
+/// What is done after the migrations waits for transactions that are older, and nobody waits for it.
+const LASTING_LOCK_TIMEOUT: &str = "SET lock_timeout = '30min'";
+/// Statements that may run in no transaction, each to be sent alone.
+const AFTER_MIGRATIONS: &str = include_str!("../after_migrations.sql");
+/// Those of its indexes whose build was broken off: such a one is kept up, and serves no query.
+const BROKEN_INDEXES: &str = "
+    SELECT 'DROP INDEX CONCURRENTLY IF EXISTS ' || indexrelid::regclass FROM pg_index
+    WHERE NOT indisvalid
+      AND indexrelid IN (to_regclass('public.reservations_search_idx'),
+                         to_regclass('public.payments_by_hand_idx'),
+                         to_regclass('public.audit_logs_concerts_idx'))";
 /// A migration's login may take as long as an operator is ready to wait.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -151,6 +196,16 @@ pub enum MigrateError {
     #[error("a migration failed and was rolled back: {}", with_causes(.0))]
     Migration(#[from] refinery::Error),
     #[error(
+        "another `stagedoor migrate` is under way on this database; run this one when it is done"
+    )]
+    Crowded,
+    #[error(
+        "the schema is current, but what is done behind the migrations isn't: {}; \
+         run `stagedoor migrate` again",
+        with_causes(.0)
+    )]
+    AfterMigrations(#[source] tokio_postgres::Error),
+    #[error(
         "the schema is at version {version}, newer than this program's {wanted}; install the newer stagedoor"
     )]
     Newer { version: i32, wanted: i32 },
@@ -174,9 +229,7 @@ pub fn wanted_version() -> i32 {
 /// `owner_url` names `stagedoor_owner`, or a superuser, who then acts as `stagedoor_owner`.
 pub async fn migrate(owner_url: &str, logins: &[Login]) -> Result<Migrated, MigrateError> {
     let mut client = connect(owner_url).await?;
-    client
-        .query_one("SELECT pg_advisory_lock($1)", &[&ADVISORY_LOCK])
-        .await?;
+    take_turn(&client).await?;
     client.batch_execute(TABLE_LOCK_TIMEOUT).await?;
     let roles = roles::create_missing(&client, logins)
         .await
@@ -188,6 +241,8 @@ pub async fn migrate(owner_url: &str, logins: &[Login]) -> Result<Migrated, Migr
     }
     let report = Runner::new(&migrations()?).run_async(&mut client).await?;
     roles::apply_grants(&client).await?;
+    let finished = finish(&client).await;
+    finished.map_err(MigrateError::AfterMigrations)?;
     let names = report
         .applied_migrations()
         .iter()
@@ -197,6 +252,33 @@ pub async fn migrate(owner_url: &str, logins: &[Login]) -> Result<Migrated, Migr
         migrations: names,
         roles,
     })
+}
+
+/// Waits without waiting in the database: that would keep a snapshot, for whose end the other one's
+/// build of an index would wait in turn.
+async fn take_turn(client: &Client) -> Result<(), MigrateError> {
+    let until = Instant::now() + TURN_WITHIN;
+    loop {
+        let ask = "SELECT pg_try_advisory_lock($1)";
+        if client.query_one(ask, &[&ADVISORY_LOCK]).await?.get(0) {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            return Err(MigrateError::Crowded);
+        }
+        tokio::time::sleep(TURN_EVERY).await;
+    }
+}
+
+async fn finish(client: &Client) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(LASTING_LOCK_TIMEOUT).await?;
+    for drop in client.query(BROKEN_INDEXES, &[]).await? {
+        client.batch_execute(drop.get(0)).await?;
+    }
+    for statement in AFTER_MIGRATIONS.split(";\n") {
+        client.batch_execute(statement).await?;
+    }
+    Ok(())
 }
 
 /// Compares the schema without changing anything.
@@ -269,6 +351,11 @@ async fn become_owner(client: &Client) -> Result<(), tokio_postgres::Error> {
         let hand_over = format!(
             "DO $$ BEGIN
                  EXECUTE format('ALTER DATABASE %I OWNER TO {owner}', current_database());
+                 EXECUTE coalesce((
+                     SELECT format('GRANT USAGE ON SCHEMA %I TO {owner}', n.nspname)
+                     FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+                     WHERE e.extname = 'pg_trgm'
+                       AND NOT has_schema_privilege('{owner}', n.oid, 'USAGE')), 'SELECT 1');
              END $$;
              ALTER SCHEMA public OWNER TO {owner}"
         );

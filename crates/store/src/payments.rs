@@ -1,9 +1,10 @@
 //! Payments, and what their providers told.
 
-use domain::id::{PaymentId, ReservationId};
+use domain::id::{ConcertId, PaymentId, ReservationId};
 use domain::language::Language;
 use domain::payment::{Payment, PaymentState, RefundReason};
 use domain::reservation::PaymentStatus;
+use domain::text::RefundNote;
 use jiff::Timestamp;
 
 use crate::client::Params as _;
@@ -25,6 +26,8 @@ pub struct Stored {
     pub money: Option<String>,
     /// Why the money couldn't be sent back yet.
     pub refund_error: Option<String>,
+    /// How staff paid it back another way.
+    pub refund_note: Option<String>,
     /// When the provider is asked what became of it; `None` once that is known.
     pub ask_at: Option<Timestamp>,
     pub updated_at: Timestamp,
@@ -52,11 +55,14 @@ pub struct Change<'a> {
 /// The columns take so many characters of an error.
 pub const ERROR_LENGTH_MAX: usize = 500;
 
-/// Something that a provider told, by the words of `payment_events`.
+/// Something that a provider told, or staff noted, by the words of `payment_events`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
+    pub payment: PaymentId,
     pub news: String,
     pub consequence: String,
+    /// As whoever told it said it.
+    pub words: Option<String>,
     pub received_at: Timestamp,
 }
 
@@ -111,18 +117,45 @@ pub async fn list(
     rows.into_iter().map(read).collect()
 }
 
-/// Those of these reservations whose money can be sent back, or tried to be once more.
-pub async fn list_refundable(
+/// What of a reservation's money can go back: so many payments, and how much that is in minor units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Returnable {
+    /// That were made, to staff too.
+    pub paid: i64,
+    pub paid_minor: i64,
+    /// Of those the ones to staff.
+    pub by_hand: i64,
+    pub hand_minor: i64,
+    /// Whose provider couldn't send the money back.
+    pub stuck: i64,
+    pub stuck_minor: i64,
+    /// That staff must pay back by hand.
+    pub owed: i64,
+}
+
+/// Those of these reservations of which anything can.
+pub async fn list_returnable(
     connection: &Connection,
     reservations: &[ReservationId],
-) -> Result<Vec<ReservationId>, StoreError> {
+) -> Result<Vec<(ReservationId, Returnable)>, StoreError> {
     let ids: Vec<&str> = reservations.iter().map(ReservationId::as_str).collect();
-    let rows = statements::list_refundable()
+    let rows = statements::list_returnable()
         .bind(connection, &ids)
         .all()
         .await?;
-    let parsed = rows.iter().map(|id| parse("reservation_id", id));
-    parsed.collect()
+    let returnable = |row: &statements::Returnable| {
+        let counted = Returnable {
+            paid: row.paid,
+            paid_minor: row.paid_minor,
+            by_hand: row.by_hand,
+            hand_minor: row.hand_minor,
+            stuck: row.stuck,
+            stuck_minor: row.stuck_minor,
+            owed: row.owed,
+        };
+        Ok((parse("reservation_id", &row.reservation_id)?, counted))
+    };
+    rows.iter().map(returnable).collect()
 }
 
 /// What providers told of a reservation's payments, the oldest first.
@@ -134,12 +167,16 @@ pub async fn list_events(
         .bind(connection, &reservation.as_str())
         .all()
         .await?;
-    let told = |row: statements::Told| Told {
-        news: row.news,
-        consequence: row.consequence,
-        received_at: from_column(row.received_at),
+    let told = |row: statements::Told| {
+        Ok(Told {
+            payment: parse("id", &row.payment_id)?,
+            news: row.news,
+            consequence: row.consequence,
+            words: row.words,
+            received_at: from_column(row.received_at),
+        })
     };
-    Ok(rows.into_iter().map(told).collect())
+    rows.into_iter().map(told).collect()
 }
 
 /// Locks the payment's row; its concert and its reservation are locked before.
@@ -190,6 +227,19 @@ pub async fn update_state(
     expect_rows("payments.update_state", changed, 1)
 }
 
+/// Staff have paid it back another way.
+pub async fn update_settled(
+    connection: &Connection,
+    id: &PaymentId,
+    note: &RefundNote,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let changed = statements::update_settled()
+        .bind(connection, &note.as_str(), &to_column(now), &id.as_str())
+        .await?;
+    expect_rows("payments.update_settled", changed, 1)
+}
+
 /// Asks the provider again then, or no more; one that is decided meanwhile is left alone.
 pub async fn update_ask_at(
     connection: &Connection,
@@ -204,7 +254,7 @@ pub async fn update_ask_at(
     Ok(())
 }
 
-/// Payments whose provider is to be asked, the longest due first.
+/// Payments whose provider is to be asked what became of them, the longest due first.
 pub async fn list_due(
     connection: &Connection,
     now: Timestamp,
@@ -212,6 +262,20 @@ pub async fn list_due(
 ) -> Result<Vec<PaymentId>, StoreError> {
     let rows = statements::list_due()
         .bind(connection, &to_column(now), &limit)
+        .all()
+        .await?;
+    rows.iter().map(|id| parse("id", id)).collect()
+}
+
+/// The same of money that goes back; none that waits for a job of `refund_task` that sends it.
+pub async fn list_due_refunds(
+    connection: &Connection,
+    refund_task: &str,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<PaymentId>, StoreError> {
+    let rows = statements::list_due_refunds()
+        .bind(connection, &to_column(now), &refund_task, &limit)
         .all()
         .await?;
     rows.iter().map(|id| parse("id", id)).collect()
@@ -226,6 +290,8 @@ pub struct NewEvent<'a> {
     pub payment: Option<&'a PaymentId>,
     pub news: &'static str,
     pub consequence: &'static str,
+    /// At most [`ERROR_LENGTH_MAX`] characters.
+    pub words: Option<&'a str>,
     pub now: Timestamp,
 }
 
@@ -237,6 +303,7 @@ pub async fn insert_event(connection: &Connection, new: &NewEvent<'_>) -> Result
         payment_id: new.payment.map(PaymentId::as_str),
         news: new.news,
         consequence: new.consequence,
+        words: new.words,
         now: to_column(new.now),
     };
     let inserted = statements::insert_event()
@@ -268,6 +335,18 @@ pub async fn update_reservation_payment(
         .bind(connection, &status.as_str(), &to_column(now), &id.as_str())
         .await?;
     expect_rows("payments.update_reservation_payment", changed, 1)
+}
+
+/// Whether money of a concert may still come or go back.
+pub async fn has_open_of_concert(
+    connection: &Connection,
+    concert: ConcertId,
+) -> Result<bool, StoreError> {
+    let has_open = statements::has_open_of_concert()
+        .bind(connection, &concert.get())
+        .one()
+        .await?;
+    Ok(has_open)
 }
 
 /// How much money can't go back without somebody's help, in payments.
@@ -302,6 +381,7 @@ fn read(row: statements::Payment) -> Result<Stored, StoreError> {
         page: page.map(|(reference, url)| Page { reference, url }),
         money: row.provider_money,
         refund_error: row.refund_error,
+        refund_note: row.refund_note,
         ask_at: row.ask_at.map(from_column),
         updated_at: from_column(row.updated_at),
     })

@@ -59,6 +59,8 @@ pub struct KeptPayment {
     pub currency: String,
     pub state: PaymentState,
     pub refund_reason: Option<RefundReason>,
+    /// What staff wrote of money that they sent back another way.
+    pub refund_note: Option<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -208,6 +210,7 @@ pub async fn list_payments(
             currency: row.currency,
             state: parse("payments", &row.status)?,
             refund_reason: reason.map(|text| parse("payments", text)).transpose()?,
+            refund_note: row.refund_note,
             created_at: from_column(row.created_at),
             updated_at: from_column(row.updated_at),
         })

@@ -14,6 +14,7 @@ pub use crate::endpoint::{ConnectError, InvalidUrl};
 use crate::error::StoreError;
 use crate::replication::{Position, Primary};
 use crate::shared::Shared;
+use crate::tally::{Slowest, Tally};
 use crate::{generated, time};
 
 /// What PostgreSQL shows in `pg_stat_activity`.
@@ -147,7 +148,7 @@ impl Pool {
             .retry_connection(true)
             .test_on_check_out(false)
             .queue_strategy(bb8::QueueStrategy::Lifo)
-            .error_sink(Box::new(LogErrors(settings.name)))
+            .error_sink(Box::new(LogErrors(settings.name, Arc::clone(&shared))))
             .build_unchecked(manager);
         let pool = Self {
             inner,
@@ -159,6 +160,7 @@ impl Pool {
         tokio::spawn(keep_minimum(
             pool.inner.clone(),
             pool.settings.clone(),
+            Arc::clone(&pool.shared),
             Arc::downgrade(&pool.waiting),
         ));
         pool
@@ -184,12 +186,14 @@ impl Pool {
             }
         };
         let outcome = tokio::time::timeout(self.settings.connect_timeout, wait).await;
+        let waited = started.elapsed();
         metrics::histogram!("stagedoor_pool_wait_seconds", "pool" => self.settings.name)
-            .record(started.elapsed());
+            .record(waited);
+        self.shared.counting.note_wait(waited);
         if let Ok(Ok(lease)) = outcome {
             return Ok(lease);
         }
-        count_error(self.settings.name, "timeout");
+        count_error(self.settings.name, "timeout", &self.shared);
         // While others have connections the database is there, and we are too slow for the crowd;
         // unless they only wait for one that has fallen silent.
         if self.state().active > 0 && self.shared.silent_looks() == 0 {
@@ -208,6 +212,26 @@ impl Pool {
             idle: state.idle_connections,
             waiting: self.waiting.load(Ordering::Acquire),
         }
+    }
+
+    /// The connections that it may have.
+    pub fn max(&self) -> u32 {
+        self.settings.max
+    }
+
+    /// What it counted since it was opened.
+    pub fn tally(&self) -> Tally {
+        self.shared.counting.sums()
+    }
+
+    /// The slowest slow statement since somebody asked last.
+    pub fn take_slowest(&self) -> Option<Slowest> {
+        self.shared.counting.take_slowest()
+    }
+
+    /// For how long connections could be made without a break.
+    pub fn up_for(&self) -> Duration {
+        self.shared.counting.up_for()
     }
 
     /// Whether half of all connections that it may have are lent.
@@ -290,7 +314,12 @@ impl Pool {
 ///
 /// bb8's own minimum counts only those that aren't lent: each single borrower would make it open
 /// another one, and a pool at rest would hold one more than it should.
-async fn keep_minimum(pool: bb8::Pool<Manager>, settings: PoolSettings, in_use: Weak<AtomicU32>) {
+async fn keep_minimum(
+    pool: bb8::Pool<Manager>,
+    settings: PoolSettings,
+    shared: Arc<Shared>,
+    in_use: Weak<AtomicU32>,
+) {
     let mut tick = tokio::time::interval(MINIMUM_RATE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -311,7 +340,8 @@ async fn keep_minimum(pool: bb8::Pool<Manager>, settings: PoolSettings, in_use: 
                     break;
                 }
                 Err(error) => {
-                    count_error(settings.name, "connect");
+                    count_error(settings.name, "connect", &shared);
+                    shared.counting.note_connect(false);
                     tracing::debug!(pool = settings.name, %error, "database connection failed");
                     break;
                 }
@@ -320,19 +350,21 @@ async fn keep_minimum(pool: bb8::Pool<Manager>, settings: PoolSettings, in_use: 
     }
 }
 
-fn count_error(pool: &'static str, kind: &'static str) {
+fn count_error(pool: &'static str, kind: &'static str, shared: &Shared) {
+    shared.counting.note_error();
     metrics::counter!("stagedoor_pool_errors_total", "pool" => pool, "kind" => kind).increment(1);
 }
 
 #[derive(Debug)]
-struct LogErrors(&'static str);
+struct LogErrors(&'static str, Arc<Shared>);
 
 impl bb8::ErrorSink<ConnectError> for LogErrors {
     fn sink(&self, error: ConnectError) {
         if matches!(error, ConnectError::NotStandby) {
             return;
         }
-        count_error(self.0, "connect");
+        count_error(self.0, "connect", &self.1);
+        self.1.counting.note_connect(false);
         if self.0 == READER {
             // Tried once a second; that it is away is told once.
             tracing::debug!(pool = self.0, %error, "database connection failed");
@@ -342,7 +374,7 @@ impl bb8::ErrorSink<ConnectError> for LogErrors {
     }
 
     fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<ConnectError>> {
-        Box::new(Self(self.0))
+        Box::new(Self(self.0, Arc::clone(&self.1)))
     }
 }
 
@@ -385,6 +417,7 @@ impl Manager {
                 }
             }
         }
+        self.shared.counting.note_connect(true);
         Ok(connection)
     }
 }
@@ -407,16 +440,16 @@ impl bb8::ManageConnection for Manager {
     fn has_broken(&self, connection: &mut Connection) -> bool {
         let broken = !connection.is_sound();
         if broken {
-            count_error(self.pool, "broken");
+            count_error(self.pool, "broken", &self.shared);
         }
         broken
     }
 }
 
-/// What each connection is opened with.
+/// What each connection is opened with. Compiling a statement costs more than the longest of ours gains.
 fn options(settings: &PoolSettings) -> String {
     format!(
-        "-c timezone=UTC -c statement_timeout={} -c lock_timeout={} \
+        "-c timezone=UTC -c jit=off -c statement_timeout={} -c lock_timeout={} \
          -c idle_in_transaction_session_timeout={}",
         settings.statement_timeout.as_millis(),
         LOCK_TIMEOUT.as_millis(),

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::client::Params;
 use crate::connection::Connection;
-use crate::error::StoreError;
+use crate::error::{StoreError, expect_rows};
 use crate::generated::queries::receipts as statements;
 use crate::time::{from_column, to_column};
 
@@ -86,4 +86,12 @@ pub async fn delete_before(
     Ok(statements::delete_before()
         .bind(connection, &to_column(before), &limit)
         .await?)
+}
+
+/// Forgets what a key was used for that nobody has but whoever asks.
+pub async fn delete(connection: &Connection, key_digest: &Digest) -> Result<(), StoreError> {
+    let deleted = statements::delete()
+        .bind(connection, &key_digest.as_slice())
+        .await?;
+    expect_rows("receipts.delete", deleted, 1)
 }

@@ -16,6 +16,7 @@ use crate::error::StoreError;
 use crate::lag::{Lag, Trail};
 use crate::pool::{InvalidUrl, Lease, Pool, PoolSettings, PoolState, READER};
 use crate::replication::{self, Position};
+use crate::tally::{Slowest, Tally};
 
 /// A replica further behind serves nobody while the primary answers.
 const LAG_MAX: Duration = Duration::from_secs(10);
@@ -221,6 +222,35 @@ impl Replicas {
         })
     }
 
+    /// The connections that they may have together.
+    pub fn max(&self) -> u32 {
+        self.0
+            .replicas
+            .iter()
+            .map(|replica| replica.pool.max())
+            .sum()
+    }
+
+    /// What all pools counted together.
+    pub fn tally(&self) -> Tally {
+        let tallies = self.0.replicas.iter().map(|replica| replica.pool.tally());
+        tallies.fold(Tally::default(), Tally::plus)
+    }
+
+    /// The slowest slow statement on any of them since somebody asked last.
+    pub fn take_slowest(&self) -> Option<Slowest> {
+        let replicas = self.0.replicas.iter();
+        let slowest = replicas.filter_map(|replica| replica.pool.take_slowest());
+        slowest.max_by_key(|(_, took)| *took)
+    }
+
+    /// For how long the one that answers longest has done so.
+    pub fn up_for(&self) -> Duration {
+        let replicas = self.0.replicas.iter();
+        let times = replicas.map(|replica| replica.pool.up_for());
+        times.max().unwrap_or_default()
+    }
+
     pub fn reports(&self) -> Vec<Report> {
         let end = lock(&self.0.trail).end();
         let report = |replica: &Replica| {
@@ -401,6 +431,7 @@ pub async fn read_within<T>(
     while let Some((replica, lease)) = replicas.get(seen, false, &mut tried).await {
         match answered(within, &lease, &query).await {
             Ok(found) => return Ok(found),
+            Err(error @ StoreError::TooSlow) => return Err(error),
             Err(error) => replica.failed(&error),
         }
     }

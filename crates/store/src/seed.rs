@@ -37,15 +37,22 @@ const TAKE_OVER: &str = "/* seed.take_over */ INSERT INTO reservations (id, conc
                          total_price, status, google_auth, payment_status, reserved_at, \
                          created_at, updated_at, expires_at, client_ip \
                          FROM made_up_reservations";
-// Nobody did what is made up, so that the audit log gets one row that says so.
+// Nobody did what is made up, so that the audit log gets one row that says so. What was summed for
+// reports is summed anew.
 const PAUSE_AUDIT: &str = "/* seed.pause_audit */ \
                            ALTER TABLE concerts DISABLE TRIGGER concerts_audit_insert; \
                            ALTER TABLE concerts DISABLE TRIGGER concerts_audit_update; \
-                           ALTER TABLE reservations DISABLE TRIGGER reservations_audit_insert";
+                           ALTER TABLE reservations DISABLE TRIGGER reservations_audit_insert; \
+                           ALTER TABLE reservations DISABLE TRIGGER reservations_sales_insert; \
+                           DELETE FROM sales_days";
 const RESUME_AUDIT: &str = "/* seed.resume_audit */ \
                             ALTER TABLE concerts ENABLE TRIGGER concerts_audit_insert; \
                             ALTER TABLE concerts ENABLE TRIGGER concerts_audit_update; \
-                            ALTER TABLE reservations ENABLE TRIGGER reservations_audit_insert";
+                            ALTER TABLE reservations ENABLE TRIGGER reservations_audit_insert; \
+                            ALTER TABLE reservations ENABLE TRIGGER reservations_sales_insert";
+/// Nobody sums meanwhile what isn't there yet: [`SUM_LOCK`](crate::reports::SUM_LOCK).
+const KEEP_FROM_SUMMING: &str =
+    "/* seed.keep_from_summing */ SELECT pg_advisory_xact_lock(495555732851)";
 const EMPTY: &str = "/* seed.empty */ TRUNCATE made_up_reservations";
 const ANALYZE: &str = "/* seed.analyze */ ANALYZE concerts, reservations";
 
@@ -115,6 +122,7 @@ pub async fn insert_concerts(
 /// Turns the audit log off until the transaction ends or [`resume_audit`]; nobody else can write
 /// to the tables meanwhile.
 pub async fn pause_audit(connection: &Connection) -> Result<(), StoreError> {
+    connection.run(KEEP_FROM_SUMMING).await?;
     Ok(connection.run(PAUSE_AUDIT).await?)
 }
 
@@ -196,4 +204,14 @@ pub async fn settle_stock(
 pub async fn analyze(connection: &Connection) -> Result<(), StoreError> {
     connection.execute(ANALYZE, &[]).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_the_one_of_who_sums() {
+        assert!(KEEP_FROM_SUMMING.contains(&format!("({})", crate::reports::SUM_LOCK)));
+    }
 }

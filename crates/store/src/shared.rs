@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::StoreError;
 use crate::replication::Position;
+use crate::tally::Counting;
 
 /// A lower position than the last one counts only after so long: two commits may tell theirs in
 /// either order, but a primary that was restored to an earlier time begins lower for good.
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     /// Connections of an earlier one are not lent any more.
     generation: AtomicU64,
     found_primary: AtomicBool,
+    pub(crate) counting: Counting,
 }
 
 impl Shared {

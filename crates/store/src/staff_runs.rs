@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use domain::id::{AdminUserId, ConcertId, ReservationId};
+use domain::id::{AdminUserId, ConcertId, ReservationId, RunId};
 use domain::role::Role;
-use domain::run::{RunId, RunKind, RunRefusal};
+use domain::run::{RunKind, RunRefusal};
 use jiff::Timestamp;
 
 use crate::acting::Acting;
@@ -81,6 +81,26 @@ pub struct Trouble {
     pub refusal: RunRefusal,
 }
 
+/// A reservation of a run, and what became of it; `None` while it waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRow {
+    pub reservation: ReservationId,
+    pub outcome: Option<RowOutcome>,
+}
+
+/// A run in a list of runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentRun {
+    pub id: RunId,
+    pub kind: RunKind,
+    pub concert: Option<ConcertId>,
+    /// The concert's artist and name.
+    pub title: Option<(String, String)>,
+    pub username: String,
+    pub created_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+}
+
 /// What cancelling a concert does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
@@ -136,10 +156,9 @@ pub async fn insert_rows_of_concert(
     connection: &Connection,
     run: RunId,
     concert: ConcertId,
-    now: Timestamp,
 ) -> Result<u64, StoreError> {
     let inserted = statements::insert_rows_of_concert()
-        .bind(connection, &run.get(), &concert.get(), &to_column(now))
+        .bind(connection, &run.get(), &concert.get())
         .await?;
     Ok(inserted)
 }
@@ -251,25 +270,33 @@ pub async fn finish(
 pub async fn count(connection: &Connection, run: &Run) -> Result<Counts, StoreError> {
     let id = run.id.get();
     let rows = statements::count_rows().bind(connection, &id).one().await?;
-    let refunds = statements::count_refunds()
-        .bind(connection, &id)
-        .one()
-        .await?;
+    let since = to_column(run.created_at);
     let mails = statements::count_mails()
-        .bind(connection, &to_column(run.created_at), &id)
+        .bind(connection, &since, &id)
         .one()
         .await?;
-    Ok(Counts {
+    let counts = Counts {
         total: rows.total,
         done: rows.done,
         refused: rows.refused,
         failed: rows.failed,
-        refunds_back: refunds.back,
-        refunds_under_way: refunds.under_way,
-        refunds_stuck: refunds.stuck,
         mails_waiting: mails.waiting,
         mails_sent: mails.sent,
         mails_dead: mails.dead,
+        ..Counts::default()
+    };
+    if !run.kind.gives_back() {
+        return Ok(counts);
+    }
+    let refunds = statements::count_refunds()
+        .bind(connection, &since, &id)
+        .one()
+        .await?;
+    Ok(Counts {
+        refunds_back: refunds.back,
+        refunds_under_way: refunds.under_way,
+        refunds_stuck: refunds.stuck,
+        ..counts
     })
 }
 
@@ -293,14 +320,65 @@ pub async fn list_troubles(
     rows.into_iter().map(trouble).collect()
 }
 
-/// What cancelling a concert at `now` would do.
+/// The first `limit` rows of a run, in order.
+pub async fn list_rows(
+    connection: &Connection,
+    run: RunId,
+    limit: i64,
+) -> Result<Vec<RunRow>, StoreError> {
+    let rows = statements::list_rows()
+        .bind(connection, &run.get(), &limit)
+        .all()
+        .await?;
+    let read = |row: statements::Row| {
+        let refusal = row.reason.as_deref().and_then(|word| word.parse().ok());
+        let outcome = match row.outcome.as_deref() {
+            None => None,
+            Some("done") => Some(RowOutcome::Done),
+            Some("refused") => Some(RowOutcome::Refused(refusal.unwrap_or(RunRefusal::Broken))),
+            Some(_) => Some(RowOutcome::Failed),
+        };
+        Ok(RunRow {
+            reservation: read_reservation(&row.reservation_id)?,
+            outcome,
+        })
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// The newest runs of all.
+pub async fn list_newest(
+    connection: &Connection,
+    limit: i64,
+) -> Result<Vec<RecentRun>, StoreError> {
+    let rows = statements::list_newest()
+        .bind(connection, &limit)
+        .all()
+        .await?;
+    let read = |row: statements::Recent| {
+        Ok(RecentRun {
+            id: read_id(row.id)?,
+            kind: row
+                .kind
+                .parse()
+                .map_err(|_| unreadable("kind", &row.kind))?,
+            concert: row.concert_id.map(concerts::read_id).transpose()?,
+            title: row.artist.zip(row.name),
+            username: row.username,
+            created_at: from_column(row.created_at),
+            finished_at: row.finished_at.map(from_column),
+        })
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// What cancelling a concert would do.
 pub async fn count_of_concert(
     connection: &Connection,
     concert: ConcertId,
-    now: Timestamp,
 ) -> Result<Extent, StoreError> {
     let row = statements::count_of_concert()
-        .bind(connection, &concert.get(), &to_column(now))
+        .bind(connection, &concert.get())
         .one()
         .await?;
     Ok(Extent {

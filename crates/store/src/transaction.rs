@@ -3,6 +3,9 @@
 //! It ends by `commit` or `rollback`; one that is dropped takes its connection with it.
 
 use std::ops::Deref;
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
 
 use crate::acting::Acting;
 use crate::connection::Connection;
@@ -78,7 +81,7 @@ impl Transaction {
         Acting::prepare(&lease).await?;
         let (begun, declared) = tokio::join!(
             biased;
-            lease.begin_with(command),
+            lease.begin_for(command, acting.request_id),
             acting.declare(&lease),
         );
         begun?;
@@ -117,19 +120,28 @@ pub async fn read_as<T>(
     Acting::prepare(connection).await?;
     let (begun, declared) = tokio::join!(
         biased;
-        connection.begin_with(READING_SLOWLY),
+        connection.begin_for(READING_SLOWLY, acting.request_id),
         acting.declare(connection),
     );
     begun?;
     declared?;
-    let found = work.await;
+    // One that is waited for no longer may run on, and keeps its connection from being lent again.
+    let found = tokio::time::timeout(READING_WITHIN, work).await;
+    let found = found.map_err(|_| StoreError::TooSlow)?;
     connection.end("ROLLBACK").await?;
-    found
+    found.map_err(|error| match error {
+        StoreError::Unexpected(refusal) if refusal.code() == Some(&SqlState::QUERY_CANCELED) => {
+            StoreError::TooSlow
+        }
+        other => other,
+    })
 }
 
-/// Replicas give statements up after less; whoever sums reservations up has as long as a request has,
-/// whose own end comes before this one.
-const READING_SLOWLY: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = 5000";
+/// Replicas give statements up after less; whoever sums reservations up has most of what a request has.
+/// It ends before whoever asked takes the database for one that doesn't answer.
+const READING_SLOWLY: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = 4000";
+/// All statements together, so that several aren't added up; a little more than one may take.
+const READING_WITHIN: Duration = Duration::from_millis(4200);
 
 impl Deref for Transaction {
     type Target = Connection;

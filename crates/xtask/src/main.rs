@@ -79,7 +79,7 @@ fn derive(root: &Path) -> Result<Vec<Derived>> {
     let url = cluster.superuser_url("postgres");
     schema::migrate(root, &url)?;
     let mut files = statements::generate(root, &url, scratch.path())?;
-    files.extend(schema::describe(&cluster)?);
+    files.extend(schema::describe(root, &cluster)?);
     Ok(files)
 }
 

@@ -38,13 +38,30 @@ pub(crate) fn migrate(root: &Path, url: &str) -> Result<()> {
             client.batch_execute(&create).await?;
         }
         Runner::new(&migrations).run_async(&mut client).await?;
+        let after = std::fs::read_to_string(root.join("crates/store/after_migrations.sql"))?;
+        for statement in after.split(";\n") {
+            client.batch_execute(statement).await?;
+        }
+        let roles = std::fs::read_to_string(root.join("crates/store/roles.sql"))?;
+        client.batch_execute(&roles).await?;
+        client
+            .batch_execute("GRANT pg_monitor TO stagedoor_monitor")
+            .await?;
         Ok(())
     })
 }
 
-pub(crate) fn describe(cluster: &Cluster) -> Result<Vec<Derived>> {
+pub(crate) fn describe(root: &Path, cluster: &Cluster) -> Result<Vec<Derived>> {
     let url = cluster.superuser_url("postgres");
+    let statements = std::fs::read_to_string(root.join("crates/store/queries/shape.sql"))?;
+    let (list_shape, _) = statements
+        .split_once(";\n")
+        .context("the statement that lists a shape")?;
     Ok(vec![
+        Derived {
+            path: "crates/store/src/shape/wanted.tsv".into(),
+            text: block_on(&url, async |client| list(&client, list_shape).await)?,
+        },
         Derived {
             path: "crates/store/schema.sql".into(),
             text: dump(&url)?,
@@ -54,6 +71,23 @@ pub(crate) fn describe(cluster: &Cluster) -> Result<Vec<Derived>> {
             text: block_on(&url, describe_tables)?,
         },
     ])
+}
+
+/// What `doctor` compares with: the server's major version, and each part in a line.
+async fn list(client: &Client, list_shape: &str) -> Result<String> {
+    let major = "SELECT current_setting('server_version_num')::int / 10000";
+    let major: i32 = client.query_one(major, &[]).await?.get(0);
+    let mut text = format!("{major}\n");
+    for part in client.query(list_shape, &[]).await? {
+        let (kind, name, definition): (String, String, String) =
+            (part.get(0), part.get(1), part.get(2));
+        ensure!(
+            !format!("{kind}{name}{definition}").contains('\t'),
+            "{name} has a tab"
+        );
+        writeln!(text, "{kind}\t{name}\t{definition}")?;
+    }
+    Ok(text)
 }
 
 /// `pg_dump` without what changes between its versions.

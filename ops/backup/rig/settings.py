@@ -20,11 +20,11 @@ def write_postgres(machine) -> None:
     folder = "/etc/postgresql/15/main"
     machine.write(f"{folder}/pg_hba.conf",
                   "local postgres pgbackrest peer map=pgbackrest\n"
-                  "local stagedoor stagedoor_app,stagedoor_owner,stagedoor_backup "
+                  "local stagedoor stagedoor_app,stagedoor_monitor,stagedoor_owner,stagedoor_backup "
                   "peer map=stagedoor\n"
                   "local all postgres peer map=postgres\n")
     lines = [f"pgbackrest {user} pgbackrest", f"postgres {user} postgres"]
-    lines += [f"stagedoor {user} stagedoor_{role}" for role in ("app", "owner", "backup")]
+    lines += [f"stagedoor {user} stagedoor_{role}" for role in ("app", "monitor", "owner", "backup")]
     machine.write(f"{folder}/pg_ident.conf", "\n".join(lines) + "\n")
     # Debian's own lines first.
     machine.write(f"{folder}/postgresql.conf",
@@ -54,6 +54,7 @@ def write_shop(machine) -> None:
     held = {
         "database_url": f"postgresql://stagedoor_app@/{where}",
         "database_owner_url": f"postgresql://stagedoor_owner@/{where}",
+        "database_monitor_url": f"postgresql://stagedoor_monitor@/{where}",
         "secret_key": secrets.token_hex(32),
         "smtp_url": "smtp://127.0.0.1:9",
         "database_replica_urls": "",

@@ -10,12 +10,12 @@ import { world } from "./world.mjs";
 /** Jobs look every few seconds, on a machine that has other things to do. */
 const SETTLED_WITHIN_MS = 40_000;
 
-/** The one value that a statement gives; `:'name'` stands for a value. */
-async function ask(statement, values) {
+/** What statements give, a line for each row; `:'name'` stands for a value. */
+export async function ask(statement, values = {}, timeout = 30_000) {
   const set = Object.entries(values).flatMap(([name, value]) => ["-v", `${name}=${value}`]);
   const running = promisify(execFile)("psql", [
     "--no-psqlrc", "-At", "-q", "-v", "ON_ERROR_STOP=1", ...set, world().superuserUrl,
-  ], { timeout: 30_000 });
+  ], { timeout });
   running.child.stdin.end(statement);
   return (await running).stdout.trim();
 }

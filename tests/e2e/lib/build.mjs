@@ -33,7 +33,8 @@ export async function buildWorld({ withOthers = true } = {}) {
     const at = { binary, folder, logs };
     const demo = await startDemo(at);
     undo.push(() => stopDemo(demo));
-    const world = { base: demo.base, binary, admin: demo.description.admin, databaseUrl: demo.description.app_database_url, superuserUrl: demo.description.database_url };
+    const { admin, app_database_url: databaseUrl, owner_database_url: ownerUrl, database_url: superuserUrl } = demo.description;
+    const world = { base: demo.base, pid: demo.server.child.pid, binary, admin, databaseUrl, ownerUrl, superuserUrl };
     if (withOthers) {
       const { hasty, adrift } = await startOthers(at, world, undo);
       Object.assign(world, { hasty, adrift });

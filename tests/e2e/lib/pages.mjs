@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { forgetPage, putMoney, runOut } from "./books.mjs";
 import { follow } from "./browser.mjs";
+import { addCancelled } from "./staff.mjs";
 import { addConcert, beginToPay, cancel, dayFromNow, decide, HASTY_HOLD_MS, listConcerts, newEmail, readMails, reserve, signInLink, world } from "./world.mjs";
 
 /** A word that no line can hold. */
@@ -23,6 +24,7 @@ async function makeStage() {
     free: sample("Free Afternoon on the Steps"),
     closed: closed.find((concert) => concert.name === "Winter Crossing"),
     past: await addConcert({ date: dayFromNow(-3), name: "Yesterday's Papers" }),
+    cancelled: await addCancelled(),
     long: await addConcert({ artist: LONG, name: `${LONG} ${LONG_THAI}`, venue: LONG_THAI, description: `${LONG} ${LONG_THAI}` }),
     plain: await addConcert({ name: "No Poster", image_url: undefined }),
     booked: await addConcert({ total_tickets: 5_000, name: "Second Night" }),
@@ -109,6 +111,7 @@ export const PAGES = [
   { name: "concert sold out", status: 200, open: at((on) => `/concerts/${on.soldOut.id}`) },
   { name: "concert closed", status: 200, open: at((on) => `/concerts/${on.closed.id}`) },
   { name: "concert played", status: 200, open: at((on) => `/concerts/${on.past.id}`) },
+  { name: "concert cancelled", status: 200, open: at((on) => `/concerts/${on.cancelled.id}`) },
   { name: "concert free", status: 200, open: at((on) => `/concerts/${on.free.id}`) },
   { name: "concert, very long names", status: 200, open: at((on) => `/concerts/${on.long.id}`) },
   { name: "concert without poster", status: 200, open: at((on) => `/concerts/${on.plain.id}`) },

@@ -2,9 +2,10 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { ask, settled } from "./books.mjs";
 import { follow } from "./browser.mjs";
 import { once } from "./once.mjs";
-import { addConcert, beginToPay, decide, reserve, world } from "./world.mjs";
+import { addConcert, beginToPay, cancel, decide, reserve, world } from "./world.mjs";
 
 export const ROLES = ["superadmin", "admin", "moderator"];
 export const PASSWORD = "four words for tests";
@@ -28,11 +29,18 @@ async function call(method, path, { token, body, headers = {} }, tries = TRIES) 
 }
 
 /** Edits a concert by the API, as a colleague does. */
-async function edit(id, fields) {
+export async function editConcert(id, fields) {
   const token = await superadmin();
   const headers = { authorization: `Bearer ${token}` };
   const shown = await fetch(`${world().base}/api/v1/admin/concerts/${id}`, { headers, signal: AbortSignal.timeout(15_000) });
   await call("PATCH", `/concerts/${id}`, { token, body: fields, headers: { "if-match": shown.headers.get("etag") } });
+}
+
+/** A concert that was cancelled, by the API. */
+export async function addCancelled() {
+  const concert = await addConcert();
+  await call("POST", `/concerts/${concert.id}/cancel`, { token: await superadmin() });
+  return concert;
 }
 
 /** A reservation that was paid. */
@@ -41,6 +49,19 @@ export async function addPaid(concert, wishes) {
   await decide(await beginToPay(reservation), "pay");
   return reservation;
 }
+
+/** A payment of a buyer who gave the tickets back, and whose money can't go back by itself: also its reservation. */
+export async function addStuck(concert, wishes) {
+  const reservation = await reserve(concert.id, wishes);
+  const payment = await beginToPay(reservation);
+  await decide(payment, "refund_fails");
+  await cancel(reservation);
+  const told = () => ask("SELECT count(*) FROM payment_events WHERE payment_id = :'id' AND consequence = 'reported'", { id: payment.id });
+  if ((await settled(told, (count) => count === "1")) !== "1") throw new Error(`nothing is wrong with ${payment.id}`);
+  return { ...payment, reservation };
+}
+
+const ofStuck = async (concert) => `/staff/refunds/${(await addStuck(concert)).id}`;
 
 const signIn = async (username, password) => (await call("POST", "/sessions", { body: { username, password } })).token;
 
@@ -89,6 +110,7 @@ const afterForm = (name, { path, send, status = 200 }) => ({
   },
 });
 
+const SETTLE = "form.hold[action$='/settle'] .button";
 const SAVE = "form.hold .acts .button:not(.button-quiet)";
 
 async function chooseAll(page, kind) {
@@ -108,10 +130,12 @@ export const STAFF_PAGES = [
   page("overview", "/staff"),
   page("overview of a moderator", "/staff", "moderator"),
   page("account", "/staff/account?said=factor-off"),
+  page("health", "/staff/health"),
   page("mails", "/staff/mails"),
   page("accounts", "/staff/users"),
   page("audit log", "/staff/audit"),
   page("audit log, nothing found", "/staff/audit?record_id=nothing"),
+  { ...page("audit log, wrong filter", "/staff/audit?user_id=somebody&action=READ"), status: 422 },
   page("concerts", "/staff/concerts"),
   page("concerts, none found", "/staff/concerts?q=nothing+at+all"),
   page("concert", async () => `/staff/concerts/${(await addConcert()).id}`),
@@ -121,10 +145,25 @@ export const STAFF_PAGES = [
   afterForm("concert, previewed", {
     path: ({ id }) => `/staff/concerts/${id}/edit`, send: (page) => page.click("button[name=preview]"),
   }),
+  afterForm("concert, another price for who comes later", {
+    path: ({ id }) => `/staff/concerts/${id}/edit`, status: 422,
+    async send(page, { id }) {
+      await reserve(id);
+      await page.fill("#price", "77.00");
+      await page.click(SAVE);
+    },
+  }),
+  afterForm("import of a day that is over", {
+    path: () => "/staff/concerts/import",
+    async send(page) {
+      await page.fill("#text", "name,artist,date,venue,total_tickets,price\nOld Night,Ones,2020-01-31,Hall,10,1.00\n");
+      await page.click("form.hold .button");
+    },
+  }),
   afterForm("concert that somebody else has edited", {
     path: ({ id }) => `/staff/concerts/${id}/edit`, status: 409,
     async send(page, { id }) {
-      await edit(id, { venue: "Another Room, Bangkok" });
+      await editConcert(id, { venue: "Another Room, Bangkok" });
       await page.fill("#venue", "My Room, Bangkok");
       await page.click(SAVE);
     },
@@ -146,7 +185,26 @@ export const STAFF_PAGES = [
     await withReservations(concert);
     return "/staff/reservations";
   }),
+  page("reservations, all chosen", async () => `${await withReservations(await addConcert())}&all=1`),
+  { ...page("reservations, a name of many concerts", "/staff/reservations?concert_id=e"), status: 422 },
   page("refunds that stand open", "/staff/refunds"),
+  page("a refund that stands open", async () => ofStuck(await addConcert())),
+  afterForm("a refund, noted without a word", { path: ofStuck, send: (page) => page.click(SETTLE), status: 422 }),
+  afterForm("a refund, before it is noted", {
+    path: ofStuck,
+    async send(page) {
+      await page.fill("#note", "Transfer to the buyer’s bank account, 3 March");
+      await page.click(SETTLE);
+    },
+  }),
+  afterForm("a refund that was paid back another way", {
+    path: ofStuck,
+    async send(page) {
+      await page.fill("#note", "In cash at the box office");
+      await follow(page, () => page.click(SETTLE));
+      await page.click("button[name=confirmed]");
+    },
+  }),
   page("reservations, none found", "/staff/reservations?q=nobody+at+all"),
   { ...page("reservations, wrong filter", "/staff/reservations?concert_id=first"), status: 422 },
   page("reservation", async () => `/staff/reservations/${(await addPaid(await addConcert())).id}`),

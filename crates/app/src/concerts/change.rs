@@ -9,8 +9,11 @@ use domain::concert::{Concert, ConcertEdit, ConcertRefusal, ConcertStatus, NewCo
 use domain::id::ConcertId;
 use domain::money::Currency;
 use sha2::{Digest as _, Sha256};
-use store::{Acting, StoreError, Transaction, concerts as stored, reservations, staff_runs};
+use store::{
+    Acting, StoreError, Transaction, concerts as stored, payments, reservations, staff_runs,
+};
 
+use crate::concerts::is_cancelled;
 use crate::{App, task};
 
 /// 128 bits of a digest: two states of a concert never share them by chance.
@@ -31,6 +34,11 @@ pub enum ChangeError {
     BelowTaken { sold: i64, held: i64 },
     #[error("{reservations} reservations have tickets of it")]
     HasReservations { reservations: i64 },
+    /// Whoever had tickets of it asks for the money, and finds it by its concert.
+    #[error("the concert was cancelled, so its reservations must be found")]
+    KeptForRefunds,
+    #[error("money of the concert may still come or go back")]
+    MoneyOpen,
     /// Somebody else has edited it since it was read.
     #[error("the concert was edited meanwhile")]
     Edited(Box<Current>),
@@ -101,7 +109,7 @@ pub async fn create(app: &App, new: NewConcert, by: Acting) -> Result<Concert, C
     .await
 }
 
-/// Edits a concert that is still as `expected`.
+/// Edits a concert that is still as `expected`. One that was cancelled stays as its buyers knew it.
 pub async fn edit(
     app: &App,
     id: ConcertId,
@@ -132,6 +140,10 @@ async fn edit_in(
     (edit, expected): (ConcertEdit, Expected),
 ) -> Result<(Concert, Concert), ChangeError> {
     let before = lock(transaction, id).await?;
+    // None that was cancelled is open, so that an edit during a sale needn't ask.
+    if before.status == ConcertStatus::Closed && is_cancelled(transaction, id).await? {
+        return Err(ChangeError::Cancelled);
+    }
     if !expected.fits(&before) {
         return Err(ChangeError::Edited(Box::new(Current {
             concert: before,
@@ -202,7 +214,8 @@ async fn set_status_in(
     })
 }
 
-/// Deletes a concert softly, unless a reservation has tickets of it.
+/// Deletes a concert softly, unless a reservation has tickets of it, or buyers may still ask for their
+/// money: it was cancelled, or a payment or refund of it is under way.
 ///
 /// INVARIANT: whoever reserves meanwhile waits for the concert's row and finds it deleted; guarded
 /// by `a_concert_that_is_deleted_in_a_rush_has_either_buyers_or_none`.
@@ -225,6 +238,13 @@ async fn delete_in(app: &App, transaction: &Transaction, id: ConcertId) -> Resul
         .reservations;
     if reservations > 0 {
         return Err(ChangeError::HasReservations { reservations });
+    }
+    let cancelled_by = staff_runs::find_of_concert(transaction, id).await?;
+    if cancelled_by.is_some() {
+        return Err(ChangeError::KeptForRefunds);
+    }
+    if payments::has_open_of_concert(transaction, id).await? {
+        return Err(ChangeError::MoneyOpen);
     }
     Ok(stored::delete(transaction, id, app.ctx().now()).await?)
 }

@@ -322,7 +322,15 @@ impl Lane {
 
     /// Notes what is left, and lets the answers leave.
     fn finish(&self, waiting: Vec<Waiting>, decided: Decided, returns: &HashMap<ConcertId, u64>) {
-        self.shared.live.sells();
+        let is_of_buyers = |id: &ConcertId| !id.is_probe();
+        let mut requests = waiting.iter().map(|waiting| waiting.request.concert_id);
+        if requests.any(|id| is_of_buyers(&id)) {
+            self.shared.live.sells();
+        }
+        if decided.changes.taken.iter().any(|(id, _)| is_of_buyers(id)) {
+            let now = decided.changes.now;
+            self.shared.proof.learn(now, now);
+        }
         for (id, left) in &decided.left {
             let returns = returns.get(id).copied().unwrap_or(0);
             self.shared.notes.make(*id, *left, returns);

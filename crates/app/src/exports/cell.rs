@@ -14,6 +14,8 @@ pub enum Cell {
     Number(i64),
     Money(Total),
     Flag(bool),
+    Moment(Timestamp),
+    Day(Date),
 }
 
 pub type Row = Vec<Cell>;
@@ -30,7 +32,7 @@ impl Cell {
             Self::Text(text) => Value::String(text),
             Self::Number(number) => Value::from(number),
             Self::Flag(flag) => Value::Bool(flag),
-            Self::Money(_) => Value::String(self.to_string()),
+            Self::Money(_) | Self::Moment(_) | Self::Day(_) => Value::String(self.to_string()),
         }
     }
 }
@@ -43,6 +45,9 @@ impl fmt::Display for Cell {
             Self::Number(number) => number.fmt(f),
             Self::Money(amount) => amount.fmt(f),
             Self::Flag(flag) => flag.fmt(f),
+            // As the API writes them, so that no program takes them for those of its own zone.
+            Self::Moment(at) => at.fmt(f),
+            Self::Day(day) => day.fmt(f),
         }
     }
 }
@@ -89,16 +94,15 @@ impl From<&str> for Cell {
     }
 }
 
-/// Instants and days as the API writes them, so that no program takes them for those of its own zone.
 impl From<Timestamp> for Cell {
     fn from(at: Timestamp) -> Self {
-        Self::Text(at.to_string())
+        Self::Moment(at)
     }
 }
 
 impl From<Date> for Cell {
     fn from(day: Date) -> Self {
-        Self::Text(day.to_string())
+        Self::Day(day)
     }
 }
 

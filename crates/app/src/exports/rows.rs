@@ -1,17 +1,20 @@
 //! Rows of exports, read in pages: each a short transaction of its own, behind the last of the page
 //! before, on a replica where there is one.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use domain::concert::Concert;
+use domain::id::ConcertId;
 use domain::money::Currency;
 use domain::reservation::Reservation;
 use jiff::Timestamp;
 use store::audit_logs::{self, Entry};
+use store::concerts::Named;
 use store::transaction::read_as;
-use store::{Acting, Seen, StoreError, concerts as stored_concerts};
+use store::{Acting, Connection, Seen, StoreError, concerts as stored_concerts};
 
-use super::{Row, Wanted};
+use super::{ExportError, Row, WITHIN, Wanted};
 use crate::App;
 use crate::audit::Filter as AuditFilter;
 use crate::concerts::{START, StaffFilter};
@@ -37,6 +40,8 @@ const RESERVATION_COLUMNS: &[&str] = &[
     "expires_at",
     "created_at",
     "updated_at",
+    "concert_artist",
+    "concert_name",
 ];
 
 pub(crate) const CONCERT_COLUMNS: &[&str] = &[
@@ -99,6 +104,7 @@ pub(super) struct Pages {
     source: Source,
     seen: Seen,
     by: Acting,
+    until: Timestamp,
     /// One that was read before anybody asked.
     first: Option<Vec<Row>>,
 }
@@ -125,6 +131,7 @@ impl Pages {
             },
             seen,
             by,
+            until: app.ctx().now() + WITHIN,
             first: None,
         }
     }
@@ -142,13 +149,18 @@ impl Pages {
 
     /// The next page, which may be empty where a search found nothing; `None` after the last one. Whoever
     /// loses the right to it gets no further.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<Row>>, StoreError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Row>>, ExportError> {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
         if matches!(self.source, Source::Over) {
             return Ok(None);
         }
+        let now = self.app.ctx().now();
+        if now >= self.until {
+            return Err(ExportError::TooLong);
+        }
+        self.by.check_time(now)?;
         self.by.check(&*self.app.writer().get().await?).await?;
         let source = std::mem::replace(&mut self.source, Source::Over);
         let (rows, source) = match source {
@@ -171,14 +183,22 @@ impl Pages {
         let page = app.read_slowly(self.seen, |connection| {
             let (app, by, request) = (app.clone(), by.clone(), request.clone());
             Box::pin(async move {
-                let page = reservations::list_in(&app, connection, request);
+                let page = async {
+                    let page = reservations::list_in(&app, connection, request).await?;
+                    let concerts = names_of(connection, &page.items).await?;
+                    Ok((page, concerts))
+                };
                 read_as(connection, &by, page).await
             })
         });
-        let page = page.await?;
+        let (page, concerts) = page.await?;
         let currency = app.settings().currency;
         let rows = page.items.into_iter();
-        let rows = rows.map(|item| reservation_row(item, currency)).collect();
+        let rows = rows.map(|item| {
+            let concert = concerts.get(&item.concert_id);
+            reservation_row(item, (concert, currency))
+        });
+        let rows = rows.collect();
         let source = page.next.map_or(Source::Over, |next| {
             Source::Reservations(ListRequest {
                 after: Some(next),
@@ -245,7 +265,19 @@ impl fmt::Debug for Pages {
     }
 }
 
-fn reservation_row(of: Reservation, currency: Currency) -> Row {
+/// The concerts of a page's reservations, deleted ones included.
+async fn names_of(
+    connection: &Connection,
+    items: &[Reservation],
+) -> Result<HashMap<ConcertId, Named>, StoreError> {
+    let ids: BTreeSet<ConcertId> = items.iter().map(|item| item.concert_id).collect();
+    let ids: Vec<ConcertId> = ids.into_iter().collect();
+    let named = stored_concerts::list_names(connection, &ids).await?;
+    Ok(named.into_iter().map(|one| (one.id, one)).collect())
+}
+
+/// In the order of [`RESERVATION_COLUMNS`].
+fn reservation_row(of: Reservation, (concert, currency): (Option<&Named>, Currency)) -> Row {
     vec![
         of.id.as_str().into(),
         of.concert_id.get().into(),
@@ -261,6 +293,8 @@ fn reservation_row(of: Reservation, currency: Currency) -> Row {
         of.expires_at.into(),
         of.created_at.into(),
         of.updated_at.into(),
+        concert.map(|one| one.artist.as_str()).into(),
+        concert.map(|one| one.name.as_str()).into(),
     ]
 }
 

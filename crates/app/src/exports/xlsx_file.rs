@@ -7,15 +7,16 @@ use std::io::{self, Seek as _};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
 use tokio::fs::File as AsyncFile;
 use tokio::io::AsyncReadExt as _;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::rows::Pages;
 use super::{Cell, ExportError, File, Row, Told};
-use crate::App;
 
 /// What one sheet can hold, less the line of names.
 const SHEET_ROWS: u32 = 1_048_575;
@@ -26,13 +27,32 @@ const WAITING: usize = 1;
 /// What is sent at once.
 const PART_BYTES: usize = 64 * 1024;
 
+/// Begins a file, with what it needs of the disk to begin.
+pub(super) async fn begin(
+    columns: &'static [&'static str],
+    (made_at, zone): (Timestamp, TimeZone),
+) -> Result<Writing, ExportError> {
+    let (pages, waiting) = mpsc::channel(WAITING);
+    let (begun, is_begun) = oneshot::channel();
+    let written = tokio::task::spawn_blocking(move || {
+        let formats = Formats::new(zone);
+        write_all(columns, (made_at, &formats), (begun, waiting))
+    });
+    if is_begun.await.is_err() {
+        let failed = written.await.map_err(io::Error::other)?;
+        return Err(failed
+            .err()
+            .unwrap_or(ExportError::Write(io::ErrorKind::BrokenPipe.into())));
+    }
+    Ok(Writing { pages, written })
+}
+
 /// The file of all pages; the log is told before its first byte, of all its rows.
-pub(super) fn write(app: &App, pages: Pages, told: Told) -> File {
-    let made_at = app.ctx().now();
+pub(super) fn write(writing: Writing, pages: Pages, told: Told) -> File {
     let state = XlsxFile::Reading {
+        writing,
         pages: Box::new(pages),
         told,
-        made_at,
     };
     let parts = stream::try_unfold(state, async |state| state.next().await);
     Box::pin(parts)
@@ -40,9 +60,9 @@ pub(super) fn write(app: &App, pages: Pages, told: Told) -> File {
 
 enum XlsxFile {
     Reading {
+        writing: Writing,
         pages: Box<Pages>,
         told: Told,
-        made_at: Timestamp,
     },
     /// Its place is kept until the last byte was taken.
     Sending { file: AsyncFile, told: Told },
@@ -53,11 +73,10 @@ impl XlsxFile {
         let (mut file, told) = match self {
             Self::Sending { file, told } => (file, told),
             Self::Reading {
+                writing,
                 mut pages,
                 mut told,
-                made_at,
             } => {
-                let writing = Writing::begin(pages.columns(), made_at);
                 let (file, rows) = writing.all(&mut pages).await?;
                 told.sent(rows);
                 told.tell().await?;
@@ -73,7 +92,7 @@ impl XlsxFile {
 }
 
 /// A thread that writes, and the way to it. It ends without a file when nobody says that all is there.
-struct Writing {
+pub(super) struct Writing {
     pages: mpsc::Sender<Page>,
     written: JoinHandle<Result<fs::File, ExportError>>,
 }
@@ -84,12 +103,6 @@ enum Page {
 }
 
 impl Writing {
-    fn begin(columns: &'static [&'static str], made_at: Timestamp) -> Self {
-        let (pages, waiting) = mpsc::channel(WAITING);
-        let written = tokio::task::spawn_blocking(move || write_all(columns, made_at, waiting));
-        Self { pages, written }
-    }
-
     async fn all(self, pages: &mut Pages) -> Result<(fs::File, usize), ExportError> {
         let mut count = 0;
         while let Some(rows) = pages.next().await? {
@@ -107,14 +120,16 @@ impl Writing {
 
 fn write_all(
     columns: &[&str],
-    made_at: Timestamp,
-    mut pages: mpsc::Receiver<Page>,
+    (made_at, formats): (Timestamp, &Formats),
+    (begun, mut pages): (oneshot::Sender<()>, mpsc::Receiver<Page>),
 ) -> Result<fs::File, ExportError> {
     let mut workbook = Workbook::new();
     let made_at = ExcelDateTime::from_timestamp(made_at.as_second())?;
     workbook.set_properties(&DocProperties::new().set_creation_datetime(&made_at));
-    let money = Format::new().set_num_format("0.00");
     let mut sheet = begin_sheet(&mut workbook, columns)?;
+    let mut file = tempfile::tempfile()?;
+    // Nobody may wait for it any more, which the pages tell as well.
+    let _ = begun.send(());
     let mut next = 1;
     loop {
         let rows = match pages.blocking_recv() {
@@ -127,14 +142,60 @@ fn write_all(
                 sheet = begin_sheet(&mut workbook, columns)?;
                 next = 1;
             }
-            write_row(sheet, next, row, &money)?;
+            write_row(sheet, next, row, formats)?;
             next += 1;
         }
     }
-    let mut file = tempfile::tempfile()?;
     workbook.save_to_writer(&mut file)?;
     file.rewind()?;
     Ok(file)
+}
+
+/// How cells are shown that are no texts. A sheet knows no time zones, so its moments are by the
+/// concerts' clock.
+struct Formats {
+    zone: TimeZone,
+    money: Format,
+    moment: Format,
+    day: Format,
+}
+
+impl Formats {
+    fn new(zone: TimeZone) -> Self {
+        let format = |shown| Format::new().set_num_format(shown);
+        Self {
+            zone,
+            money: format("0.00"),
+            moment: format("yyyy-mm-dd hh:mm:ss"),
+            day: format("yyyy-mm-dd"),
+        }
+    }
+
+    fn moment_there(&self, at: Timestamp) -> Option<ExcelDateTime> {
+        let there = self.zone.to_datetime(at);
+        let millis = u32::try_from(there.subsec_nanosecond() / 1_000_000).ok()?;
+        let seconds = f64::from(there.second()) + f64::from(millis) / 1000.0;
+        let [hour, minute] = [there.hour(), there.minute()].map(u16::try_from);
+        let day = excel_day(there.date())?;
+        day.and_hms(hour.ok()?, minute.ok()?.try_into().ok()?, seconds)
+            .ok()
+    }
+}
+
+/// `None` for days that a sheet doesn't know: those before 1900.
+fn excel_day(day: Date) -> Option<ExcelDateTime> {
+    let year = u16::try_from(day.year()).ok()?;
+    let [month, day] = [day.month(), day.day()].map(u8::try_from);
+    ExcelDateTime::from_ymd(year, month.ok()?, day.ok()?).ok()
+}
+
+/// What a column is wide enough for; a date that doesn't fit is shown as `####`.
+fn width(column: &str) -> Option<f64> {
+    match column {
+        "date" | "day" => Some(11.0),
+        name if name.ends_with("_at") => Some(19.0),
+        _ => None,
+    }
 }
 
 fn begin_sheet<'a>(
@@ -145,6 +206,9 @@ fn begin_sheet<'a>(
     sheet.set_freeze_panes(1, 0)?;
     for (column, name) in (0..).zip(columns) {
         sheet.write_string(0, column, *name)?;
+        if let Some(width) = width(name) {
+            sheet.set_column_width(column, width)?;
+        }
     }
     Ok(sheet)
 }
@@ -153,7 +217,7 @@ fn write_row(
     sheet: &mut Worksheet,
     number: u32,
     row: Row,
-    money: &Format,
+    formats: &Formats,
 ) -> Result<(), XlsxError> {
     for (column, cell) in (0..).zip(row) {
         match cell {
@@ -166,11 +230,27 @@ fn write_row(
             }
             Cell::Money(amount) => {
                 let value = to_float(amount.minor()) / 100.0;
-                sheet.write_number_with_format(number, column, value, money)?;
+                sheet.write_number_with_format(number, column, value, &formats.money)?;
             }
             Cell::Flag(flag) => {
                 sheet.write_boolean(number, column, flag)?;
             }
+            Cell::Moment(at) => match formats.moment_there(at) {
+                Some(there) => {
+                    sheet.write_datetime_with_format(number, column, &there, &formats.moment)?;
+                }
+                None => {
+                    sheet.write_string(number, column, at.to_string())?;
+                }
+            },
+            Cell::Day(day) => match excel_day(day) {
+                Some(there) => {
+                    sheet.write_datetime_with_format(number, column, &there, &formats.day)?;
+                }
+                None => {
+                    sheet.write_string(number, column, day.to_string())?;
+                }
+            },
         }
     }
     Ok(())
@@ -199,6 +279,20 @@ fn to_float(number: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_those_of_the_concerts_clock_and_what_a_sheet_cannot_tell_is_a_text() {
+        let formats = Formats::new(TimeZone::get("Asia/Bangkok").unwrap());
+        let there = |at: &str| {
+            let there = formats.moment_there(at.parse().unwrap());
+            there.map(|there| there.to_excel())
+        };
+        // Half past midnight on 1 December 2026 in Bangkok, and 5.25 s.
+        let seconds = there("2026-11-30T17:30:05.25Z").unwrap() - 46_357.0;
+        assert!((seconds * 86_400.0 - 1_805.25).abs() < 0.001, "{seconds}");
+        assert_eq!(there("1899-06-01T00:00:00Z"), None);
+        assert!(excel_day(Date::constant(-44, 3, 15)).is_none());
+    }
 
     #[test]
     fn a_text_is_cut_to_what_a_cell_holds() {

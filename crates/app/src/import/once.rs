@@ -6,7 +6,7 @@ use domain::concert::NewConcert;
 use jiff::Timestamp;
 use store::{Acting, Connection, Transaction, concerts};
 
-use super::{Format, ImportError, RowError, RowReason, insert, parse};
+use super::{Format, ImportError, RowError, RowReason, insert, read};
 use crate::{App, task};
 
 /// What [`import_new`] would make of a file now.
@@ -14,7 +14,7 @@ pub async fn preview(
     app: &App,
     (format, content): (Format, &str),
 ) -> Result<Vec<NewConcert>, ImportError> {
-    let new = parse(format, content).map_err(ImportError::Rows)?;
+    let (new, _turn) = read(app, (format, content)).await?;
     let connection = app.writer().get().await?;
     check_new(&connection, &new).await?;
     Ok(new)
@@ -23,16 +23,18 @@ pub async fn preview(
 /// The same as [`super::import`] unless one of the concerts is there already: the same file sent twice, by
 /// two clicks say, makes its concerts once. Returns how many.
 ///
-/// INVARIANT: imports of this kind wait for each other; guarded by
-/// `a_file_that_is_sent_twice_at_once_makes_its_concerts_once`.
+/// INVARIANT: imports of this kind wait for each other, those of one process without a connection;
+/// guarded by `a_file_that_is_sent_twice_at_once_makes_its_concerts_once` and
+/// `imports_that_wait_for_each_other_hold_no_connections`.
 pub async fn import_new(
     app: &App,
     by: Acting,
     (format, content): (Format, &str),
 ) -> Result<usize, ImportError> {
-    let new = parse(format, content).map_err(ImportError::Rows)?;
+    let (new, turn) = read(app, (format, content)).await?;
     let app = app.clone();
     task::uninterrupted(async move {
+        let _turn = turn;
         let transaction = task::begin(&app, &by).await?;
         let made = import_new_in(&transaction, &new, app.ctx().now()).await;
         task::end(transaction, made).await

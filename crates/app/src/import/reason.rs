@@ -4,7 +4,7 @@ use domain::concert::{Capacity, InvalidConcertStatus};
 use domain::money::InvalidMoney;
 use domain::text::TextError;
 
-use super::{COLUMNS, COLUMNS_MAX, ROWS_MAX};
+use super::{COLUMNS, COLUMNS_MAX, NAME_CHARS_MAX, ROWS_MAX};
 
 /// Something wrong with an import file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,8 @@ pub enum RowReason {
     Text(#[from] TextError),
     #[error("is not a column; {}", advice(*near))]
     UnknownColumn { near: Option<&'static str> },
+    #[error("is too long for a column's name, which has at most {NAME_CHARS_MAX} characters")]
+    LongColumn,
     /// Only where a file mustn't make a concert twice.
     #[error("there is such a concert already")]
     Exists,
@@ -65,6 +67,15 @@ impl RowError {
             "file".to_owned()
         } else {
             format!("row {}", self.row)
+        }
+    }
+
+    /// Of a column in all rows.
+    pub(super) const fn column(name: String, reason: RowReason) -> Self {
+        Self {
+            row: 0,
+            column: Some(name),
+            reason,
         }
     }
 

@@ -7,6 +7,8 @@
 //! | delete finished jobs and old mails | every hour | one server at a time |
 //! | give up mails that no job sends any more | every minute | one server at a time |
 //! | put the index of the staff's search in order | every five seconds | one server at a time |
+//! | sum the sales of old days for reports | every ten seconds | one server at a time |
+//! | gather the tables' statistics | once a month | one server at a time |
 //! | seal the audit log | every five seconds, in a rush as `audit::pace` says | one server at a time |
 //! | forget old sessions, links and failed sign-ins | every hour | one server at a time |
 //! | ask payment providers about what is undecided | every five seconds, for what is due | each server for itself |
@@ -20,12 +22,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use store::reports::SUM_LOCK;
 use store::{Acting, StoreError, Transaction, jobs, reservations};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Tasks;
 use super::outage::Outage;
+use crate::health;
+use crate::reports::summing;
 use crate::sign_in::attempts;
 use crate::{App, audit, backups, customers, expire, mails, payments, reserve};
 
@@ -39,8 +44,10 @@ const MEASURE_EVERY: Duration = Duration::from_secs(5);
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 /// What is judged in minutes and hours.
 const MEASURE_BACKUPS_EVERY: Duration = Duration::from_secs(15);
-/// Before the rest of a deletion that met its limit, so that sales come between.
-const DELETE_AGAIN: Duration = Duration::from_secs(1);
+/// A day of which something changed is read anew meanwhile.
+const SUM_EVERY: Duration = Duration::from_secs(10);
+/// Before the rest of a deletion that met its limit, or of the sums, so that sales come between.
+const GO_ON_AFTER: Duration = Duration::from_secs(1);
 
 /// Rows in one transaction: few enough that it is over in well under a second.
 const DELETED_MAX: i64 = 10_000;
@@ -93,6 +100,18 @@ pub(super) fn start(app: &App, stopped: &watch::Receiver<bool>) -> Vec<JoinHandl
             app(),
             stopped(),
             tidy_search,
+        )),
+        tokio::spawn(repeat(
+            Outage::none("summing sales"),
+            app(),
+            stopped(),
+            sum_sales,
+        )),
+        tokio::spawn(repeat(
+            Outage::none("gathering statistics"),
+            app(),
+            stopped(),
+            async |app| health::analyze_when_due(&app).await,
         )),
         tokio::spawn(repeat(
             Outage::none("sealing the audit log"),
@@ -251,6 +270,19 @@ async fn tidy_search(app: App) -> Result<Duration, StoreError> {
     Ok(TIDY_EVERY)
 }
 
+async fn sum_sales(app: App) -> Result<Duration, StoreError> {
+    let Some(transaction) = begin_alone(&app, SUM_LOCK).await? else {
+        return Ok(SUM_EVERY);
+    };
+    let turn = summing::sum_days(&app, &transaction).await?;
+    end(transaction, turn.changes).await?;
+    Ok(if turn.has_more {
+        GO_ON_AFTER
+    } else {
+        SUM_EVERY
+    })
+}
+
 async fn seal_audit_log(app: App) -> Result<Duration, StoreError> {
     let Some(key) = app.seal_key() else {
         return Ok(Duration::MAX);
@@ -297,7 +329,7 @@ fn rest_after_deleting(deleted: u64, what: &'static str, usual: Duration) -> Dur
     if deleted < DELETED_MAX.unsigned_abs() {
         usual
     } else {
-        DELETE_AGAIN
+        GO_ON_AFTER
     }
 }
 

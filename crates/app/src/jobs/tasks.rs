@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,6 +16,8 @@ use crate::{App, mails, payments, runs};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done,
+    /// A part of it is done; the rest is a new job, after a pause and with all its attempts.
+    Again(Duration),
     /// It may work later.
     Retry(String),
     /// It will never work: the job is dead and stays visible.
@@ -40,6 +43,8 @@ type Run = Arc<dyn Fn(App, Attempt<Value>) -> Running + Send + Sync>;
 pub struct Tasks {
     runs: BTreeMap<&'static str, Run>,
     /// In the order in which they are taken.
+    bulk: Vec<&'static str>,
+    /// In the order in which they are taken.
     patient: Vec<&'static str>,
 }
 
@@ -55,12 +60,18 @@ impl Tasks {
         Self::default()
             .with(payments::OPEN, payments::open)
             .with(payments::ASK, payments::ask)
-            .with(payments::REFUND, payments::refund_at_provider)
             .with(runs::RUN, runs::work)
+            .in_bulk(runs::RUN)
+            .with(payments::REFUND, payments::refund_at_provider)
+            .in_bulk(payments::REFUND)
+            .with(payments::ASK_REFUND, payments::ask)
+            .in_bulk(payments::ASK_REFUND)
             .with(mails::SEND_SIGN_IN, mails::send)
             .patiently(mails::SEND_SIGN_IN)
             .with(mails::SEND, mails::send)
             .patiently(mails::SEND)
+            .with(mails::SEND_IN_BULK, mails::send)
+            .patiently(mails::SEND_IN_BULK)
     }
 
     /// Adds a task. A job runs at least once, so a second run must change nothing.
@@ -93,6 +104,15 @@ impl Tasks {
         self
     }
 
+    /// Lets few jobs of a task run at one time, of which there may be thousands at once and for none of
+    /// which anybody waits before a page. Of several such tasks each has a place before any has a second,
+    /// and the one that was added first comes first.
+    #[must_use]
+    pub fn in_bulk(mut self, name: &'static str) -> Self {
+        self.bulk.push(name);
+        self
+    }
+
     /// Lets few jobs of a task run at one time, so that others needn't wait for them; of several such
     /// tasks the one that was added first comes first.
     #[must_use]
@@ -105,9 +125,13 @@ impl Tasks {
         self.patient.clone()
     }
 
+    pub(super) fn bulk(&self) -> &[&'static str] {
+        &self.bulk
+    }
+
     pub(super) fn urgent(&self) -> Vec<&'static str> {
-        let names = self.runs.keys().filter(|name| !self.patient.contains(name));
-        names.copied().collect()
+        let is_urgent = |name: &&&str| !self.patient.contains(name) && !self.bulk.contains(name);
+        self.runs.keys().filter(is_urgent).copied().collect()
     }
 
     pub fn names(&self) -> Vec<&'static str> {

@@ -15,11 +15,15 @@ use super::outage::Outage;
 use super::{Attempt, Outcome, Tasks, backoff};
 use crate::App;
 
-/// Jobs at one time: a fifth of the pool's connections, so that sales never wait for jobs.
-const RUNNING_MAX: usize = 4;
+/// Jobs at one time: less than a third of the pool's connections, so that sales never wait for jobs, and
+/// most of them wait for others without one.
+const RUNNING_MAX: usize = 6;
 /// Of those, the ones that wait for servers which may be slow for hours and keep nobody's money: so
 /// many, that refunds and payments always have the rest.
 const PATIENT_MAX: usize = 2;
+/// And those of which thousands come at once, refunds and runs: so many, that whoever waits for a page to
+/// pay at has two places of his own.
+const BULK_MAX: usize = 2;
 /// How late a job of another process, or one that waited for its time, is found.
 const POLL_EVERY: Duration = Duration::from_secs(2);
 /// Longer than any answer of others is worth waiting for.
@@ -39,11 +43,11 @@ pub async fn work(app: App, tasks: Tasks, mut stopped: watch::Receiver<bool>) {
         return;
     }
     let mut running = JoinSet::new();
-    let patient = Arc::new(Semaphore::new(PATIENT_MAX));
+    let mut places = Places::new(&tasks);
     let mut outage = Outage::none("the job worker");
     loop {
         let free = RUNNING_MAX - running.len();
-        let rest = match take(&app, &tasks, free, &patient).await {
+        let rest = match take(&app, &tasks, free, &mut places).await {
             Ok(taken) => {
                 outage.worked();
                 for (job, place) in taken {
@@ -72,35 +76,114 @@ pub async fn work(app: App, tasks: Tasks, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-type Place = Option<OwnedSemaphorePermit>;
+/// The places that are bounded for one kind of jobs.
+#[derive(Debug)]
+struct Places {
+    patient: Arc<Semaphore>,
+    bulk: Arc<Semaphore>,
+    /// Each task in bulk, in the order of their turns, with what its running jobs share.
+    turns: Vec<(&'static str, Arc<()>)>,
+}
 
-/// Urgent jobs first; then patient ones, task by task, as many as there is room for.
+/// A job's place, and what tells that its task has one.
+type Place = (Option<OwnedSemaphorePermit>, Option<Arc<()>>);
+
+impl Places {
+    fn new(tasks: &Tasks) -> Self {
+        let turn = |name: &&'static str| (*name, Arc::new(()));
+        Self {
+            patient: Arc::new(Semaphore::new(PATIENT_MAX)),
+            bulk: Arc::new(Semaphore::new(BULK_MAX)),
+            turns: tasks.bulk().iter().map(turn).collect(),
+        }
+    }
+
+    /// Of each kind that has none running one place waits for it, whatever the others do.
+    fn kept(&self, tasks: &Tasks) -> (usize, usize) {
+        let is_idle = |places: &Semaphore, max| places.available_permits() == max;
+        let patient = !tasks.patient().is_empty() && is_idle(&self.patient, PATIENT_MAX);
+        let bulk = !tasks.bulk().is_empty() && is_idle(&self.bulk, BULK_MAX);
+        (patient.into(), bulk.into())
+    }
+
+    fn had_its_turn(&mut self, task: &str) {
+        let at = self.turns.iter().position(|(name, _)| *name == task);
+        if let Some(at) = at.filter(|at| *at > 0) {
+            self.turns[at..].rotate_left(1);
+        }
+    }
+}
+
+/// Urgent jobs first; then those that come in bulk; then patient ones, task by task, as many as there is
+/// room for.
 ///
 /// INVARIANT: whatever a mail server does, other jobs have room, and the other way round; guarded by
-/// `a_mail_server_that_stalls_keeps_no_other_job_waiting`.
+/// `a_mail_server_that_stalls_keeps_no_other_job_waiting`. However many refunds there are, whoever wants
+/// to pay has room; guarded by `thousands_of_refunds_keep_nobody_from_paying`. And so has a run; guarded
+/// by `a_run_does_not_wait_behind_its_refunds`.
 async fn take(
     app: &App,
     tasks: &Tasks,
     free: usize,
-    patient: &Arc<Semaphore>,
+    places: &mut Places,
 ) -> Result<Vec<(TakenJob, Place)>, StoreError> {
-    // One place waits for a patient job, whatever a payment provider does.
-    let is_idle = patient.available_permits() == PATIENT_MAX && !tasks.patient().is_empty();
-    let urgent = take_of(app, &tasks.urgent(), free.saturating_sub(is_idle.into())).await?;
-    let mut taken: Vec<(TakenJob, Place)> = urgent.into_iter().map(|job| (job, None)).collect();
+    let (for_patient, for_bulk) = places.kept(tasks);
+    let of_urgent = free.saturating_sub(for_patient + for_bulk);
+    let urgent = take_of(app, &tasks.urgent(), of_urgent).await?;
+    let mut taken: Vec<(TakenJob, Place)> =
+        urgent.into_iter().map(|job| (job, (None, None))).collect();
+    take_bulk(app, free.saturating_sub(for_patient), places, &mut taken).await?;
     for task in tasks.patient() {
-        let free = free.saturating_sub(taken.len());
-        match take_of(app, &[task], free.min(patient.available_permits())).await {
-            Ok(jobs) => {
-                let place = || Arc::clone(patient).try_acquire_owned().ok();
-                taken.extend(jobs.into_iter().map(|job| (job, place())));
-            }
-            // What was taken must run.
-            Err(error) if taken.is_empty() => return Err(error),
-            Err(error) => tracing::debug!(%error, "patient jobs weren't taken"),
-        }
+        let rooms = free.saturating_sub(taken.len());
+        let rooms = rooms.min(places.patient.available_permits());
+        let jobs = take_beside(app, task, rooms, &taken).await?;
+        let place = || Arc::clone(&places.patient).try_acquire_owned().ok();
+        taken.extend(jobs.into_iter().map(|job| (job, (place(), None))));
     }
     Ok(taken)
+}
+
+/// One job of each task that has none running, and then what else there is room for. Of the tasks behind
+/// the first, the one that had its turn goes behind the others.
+async fn take_bulk(
+    app: &App,
+    free: usize,
+    places: &mut Places,
+    taken: &mut Vec<(TakenJob, Place)>,
+) -> Result<(), StoreError> {
+    for each_max in [1, BULK_MAX] {
+        for (task, running) in places.turns.clone() {
+            // Beside those of its jobs: the one here, and that of the turns.
+            let rooms = each_max.saturating_sub(Arc::strong_count(&running) - 2);
+            let rooms = rooms.min(free.saturating_sub(taken.len()));
+            let rooms = rooms.min(places.bulk.available_permits());
+            let jobs = take_beside(app, task, rooms, taken).await?;
+            if jobs.is_empty() {
+                continue;
+            }
+            let place = || Arc::clone(&places.bulk).try_acquire_owned().ok();
+            let with_place = |job| (job, (place(), Some(Arc::clone(&running))));
+            taken.extend(jobs.into_iter().map(with_place));
+            places.had_its_turn(task);
+        }
+    }
+    Ok(())
+}
+
+/// Where something was taken already a failure is no more than nothing: what was taken must run.
+async fn take_beside(
+    app: &App,
+    task: &str,
+    free: usize,
+    taken: &[(TakenJob, Place)],
+) -> Result<Vec<TakenJob>, StoreError> {
+    match take_of(app, &[task], free).await {
+        Err(error) if !taken.is_empty() => {
+            tracing::debug!(%error, task, "jobs weren't taken");
+            Ok(Vec::new())
+        }
+        jobs => jobs,
+    }
 }
 
 async fn take_of(app: &App, tasks: &[&str], free: usize) -> Result<Vec<TakenJob>, StoreError> {
@@ -177,6 +260,7 @@ async fn settle(app: &App, job: &TakenJob, outcome: &Outcome) -> Result<bool, St
     let connection = app.writer().get_to_write().await?;
     match outcome {
         Outcome::Done => jobs::update_done(&connection, lease, now).await,
+        Outcome::Again(pause) => jobs::update_again(&connection, lease, now + *pause, now).await,
         Outcome::Retry(reason) if lease.attempt < attempts_max => {
             let reason = readable(reason);
             let pause = backoff::pause(lease.attempt, app.ctx().random_u64());

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use store::mails::{self as stored, Mail};
 use store::{Acting, StoreError, Transaction, reservations};
 
-use super::enqueue_mail;
+use super::{SEND, enqueue_mail};
 use crate::access::Holder;
 use crate::{App, jobs, task};
 
@@ -87,6 +87,6 @@ async fn resend_in(
             wait: wait(recent.oldest_at, DAY),
         });
     }
-    let written = enqueue_mail(app, transaction, (kind, language), id).await?;
+    let written = enqueue_mail(app, transaction, (kind, language, SEND), id).await?;
     written.ok_or(OwnResendError::NotFound)
 }

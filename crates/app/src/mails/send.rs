@@ -11,7 +11,7 @@ use domain::actor::Actor;
 use domain::concert::Concert;
 use domain::id::MailId;
 use domain::mail::{MailKind, MailStatus};
-use domain::payment::{Payment, PaymentState};
+use domain::payment::PaymentState;
 use domain::reservation::Reservation;
 use jiff::Zoned;
 use serde::Deserialize;
@@ -27,6 +27,9 @@ use crate::{App, cancel, task};
 pub const SEND: &str = "mail.send";
 /// The same for a link that signs somebody in, who waits for it and has not long: these go first.
 pub const SEND_SIGN_IN: &str = "mail.sign_in";
+/// The same for what is written to thousands at once, as when a concert is cancelled: these go last, so
+/// that who has just paid needn't wait for his tickets behind them.
+pub const SEND_IN_BULK: &str = "mail.bulk";
 
 pub(super) const ACTING: Acting = Acting::new(Actor::Job("mails"));
 /// How often it is written down that a mail left, where the database doesn't take it: a short outage
@@ -229,7 +232,7 @@ async fn find_refund(
     transaction: &Transaction,
     mail: &Mail,
     reservation: &Reservation,
-) -> Result<Option<Payment>, StoreError> {
+) -> Result<Option<payments::Stored>, StoreError> {
     if mail.kind != MailKind::Refunded {
         return Ok(None);
     }
@@ -237,9 +240,7 @@ async fn find_refund(
     let went_back = attempts
         .into_iter()
         .filter(|one| one.payment.state == PaymentState::Refunded);
-    Ok(went_back
-        .max_by_key(|one| one.updated_at)
-        .map(|one| one.payment))
+    Ok(went_back.max_by_key(|one| one.updated_at))
 }
 
 /// A mail in words, as somebody gets it.

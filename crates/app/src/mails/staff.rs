@@ -6,7 +6,7 @@ use domain::mail::{MailKind, MailStatus};
 use store::mails::{self as stored, Mail, Position};
 use store::{Acting, StoreError, Transaction, reservations};
 
-use super::{enqueue_mail, enqueue_sending, language_of};
+use super::{SEND, enqueue_mail, enqueue_sending, language_of, task_of};
 use crate::{App, jobs, task};
 
 /// The most that one page of the list may have.
@@ -75,7 +75,7 @@ async fn retry_in(app: &App, transaction: &Transaction, id: &MailId) -> Result<M
     }
     let now = app.ctx().now();
     stored::update_pending(transaction, id, now).await?;
-    enqueue_sending(transaction, (id, mail.kind), now).await?;
+    enqueue_sending(transaction, (id, task_of(mail.kind)), now).await?;
     Ok(Mail {
         status: MailStatus::Pending,
         ..mail
@@ -98,7 +98,7 @@ pub async fn resend(app: &App, id: ReservationId, by: Acting) -> Result<Mail, Re
     let app = app.clone();
     task::uninterrupted(async move {
         let transaction = task::begin(&app, &by).await?;
-        let written = resend_in(&app, &transaction, &id).await;
+        let written = resend_in(&app, &transaction, &id, SEND).await;
         let written = task::end(transaction, written).await?;
         jobs::wake(&app);
         Ok(written)
@@ -106,10 +106,12 @@ pub async fn resend(app: &App, id: ReservationId, by: Acting) -> Result<Mail, Re
     .await
 }
 
+/// The same in the caller's transaction; `task` sends it.
 pub(crate) async fn resend_in(
     app: &App,
     transaction: &Transaction,
     id: &ReservationId,
+    task: &'static str,
 ) -> Result<Mail, ResendError> {
     let locked = reservations::lock(transaction, id).await?;
     let reservation = locked.ok_or(ResendError::NotFound)?;
@@ -120,6 +122,6 @@ pub(crate) async fn resend_in(
     };
     let kind = MailKind::about(&reservation).ok_or(ResendError::NothingToTell)?;
     let language = language_of(transaction, id).await?;
-    let written = enqueue_mail(app, transaction, (kind, language), id).await?;
+    let written = enqueue_mail(app, transaction, (kind, language, task), id).await?;
     written.ok_or(ResendError::NotFound)
 }

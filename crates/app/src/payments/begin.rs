@@ -12,7 +12,7 @@ use store::{StoreError, Transaction};
 use super::MANUAL;
 use super::work::{OPEN, next_asked_at};
 use crate::access::Holder;
-use crate::{App, jobs, reservations, task};
+use crate::{App, concerts, jobs, reservations, task};
 
 /// Webhooks come within seconds; whoever hears nothing asks.
 const FIRST_ASKED_AFTER: SignedDuration = SignedDuration::from_secs(60);
@@ -32,6 +32,8 @@ pub enum BeginError {
     NotFound,
     #[error(transparent)]
     Transition(#[from] TransitionError),
+    #[error("its concert was cancelled")]
+    ConcertCancelled,
     #[error("this process takes no money")]
     NoProvider,
     #[error(transparent)]
@@ -65,6 +67,9 @@ async fn begin_in(
         .ok_or(BeginError::NotFound)?;
     let now = app.ctx().now();
     reservation.check_pay(now)?;
+    if concerts::is_cancelled(transaction, reservation.concert_id).await? {
+        return Err(BeginError::ConcertCancelled);
+    }
     let attempts = stored::list(transaction, id).await?;
     let is_open = |attempt: &Stored| attempt.payment.state == PaymentState::Pending;
     if let Some(open) = attempts.into_iter().find(is_open) {
@@ -85,6 +90,7 @@ async fn begin_in(
         page: None,
         money: None,
         refund_error: None,
+        refund_note: None,
         ask_at: Some(next_asked_at(
             now,
             FIRST_ASKED_AFTER,
@@ -127,6 +133,7 @@ pub(crate) async fn insert_by_hand(
         page: None,
         money: None,
         refund_error: None,
+        refund_note: None,
         ask_at: None,
         updated_at: now,
     };

@@ -19,6 +19,15 @@ const ASKED_AFTER: SignedDuration = SignedDuration::from_mins(2);
 /// What staff read about money that they had by hand and whose tickets were given back or cancelled.
 const OWED: &str = "it was paid by hand: pay it back by hand, then say so by a refund";
 
+/// What becomes of money that staff had by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ByHand {
+    /// They have paid it back: only a refund of this one reservation says so, and its page asks for it.
+    PaidBack,
+    /// They must pay it back, and it stays listed until they say that they did.
+    Owed,
+}
+
 /// Why no money goes back.
 #[derive(Debug, thiserror::Error)]
 pub enum RefundError {
@@ -36,7 +45,7 @@ pub async fn refund(app: &App, id: ReservationId, by: Acting) -> Result<Reservat
     let app = app.clone();
     task::uninterrupted(async move {
         let transaction = Transaction::begin_hurried(app.writer(), &by).await?;
-        let refunded = refund_in(&app, &transaction, &id).await;
+        let refunded = refund_in(&app, &transaction, &id, ByHand::PaidBack).await;
         let (refunded, is_cancelled) = task::end(transaction, refunded).await?;
         if is_cancelled {
             app.tickets_returned(refunded.concert_id);
@@ -54,15 +63,17 @@ pub(crate) async fn refund_in(
     app: &App,
     transaction: &Transaction,
     id: &ReservationId,
+    by_hand: ByHand,
 ) -> Result<(Reservation, bool), RefundError> {
     let now = app.ctx().now();
     let locked = reservations::lock_behind_concert(transaction, id).await?;
     let Some(reservation) = locked else {
-        return Ok((refund_deleted(transaction, id, now).await?, false));
+        return Ok((refund_deleted(transaction, id, by_hand, now).await?, false));
     };
     // Trying again what is stuck must not take the tickets of another, good payment.
-    let is_tried = try_stuck(transaction, id, now).await?;
-    let is_given = !is_tried && give_back_all(transaction, id, RefundReason::ByStaff, now).await?;
+    let is_tried = try_stuck(transaction, id, by_hand, now).await?;
+    let why = (RefundReason::ByStaff, by_hand);
+    let is_given = !is_tried && give_back_all(transaction, id, why, now).await?;
     if !is_given && !is_tried {
         return Err(RefundError::NothingPaid);
     }
@@ -82,9 +93,10 @@ pub(crate) async fn refund_in(
 async fn refund_deleted(
     transaction: &Transaction,
     id: &ReservationId,
+    by_hand: ByHand,
     now: Timestamp,
 ) -> Result<Reservation, RefundError> {
-    if !try_stuck(transaction, id, now).await? {
+    if !try_stuck(transaction, id, by_hand, now).await? {
         return Err(RefundError::NotFound);
     }
     let deleted = reservation_rows::find_even_deleted(transaction, id).await?;
@@ -96,7 +108,7 @@ async fn refund_deleted(
 pub(crate) async fn give_back_all(
     transaction: &Transaction,
     id: &ReservationId,
-    reason: RefundReason,
+    (reason, by_hand): (RefundReason, ByHand),
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut is_given = false;
@@ -105,7 +117,7 @@ pub(crate) async fn give_back_all(
             continue;
         };
         if paid.payment.state == PaymentState::Completed {
-            give_back(transaction, &paid, reason, now).await?;
+            give_back_as(transaction, &paid, (reason, by_hand), now).await?;
             is_given = true;
         }
     }
@@ -113,10 +125,12 @@ pub(crate) async fn give_back_all(
 }
 
 /// Staff say once more that money must go back which couldn't: a provider is asked again, and what was
-/// paid by hand has been paid back by hand. `false` where nothing was stuck.
+/// paid by hand has been paid back by hand, unless that is said of many at once. `false` where nothing was
+/// stuck.
 async fn try_stuck(
     transaction: &Transaction,
     id: &ReservationId,
+    by_hand: ByHand,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut is_tried = false;
@@ -124,26 +138,43 @@ async fn try_stuck(
         let Some(stuck) = stored::lock(transaction, &attempt.payment.id).await? else {
             continue;
         };
-        if stuck.payment.state != PaymentState::Refunding || stuck.refund_error.is_none() {
+        if !is_stuck(&stuck) {
+            continue;
+        }
+        if stuck.provider == MANUAL && by_hand == ByHand::Owed {
             continue;
         }
         is_tried = true;
         if stuck.provider == MANUAL {
-            give_back_by_hand(transaction, &stuck, RefundReason::ByStaff, now).await?;
+            give_back_by_hand(transaction, &stuck, (RefundReason::ByStaff, by_hand), now).await?;
         } else {
-            // What was wrong stays told until the money is back; what no provider tells is asked for.
-            let change = Change {
-                state: PaymentState::Refunding,
-                money: None,
-                refund_reason: None,
-                refund_error: stuck.refund_error.as_deref(),
-                ask_at: Some(now + ASKED_AFTER),
-            };
-            stored::update_state(transaction, &stuck.payment.id, &change, now).await?;
-            enqueue(transaction, &stuck.payment.id, now).await?;
+            ask_once_more(transaction, &stuck, now).await?;
         }
     }
     Ok(is_tried)
+}
+
+/// Whether money must go back and can't without somebody's help.
+pub(super) fn is_stuck(payment: &Stored) -> bool {
+    payment.payment.state == PaymentState::Refunding && payment.refund_error.is_some()
+}
+
+/// Has the provider asked again for money that it couldn't send back. The payment's row is locked.
+pub(super) async fn ask_once_more(
+    transaction: &Transaction,
+    stuck: &Stored,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    // What was wrong stays told until the money is back; what no provider tells is asked for.
+    let change = Change {
+        state: PaymentState::Refunding,
+        money: None,
+        refund_reason: None,
+        refund_error: stuck.refund_error.as_deref(),
+        ask_at: Some(now + ASKED_AFTER),
+    };
+    stored::update_state(transaction, &stuck.payment.id, &change, now).await?;
+    enqueue(transaction, &stuck.payment.id, now).await
 }
 
 /// Has the money sent where that was wished for and nobody does it: the job looks before it sends.
@@ -155,18 +186,14 @@ pub(super) async fn send_again(app: &App, id: &PaymentId) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Staff have paid it back; or, where its buyer has just given the tickets back or the concert was
-/// cancelled, still must.
+/// No provider has it: staff have paid it back, or still must.
 async fn give_back_by_hand(
     transaction: &Transaction,
     payment: &Stored,
-    reason: RefundReason,
+    (reason, by_hand): (RefundReason, ByHand),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let is_owed = matches!(
-        reason,
-        RefundReason::ByCustomer | RefundReason::ConcertCancelled
-    );
+    let is_owed = by_hand == ByHand::Owed;
     let change = Change {
         state: if is_owed {
             PaymentState::Refunding
@@ -188,15 +215,24 @@ async fn give_back_by_hand(
 }
 
 /// Marks a payment's money as going back, and enqueues the job that sends it.
-pub(crate) async fn give_back(
+pub(super) async fn give_back(
     transaction: &Transaction,
     payment: &Stored,
     reason: RefundReason,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    give_back_as(transaction, payment, (reason, ByHand::Owed), now).await
+}
+
+async fn give_back_as(
+    transaction: &Transaction,
+    payment: &Stored,
+    (reason, by_hand): (RefundReason, ByHand),
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let id = &payment.payment.id;
     if payment.provider == MANUAL {
-        return give_back_by_hand(transaction, payment, reason, now).await;
+        return give_back_by_hand(transaction, payment, (reason, by_hand), now).await;
     }
     let change = Change {
         state: PaymentState::Refunding,

@@ -3,12 +3,14 @@
 use domain::concert::ConcertStatus;
 use domain::id::{ConcertId, PaymentId};
 use domain::mail::MailKind;
-use domain::payment::{Consequence, Fact, PaymentState, Standing, decide};
+use domain::payment::{
+    Consequence, Fact, PaymentState, RefundReason, Standing, decide, decide_settled,
+};
 use domain::reservation::{PaymentStatus, Quantity, Reservation, ReservationStatus};
 use domain::text::EmailAddress;
 use http::HeaderMap;
 use jiff::Timestamp;
-use store::payments::{self as stored, Change, NewEvent, Stored};
+use store::payments::{self as stored, Change, ERROR_LENGTH_MAX, NewEvent, Stored};
 use store::{
     Acting, StoreError, Transaction, concerts, reservations as reservation_rows, staff_runs,
 };
@@ -134,12 +136,14 @@ async fn tell_in(
         return Ok(Done::nothing(Told::Known));
     }
     let now = app.ctx().now();
+    let words = event.words.as_deref().map(shortened);
     let keep = |payment, consequence| NewEvent {
         provider,
         id: &event.id,
         payment,
         news: event.news.name(),
         consequence,
+        words: words.as_deref(),
         now,
     };
     let found = match find(transaction, provider, &event.of).await? {
@@ -205,7 +209,15 @@ async fn decide_behind_locks(
     (fact, source): (Fact, Source),
     (payment, reservation): (&Stored, Option<&Reservation>),
 ) -> Result<Consequence, StoreError> {
+    let state = payment.payment.state;
+    if payment.refund_note.is_some() && state == PaymentState::Refunded {
+        return Ok(decide_settled(fact));
+    }
     let is_refund_doubtful = payment.refund_error.is_some() && source == Source::Webhook;
+    let of_concert = match reservation {
+        Some(one) => staff_runs::find_of_concert(transaction, one.concert_id).await?,
+        None => None,
+    };
     let expired = reservation.filter(|one| one.status == ReservationStatus::Expired);
     let (available, is_within_limit) = match expired {
         Some(expired) => find_room(app, transaction, expired).await?,
@@ -217,6 +229,7 @@ async fn decide_behind_locks(
             payment: &payment.payment,
             reservation,
             available,
+            is_concert_cancelled: of_concert.is_some(),
             is_within_limit,
             is_refund_doubtful,
         },
@@ -230,10 +243,8 @@ async fn find_room(
     reservation: &Reservation,
 ) -> Result<(i32, bool), StoreError> {
     let concert = concerts::find(transaction, reservation.concert_id).await?;
-    let of_concert = staff_runs::find_of_concert(transaction, reservation.concert_id).await?;
     let available = concert
         .filter(|concert| concert.status != ConcertStatus::Archived && concert.date >= app.today())
-        .filter(|_| of_concert.is_none())
         .map_or(0, |concert| concert.available_tickets);
     let Ok(customer) = EmailAddress::parse(&reservation.customer_email) else {
         // Erased: nobody could open the tickets, so the money goes back.
@@ -266,6 +277,9 @@ async fn act(
     let mut done = Done::nothing(Told::New);
     match consequence {
         Consequence::Nothing => {}
+        Consequence::PaidTwice => {
+            tracing::warn!(payment = %id, "a provider sent money back that staff had paid back already");
+        }
         Consequence::Ask => ask_soon(transaction, payment, now).await?,
         Consequence::Confirm { take } => {
             stored::update_state(transaction, id, &change(PaymentState::Completed), now).await?;
@@ -281,7 +295,7 @@ async fn act(
                 money: money.map(str::to_owned).or_else(|| payment.money.clone()),
                 ..payment.clone()
             };
-            refund::give_back(transaction, &stored, reason, now).await?;
+            give_back(transaction, &stored, (reason, reservation), now).await?;
         }
         Consequence::Fail => {
             stored::update_state(transaction, id, &change(PaymentState::Failed), now).await?;
@@ -311,6 +325,24 @@ async fn act(
         }
     }
     Ok(done)
+}
+
+/// The reservation tells of the money, unless its tickets are the buyer's by other money or it can still
+/// be paid.
+async fn give_back(
+    transaction: &Transaction,
+    payment: &Stored,
+    (reason, reservation): (RefundReason, Option<Reservation>),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    refund::give_back(transaction, payment, reason, now).await?;
+    let is_lost =
+        |one: &Reservation| !one.status.holds_tickets() || reason == RefundReason::ConcertCancelled;
+    if let Some(lost) = reservation.filter(is_lost) {
+        let paid = PaymentStatus::Completed;
+        stored::update_reservation_payment(transaction, &lost.id, paid, now).await?;
+    }
+    Ok(())
 }
 
 /// The provider is asked at the next look.
@@ -357,11 +389,37 @@ async fn settle_refund(
         done.stock = Some((reservation.concert_id, true));
         done.outcome = Some("cancelled");
     }
-    if cancel || !reservation.status.holds_tickets() {
-        let refunded = PaymentStatus::Refunded;
-        stored::update_reservation_payment(transaction, &reservation.id, refunded, now).await?;
+    if !cancel {
+        say_refunded(transaction, reservation, now).await?;
+        return Ok(done);
     }
+    let refunded = PaymentStatus::Refunded;
+    stored::update_reservation_payment(transaction, &reservation.id, refunded, now).await?;
     Ok(done)
+}
+
+/// That money went back, on a reservation that isn't paid by other money or can be paid yet.
+pub(super) async fn say_refunded(
+    transaction: &Transaction,
+    reservation: &Reservation,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let is_kept = match reservation.status {
+        ReservationStatus::Confirmed => true,
+        // Its concert was cancelled, and its own turn hasn't come.
+        ReservationStatus::Pending => reservation.payment_status != PaymentStatus::Completed,
+        ReservationStatus::Cancelled | ReservationStatus::Expired => false,
+    };
+    if is_kept {
+        return Ok(());
+    }
+    let refunded = PaymentStatus::Refunded;
+    stored::update_reservation_payment(transaction, &reservation.id, refunded, now).await
+}
+
+/// As much of somebody's words as is kept.
+pub(super) fn shortened(words: &str) -> String {
+    words.chars().take(ERROR_LENGTH_MAX).collect()
 }
 
 const fn name(consequence: Consequence) -> &'static str {
@@ -373,6 +431,7 @@ const fn name(consequence: Consequence) -> &'static str {
         Consequence::SettleRefund { .. } => "refunded",
         Consequence::ReportRefund => "reported",
         Consequence::Ask => "asked",
+        Consequence::PaidTwice => "paid_twice",
     }
 }
 

@@ -4,24 +4,26 @@
 use std::time::Duration;
 
 use domain::id::{PaymentId, ReservationId};
-use domain::payment::PaymentState;
+use domain::payment::{Fact, PaymentState};
 use domain::reservation::ReservationStatus;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
-use store::payments::{self as stored, Page, Stored};
+use store::payments::{self as stored, NewEvent, Page, Stored};
 use store::{Acting, StoreError, Transaction, concerts, reservations as reservation_rows};
 
-use super::tell::tell;
+use super::tell::{Told, shortened, tell};
 use super::{Till, refund};
 use crate::jobs::{Attempt, Outcome};
-use crate::providers::{Event, Order, ProviderError};
+use crate::providers::{Event, News, Order, ProviderError};
 use crate::{App, jobs, task};
 
 /// Asks the provider for its page.
 pub const OPEN: &str = "payment.open";
-/// Asks the provider what became of a payment or of a refund.
+/// Asks the provider what became of a payment.
 pub const ASK: &str = "payment.ask";
+/// Asks the provider what became of money that goes back, of which there may be thousands for days.
+pub const ASK_REFUND: &str = "payment.ask_refund";
 /// Sends a payment's money back.
 pub const REFUND: &str = "payment.refund";
 
@@ -33,7 +35,7 @@ const ASK_PAUSE_MIN: SignedDuration = SignedDuration::from_mins(2);
 const ASK_PAUSE_MAX: SignedDuration = SignedDuration::from_hours(1);
 /// Time for the question, and for the answer to become a confirmation.
 const ASKED_BEFORE_END: SignedDuration = SignedDuration::from_secs(15);
-/// Payments that one look enqueues.
+/// Payments of each kind that one look enqueues.
 const DUE_MAX: i64 = 50;
 
 /// Which payment a job is about.
@@ -308,10 +310,11 @@ pub async fn refund_at_provider(app: App, attempt: Attempt<Named>) -> Outcome {
 
 async fn refund_in(app: &App, named: &Named) -> Result<Outcome, Trouble> {
     let id = named.id()?;
-    let transaction = Transaction::begin_reading(app.writer(), &ACTING).await?;
-    let found = stored::find(&transaction, &id).await;
-    transaction.rollback().await;
-    let Some(payment) = found?.filter(|one| one.payment.state == PaymentState::Refunding) else {
+    // Behind the lock: whoever settles it by hand meanwhile has done so, or sees that this job runs.
+    let transaction = task::begin(app, &ACTING).await?;
+    let found = stored::lock(&transaction, &id).await;
+    let found = task::end(transaction, found).await?;
+    let Some(payment) = found.filter(|one| one.payment.state == PaymentState::Refunding) else {
         return Ok(Outcome::Done);
     };
     let till = match till_of(app, &payment) {
@@ -324,13 +327,54 @@ async fn refund_in(app: &App, named: &Named) -> Result<Outcome, Trouble> {
     };
     let amount = (payment.payment.amount, payment.payment.currency);
     match till.provider.refund(&id, money, amount).await {
-        Ok(Some(event)) => _ = tell(app, event).await?,
+        Ok(Some(event)) => {
+            let told = tell(app, event.clone()).await?;
+            if told == Told::Known && has_failed(&event) {
+                note_try(app, &payment, event.words.as_deref()).await?;
+            }
+        }
         // On its way: it is asked about later.
         Ok(None) => {}
         Err(ProviderError::Refused(why)) => return refuse(app, &payment, &why).await,
         Err(error) => return Err(error.into()),
     }
     Ok(Outcome::Done)
+}
+
+fn has_failed(event: &Event) -> bool {
+    let News::Told { fact, .. } = event.news else {
+        return false;
+    };
+    fact == Fact::RefundFailed
+}
+
+/// What the provider told before it told once more: that it was asked again is part of the story.
+async fn note_try(app: &App, payment: &Stored, words: Option<&str>) -> Result<(), StoreError> {
+    let transaction = task::begin(app, &ACTING).await?;
+    let of = (payment, "refund_failed", "nothing");
+    let noted = insert_try(app, &transaction, of, words).await;
+    task::end(transaction, noted).await
+}
+
+/// A try has no name of the provider's.
+async fn insert_try(
+    app: &App,
+    transaction: &Transaction,
+    (payment, news, consequence): (&Stored, &'static str, &'static str),
+    words: Option<&str>,
+) -> Result<(), StoreError> {
+    let id = &payment.payment.id;
+    let words = words.map(shortened);
+    let event = NewEvent {
+        provider: &payment.provider,
+        id: &format!("tried-{id}-{:016x}", app.ctx().random_u64()),
+        payment: Some(id),
+        news,
+        consequence,
+        words: words.as_deref(),
+        now: app.ctx().now(),
+    };
+    stored::insert_event(transaction, &event).await.map(drop)
 }
 
 /// A refund that will never work by itself: somebody must see it.
@@ -348,11 +392,17 @@ async fn refuse_in(
     id: &PaymentId,
     why: &str,
 ) -> Result<(), StoreError> {
-    let payment = stored::lock(transaction, id).await?;
-    match payment.filter(|one| one.payment.state == PaymentState::Refunding) {
-        Some(payment) => refund::report(transaction, &payment, why, app.ctx().now()).await,
-        None => Ok(()),
+    let Some(payment) = stored::lock(transaction, id).await? else {
+        return Ok(());
+    };
+    let is_open = payment.payment.state == PaymentState::Refunding;
+    let consequence = if is_open { "reported" } else { "nothing" };
+    let of = (&payment, "refund_refused", consequence);
+    insert_try(app, transaction, of, Some(why)).await?;
+    if !is_open {
+        return Ok(());
     }
+    refund::report(transaction, &payment, why, app.ctx().now()).await
 }
 
 /// Enqueues a question for each payment that is due for one, and says how long to rest.
@@ -364,25 +414,30 @@ pub async fn list_due(app: &App) -> Result<Duration, StoreError> {
     }
     let now = app.ctx().now();
     let transaction = task::begin(app, &ACTING).await?;
-    let due = stored::list_due(&transaction, now, DUE_MAX).await?;
-    if due.is_empty() {
-        transaction.rollback().await;
-        return Ok(REST);
-    }
-    for id in &due {
-        let names = json!({ "payment": id.as_str() });
-        let job = jobs::NewJob {
-            dedup_key: Some(id.as_str()),
-            ..jobs::new(ASK, &names, now)
-        };
-        jobs::enqueue(&transaction, &job).await?;
-        // Not again before the job had its time.
-        let later = now + ASK_PAUSE_MIN;
-        stored::update_ask_at(&transaction, id, Some(later), now).await?;
-    }
-    transaction.commit().await?;
+    let enqueued = enqueue_due(&transaction, now).await;
+    task::end(transaction, enqueued).await?;
     jobs::wake(app);
     Ok(REST)
+}
+
+/// Each kind for itself: whoever has paid doesn't wait behind what thousands get back.
+async fn enqueue_due(transaction: &Transaction, now: Timestamp) -> Result<(), StoreError> {
+    let pending = stored::list_due(transaction, now, DUE_MAX).await?;
+    let refunding = stored::list_due_refunds(transaction, REFUND, now, DUE_MAX).await?;
+    for (task, due) in [(ASK, pending), (ASK_REFUND, refunding)] {
+        for id in &due {
+            let names = json!({ "payment": id.as_str() });
+            let job = jobs::NewJob {
+                dedup_key: Some(id.as_str()),
+                ..jobs::new(task, &names, now)
+            };
+            jobs::enqueue(transaction, &job).await?;
+            // Not again before the job had its time.
+            let later = now + ASK_PAUSE_MIN;
+            stored::update_ask_at(transaction, id, Some(later), now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// What kept a job from its end.

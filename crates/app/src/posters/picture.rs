@@ -11,7 +11,7 @@ use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::{BYTES_MAX, WIDTHS, ending};
+use super::{BYTES_MAX, WIDTHS, ending, jpeg};
 
 /// Narrower ones would be blurred on the smallest card.
 pub const SIDE_MIN: u32 = 360;
@@ -91,8 +91,12 @@ fn decode(file: &[u8]) -> Result<RgbImage, Fault> {
         return Err(Fault::TooSmall);
     }
     let orientation = decoder.orientation().map_err(|error| fault(&error))?;
-    let picture = DynamicImage::from_decoder(decoder).map_err(|error| fault(&error))?;
-    Ok(upright(on_white(picture), orientation))
+    let picture = if format == ImageFormat::Jpeg {
+        jpeg::decode(file)?
+    } else {
+        on_white(DynamicImage::from_decoder(decoder).map_err(|error| fault(&error))?)
+    };
+    Ok(upright(picture, orientation))
 }
 
 fn fault(error: &ImageError) -> Fault {
@@ -159,3 +163,6 @@ fn reduced((from, height): (u32, u32), width: u32) -> (u32, u32) {
     let reduced = u64::from(height) * u64::from(width) / u64::from(from.max(1));
     (width, u32::try_from(reduced).unwrap_or(height).max(1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,8 @@ const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// How long after the hold's end late money is told of.
 const LATE_BY: SignedDuration = SignedDuration::from_secs(5);
 const ACTING: Acting = Acting::system("sandbox");
+/// What it says of money that it can't send back.
+const REFUSAL: &str = "the card was closed";
 
 /// The make-believe network. Its books are in the same database, in a table of its own.
 #[derive(Clone)]
@@ -216,6 +218,7 @@ impl Sandbox {
                 id: event_id(&order.payment, "paid"),
                 of: Subject::Payment(order.payment.clone()),
                 news: told(paid_fact(order), Some(money(&order.payment))),
+                words: None,
             }),
             Some(Choice::Decline) => Some(Event::failed(&order.payment, "declined")),
             _ if order.is_closed => Some(Event::failed(&order.payment, "closed")),
@@ -235,6 +238,7 @@ impl Sandbox {
             id: event_id(&order.payment, name),
             of: Subject::Payment(order.payment.clone()),
             news: told(fact, None),
+            words: fails.then(|| REFUSAL.to_owned()),
         })
     }
 
@@ -388,6 +392,7 @@ fn event_of(body: &Body) -> Option<Delivery> {
             id: body.id.clone(),
             of: Subject::Payment(payment),
             news: told(fact, money),
+            words: None,
         })
     })
 }

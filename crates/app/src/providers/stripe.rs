@@ -437,7 +437,11 @@ fn ended(payment: &PaymentId, money: &str, (refund, fact): (&Refund, Fact)) -> E
         "failed"
     };
     let id = format!("asked:{}:{word}", refund.id);
-    event(id, payment, fact, Some(money.to_owned()))
+    let words = refund.failure().map(str::to_owned);
+    Event {
+        words,
+        ..event(id, payment, fact, Some(money.to_owned()))
+    }
 }
 
 fn event(id: String, payment: &PaymentId, fact: Fact, money: Option<String>) -> Event {
@@ -445,6 +449,7 @@ fn event(id: String, payment: &PaymentId, fact: Fact, money: Option<String>) -> 
         id,
         of: Subject::Payment(payment.clone()),
         news: News::Told { fact, money },
+        words: None,
     }
 }
 

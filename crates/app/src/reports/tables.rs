@@ -44,7 +44,13 @@ impl Figure {
 
     const fn columns(self) -> &'static [&'static str] {
         match self {
-            Self::Sales => &["day", "reservations", "tickets", "revenue", "currency"],
+            Self::Sales => &[
+                "day",
+                "reservations_made",
+                "tickets_sold",
+                "revenue",
+                "currency",
+            ],
             Self::Fill => &[
                 "concert_id",
                 "artist",

@@ -2,8 +2,8 @@
 //! refunded and written to by a run.
 
 use domain::concert::{Concert, ConcertStatus};
-use domain::id::{AdminUserId, ConcertId};
-use domain::run::{RunId, RunKind};
+use domain::id::{AdminUserId, ConcertId, RunId};
+use domain::run::RunKind;
 use store::staff_runs::{self as stored, Extent, NewRun};
 use store::{Acting, StoreError, Transaction, concerts};
 
@@ -35,13 +35,12 @@ pub async fn preview_concert(
     by: &Acting,
 ) -> Result<Option<ConcertToCancel>, StoreError> {
     let transaction = Transaction::begin_reading(app.writer(), by).await?;
-    let read = preview_in(app, &transaction, id).await;
+    let read = preview_in(&transaction, id).await;
     transaction.rollback().await;
     read
 }
 
 async fn preview_in(
-    app: &App,
     transaction: &Transaction,
     id: ConcertId,
 ) -> Result<Option<ConcertToCancel>, StoreError> {
@@ -49,7 +48,7 @@ async fn preview_in(
         return Ok(None);
     };
     Ok(Some(ConcertToCancel {
-        extent: stored::count_of_concert(transaction, id, app.ctx().now()).await?,
+        extent: stored::count_of_concert(transaction, id).await?,
         run: stored::find_of_concert(transaction, id).await?,
         concert,
     }))
@@ -109,7 +108,7 @@ async fn cancel_in(
         expected: 1,
         actual: 0,
     })?;
-    stored::insert_rows_of_concert(transaction, run, id, now).await?;
+    stored::insert_rows_of_concert(transaction, run, id).await?;
     enqueue(app, transaction, run).await?;
     Ok((concert, run))
 }
@@ -125,8 +124,10 @@ async fn find_enough(
     };
     let found = stored::find(transaction, run).await?;
     if found.is_some_and(|run| run.finished_at.is_none()) {
+        // Its job may have been given up.
+        enqueue(app, transaction, run).await?;
         return Ok(Some(run));
     }
-    let left = stored::count_of_concert(transaction, id, app.ctx().now()).await?;
+    let left = stored::count_of_concert(transaction, id).await?;
     Ok((left.confirmed + left.held == 0).then_some(run))
 }

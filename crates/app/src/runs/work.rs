@@ -3,30 +3,33 @@
 
 use std::time::Duration;
 
-use domain::id::ConcertId;
+use domain::id::{ConcertId, ReservationId, RunId};
 use domain::payment::RefundReason;
-use domain::run::{RunId, RunKind, RunRefusal};
+use domain::run::{RunKind, RunRefusal};
 use jiff::SignedDuration;
 use serde::Deserialize;
-use serde_json::json;
 use store::staff_runs::{self as stored, OpenRow, RowOutcome, Run};
-use store::{Acting, StoreError, Transaction};
+use store::{Acting, StoreError, Transaction, payments as payment_rows};
 
 use crate::cancel::{CancelError, lock_and_cancel};
 use crate::jobs::{Attempt, Outcome};
-use crate::mails::{ResendError, resend_in};
-use crate::payments::{RefundError, refund_in};
+use crate::mails::{ResendError, SEND_IN_BULK, resend_in};
+use crate::payments::{ByHand, RefundError, refund_in};
 use crate::{App, jobs, task};
 
 /// Does a slice of a run.
 pub const RUN: &str = "staff.run";
 
 const ACTING: Acting = Acting::system("runs");
-/// Rows and time of one slice: a job has a minute, and others want the worker, too.
+/// Rows and time of one slice: a server that is told to stop has eight seconds for its jobs, and what it
+/// cuts off waits for the end of a lease.
 const SLICE_ROWS: i64 = 200;
-const SLICE_TIME: SignedDuration = SignedDuration::from_secs(20);
+const SLICE_TIME: SignedDuration = SignedDuration::from_secs(5);
 /// How long a run rests whose concert is locked by somebody else.
 const REST: Duration = Duration::from_secs(1);
+/// Slices in a row that settle nothing and are failed attempts, with pauses up to some minutes; then the
+/// run begins with all its attempts, for a lock must not use them up.
+const FAILED_MAX: i32 = 6;
 
 /// Which run a job is about.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -34,32 +37,56 @@ pub struct Named {
     run: i64,
 }
 
-/// Does the next rows of a run, and enqueues a job for those behind them.
+/// Does the next rows of a run; those behind them are the next job's.
+///
+/// INVARIANT: a run has one job at a time, whoever dies; guarded by
+/// `a_run_whose_server_died_has_one_job_still`.
 pub async fn work(app: App, attempt: Attempt<Named>) -> Outcome {
     let Some(id) = RunId::new(attempt.payload.run) else {
         return Outcome::GiveUp("the payload names no run".to_owned());
     };
     match work_in(&app, id).await {
-        Ok(()) => Outcome::Done,
+        Ok(Slice::Ended) => Outcome::Done,
+        Ok(Slice::GoesOn(rest)) => Outcome::Again(rest),
+        Ok(Slice::Locked) if attempt.number < FAILED_MAX => {
+            Outcome::Retry("somebody else keeps the concert locked".to_owned())
+        }
+        Ok(Slice::Locked) => Outcome::Again(REST),
         Err(error) => Outcome::Retry(error.to_string()),
     }
 }
 
-async fn work_in(app: &App, id: RunId) -> Result<(), StoreError> {
+/// What became of a slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slice {
+    Ended,
+    GoesOn(Duration),
+    /// Not one of its rows could be settled.
+    Locked,
+}
+
+async fn work_in(app: &App, id: RunId) -> Result<Slice, StoreError> {
     let transaction = Transaction::begin_reading(app.writer(), &ACTING).await?;
     let read = read_slice(&transaction, id).await;
     transaction.rollback().await;
     let Some((run, rows)) = read? else {
-        return Ok(());
+        return Ok(Slice::Ended);
     };
     let begun_at = app.ctx().now();
     let mut rest = Duration::ZERO;
+    let mut settled = 0_usize;
     for row in rows {
+        let reservation = row.reservation.clone();
         match settle(app, &run, row).await {
-            Ok(Step::Settled) => {}
+            Ok(Step::Settled) => settled += 1,
             Ok(Step::Stopped) => break,
             // Somebody else has its concert: sales go first.
-            Err(StoreError::LockTimeout | StoreError::Conflict) => {
+            Err(error @ (StoreError::LockTimeout | StoreError::Conflict)) => {
+                let (run, row) = (id.get(), reservation.as_str());
+                tracing::warn!(%error, run, row, settled, "a run waits for a lock of somebody else");
+                if settled == 0 {
+                    return Ok(Slice::Locked);
+                }
                 rest = REST;
                 break;
             }
@@ -84,12 +111,10 @@ async fn read_slice(
 }
 
 /// Ends the run where nothing is left to do, or has the next slice done.
-async fn go_on(app: &App, id: RunId, rest: Duration) -> Result<(), StoreError> {
+async fn go_on(app: &App, id: RunId, rest: Duration) -> Result<Slice, StoreError> {
     let transaction = task::begin(app, &ACTING).await?;
     let went_on = go_on_in(app, &transaction, id, rest).await;
-    task::end(transaction, went_on).await?;
-    jobs::wake(app);
-    Ok(())
+    task::end(transaction, went_on).await
 }
 
 async fn go_on_in(
@@ -97,21 +122,13 @@ async fn go_on_in(
     transaction: &Transaction,
     id: RunId,
     rest: Duration,
-) -> Result<(), StoreError> {
-    let now = app.ctx().now();
-    if stored::finish(transaction, id, now).await? {
-        return Ok(());
+) -> Result<Slice, StoreError> {
+    if stored::finish(transaction, id, app.ctx().now()).await?
+        || stored::list_open(transaction, id, 1).await?.is_empty()
+    {
+        return Ok(Slice::Ended);
     }
-    if stored::list_open(transaction, id, 1).await?.is_empty() {
-        return Ok(());
-    }
-    let names = json!({ "run": id.get() });
-    // Without a key, for this job still has it.
-    let job = jobs::NewJob {
-        run_at: now + rest,
-        ..jobs::new(RUN, &names, now)
-    };
-    jobs::enqueue(transaction, &job).await.map(drop)
+    Ok(Slice::GoesOn(rest))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +241,7 @@ async fn act(
     let id = &row.reservation;
     let reason = match kind {
         RunKind::Resend => {
-            return match resend_in(app, transaction, id).await {
+            return match resend_in(app, transaction, id, SEND_IN_BULK).await {
                 Ok(_) => Ok(Ok(None)),
                 Err(ResendError::NotFound) => Ok(Err(RunRefusal::Gone)),
                 Err(ResendError::NothingToTell) => Ok(Err(RunRefusal::NothingToTell)),
@@ -232,10 +249,10 @@ async fn act(
             };
         }
         RunKind::Refund => {
-            return match refund_in(app, transaction, id).await {
+            return match refund_in(app, transaction, id, ByHand::Owed).await {
                 Ok((refunded, is_cancelled)) => Ok(Ok(is_cancelled.then_some(refunded.concert_id))),
                 Err(RefundError::NotFound) => Ok(Err(RunRefusal::Gone)),
-                Err(RefundError::NothingPaid) => Ok(Err(RunRefusal::NothingPaid)),
+                Err(RefundError::NothingPaid) => Ok(Err(why_unpaid(transaction, id).await?)),
                 Err(RefundError::Store(error)) => Err(error),
             };
         }
@@ -248,6 +265,20 @@ async fn act(
         Err(CancelError::Transition(error)) => Ok(Err(error.into())),
         Err(CancelError::Store(error)) => Err(error),
     }
+}
+
+/// Of what was given back already staff may still have some by hand.
+async fn why_unpaid(
+    transaction: &Transaction,
+    id: &ReservationId,
+) -> Result<RunRefusal, StoreError> {
+    let found = payment_rows::list_returnable(transaction, std::slice::from_ref(id)).await?;
+    let is_owed = found.iter().any(|(_, money)| money.owed > 0);
+    Ok(if is_owed {
+        RunRefusal::OwedByHand
+    } else {
+        RunRefusal::NothingPaid
+    })
 }
 
 /// That a row can't be done, in a transaction that has nothing else to do.

@@ -11,8 +11,10 @@ staff-role-superadmin = Superadmin
 staff-role-admin = Admin
 staff-role-moderator = Moderator
 staff-errors = Please check
+staff-filters = Filters
 staff-refused = That isn't possible
 staff-back = Back
+staff-error-404-sentence = The address may be mistyped, or what was here is deleted.
 staff-error-next = To the overview
 
 ## Signing in
@@ -44,6 +46,8 @@ staff-money-today = Money of today’s sales
 staff-held-now = Tickets held now
 staff-on-sale = On sale
 staff-none-on-sale = No concert is on sale.
+staff-on-sale-cut = Only { $shown } of them are shown here.
+staff-on-sale-all = All concerts on sale
 staff-concert = Concert
 staff-sold-held = Sold and held
 staff-taken = { $shown } of { $total }
@@ -85,3 +89,10 @@ account-codes-kept = I have kept them
 said-password-changed = Your password was changed, and your other sessions have ended.
 said-factor-off = The second factor is off, and your other sessions have ended.
 said-factor-on-already = The second factor is on already.
+
+## Choosing one of many, by number or name
+
+choice-no-concert = No concert has “{ $name }” in its artist or name. Type a part of it, or the concert’s number.
+choice-no-account = No account has “{ $name }” in its name. Type a part of it, or the account’s number.
+choice-several = “{ $name }” may be one of several: { $names }. Type the number of the one you mean.
+choice-many = “{ $name }” may be one of many, such as: { $names }. Type more of the name, or the number of the one you mean.

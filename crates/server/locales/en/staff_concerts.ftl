@@ -27,9 +27,14 @@ sc-act-archive = Archive it…
 sc-act-delete = Delete it…
 sc-archive-sentence = It is gone from every page of the shop, for good. Reservations and their tickets stay as they are.
 sc-archive-submit = Archive it for good
-sc-delete-sentence = It has no reservations. The list shows it among the deleted ones, and it can't be brought back.
+sc-delete-sentence = Nobody has tickets of it. The list shows it among the deleted ones, and it can't be brought back.
 sc-delete-submit = Delete it for good
 sc-is-archived = The concert is archived, which is final. Make another like it instead.
+sc-cancelled-sentence = This concert was cancelled and won't go on sale again.
+sc-cancelled-run = How far refunds and mails have come
+sc-is-cancelled = The concert was cancelled, which is final. Make another like it instead.
+sc-kept-for-refunds = The concert was cancelled, and its buyers' refunds must stay to be found. Archive it instead.
+sc-money-open = A payment or refund of this concert is still under way. Wait for its end, or archive the concert.
 sc-is-over = The concert's day is over, so nothing of it can be sold. Change its date first.
 sc-has-reservations =
     { $count ->
@@ -56,6 +61,15 @@ sc-save = Save
 sc-preview = Preview
 sc-preview-title = Preview
 sc-preview-hint = Nothing is saved yet. Buyers would see this:
+sc-doubts = Is this meant?
+sc-doubts-confirm = Yes, save it like this
+sc-doubt-day = { $date } is over. Nothing of a concert can be sold after its day.
+sc-doubt-price = The price changes from { $from } to { $to }. Whoever has tickets or holds some keeps the price of then: { $tickets }. Whoever reserves after this pays the new one.
+sc-doubt-taken =
+    { $count ->
+        [one] one ticket
+       *[other] { $shown } tickets
+    }
 sc-conflict = Somebody else has edited this concert
 sc-conflict-who = { $name } saved another version on { $time }.
 sc-conflict-sentence = Nothing of yours is saved yet. Compare the fields that differ, and choose.

@@ -65,6 +65,13 @@ si-would-make =
         [one] One concert would be made. Nothing is made yet.
        *[other] { $shown } concerts would be made. Nothing is made yet.
     }
+si-row-over = in the past
+si-over =
+    { $count ->
+        [one] One of them has a day that is over. Nothing of a concert can be sold after its day.
+       *[other] { $shown } of them have a day that is over. Nothing of a concert can be sold after its day.
+    }
+si-over-confirm = Yes, make them all the same
 si-shown-first = The first { $shown } of them are shown.
 si-submit =
     { $count ->
@@ -81,6 +88,7 @@ si-no-rows = No concerts are in it; each needs a row.
 si-many-rows = It has { $shown } concerts. Split it into files of up to { $to }.
 si-missing-column = The first line must name the columns, and { $name } is missing.
 si-many-columns = It has more than { $to } columns.
+si-long-column = No column has such a name: one has at most { $to } characters.
 si-csv = It can't be read as CSV: { $name }
 si-json = It is no JSON array of objects: { $name }
 si-day = It must be a day like 2027-01-31.

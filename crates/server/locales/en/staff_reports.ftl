@@ -9,14 +9,17 @@ rp-counts = A reservation counts for the day on which it was made, as it stands 
 rp-days-reversed = The last day is before the first. Choose it or a later one.
 rp-days-many = A report has { $days } days at most. Choose a later first day, or an earlier last one.
 rp-table = The same as a table
+rp-chart-cut = The chart shows the first { $shown } of { $total }.
+rp-chart-rest = All of them are in the table.
 rp-cut = The concerts that sold least are left out. Choose fewer days, or one concert, to see them.
 rp-day = Day
 rp-made = Reservations
+rp-made-all = Reservations made
 rp-amount = Amount
 rp-revenue = Revenue
 rp-tickets-sold = Tickets sold
-rp-given-back = Given back
-rp-given-back-count = Given back
+rp-given-back = Given back or on its way
+rp-given-back-count = Given back or on its way
 rp-sales = Sales per day
 rp-sales-sentence = { $tickets } tickets were sold for { $amount }.
 rp-fill = How full concerts are
@@ -52,6 +55,7 @@ rp-sell-out-sentence =
         [one] One concert is sold out: from its first reservation to that of its last ticket.
        *[other] { $shown } concerts are sold out: from each one's first reservation to that of its last ticket.
     }
+rp-sell-out-cut = Times are shown for the { $shown } that sold most.
 rp-first = First reservation
 rp-last = Last ticket
 rp-took = Time

@@ -147,6 +147,7 @@ fn payments(copy: &PersonalData) -> Vec<Value> {
             "currency": one.currency,
             "status": one.state.as_str(),
             "refund_reason": one.refund_reason.map(domain::payment::RefundReason::as_str),
+            "refund_note": one.refund_note,
             "created_at": one.created_at.to_string(),
             "updated_at": one.updated_at.to_string(),
         })

@@ -14,6 +14,7 @@ use store::Acting;
 use store::bootstrap;
 use store::migrate::{self, Login};
 
+use super::doctor::{self, Finding, Severity};
 use super::{CliError, DemoArgs, login, print, serve as serve_command};
 use crate::config::{BaseUrl, Config, DatabaseUrl, Source};
 use crate::serve::{self, Jobs};
@@ -69,8 +70,10 @@ pub async fn run(mut config: Config, _args: DemoArgs) -> Result<(), CliError> {
     };
     let has_password = prepare(&config, &secrets, private.is_some()).await?;
     let url = config.require_database_url()?.reveal().to_owned();
-    let app = open(&config, &url)?;
+    let app = serve::open_reading_app(&config, &url)
+        .map_err(|error| CliError::failed("can't use the database", &error))?;
     serve_command::refuse_unfit(&app).await?;
+    let examined = tokio::spawn(examine(app.clone()));
     let running = serve::start(&config, app, listeners, Jobs::Here);
     if let Some(private) = &private {
         private.write_description(&config, &secrets, running.metrics_address)?;
@@ -78,6 +81,7 @@ pub async fn run(mut config: Config, _args: DemoArgs) -> Result<(), CliError> {
     let secrets = has_password.then_some(&secrets);
     print(greeting(&config.web.base_url, private.is_some(), secrets).as_bytes())?;
     serve_command::wait_for_stop().await?;
+    examined.abort();
     running.stop().await;
     if let Some(mut private) = private {
         private
@@ -86,6 +90,20 @@ pub async fn run(mut config: Config, _args: DemoArgs) -> Result<(), CliError> {
             .map_err(|error| CliError::failed("can't stop PostgreSQL", &error))?;
     }
     Ok(())
+}
+
+/// Says what `doctor` finds wrong in the database, for in a demonstration nobody asks it.
+async fn examine(app: App) {
+    let findings = doctor::copy(&app).await;
+    let wrong = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error);
+    let wrong: Vec<String> = wrong.map(Finding::to_line).collect();
+    if wrong.is_empty() {
+        tracing::info!("doctor finds nothing wrong in the database");
+    } else {
+        tracing::warn!("doctor finds something to mend:\n{}", wrong.concat());
+    }
 }
 
 /// The file with the demonstration's `secret_key`, where the current folder has one.
@@ -133,6 +151,7 @@ impl Private {
         let (owner_url, app_url) = (url(&logins[0]), url(&logins[1]));
         config.database.owner_url = Some(parse_url(&owner_url)?);
         config.database.url = Some(parse_url(&app_url)?);
+        config.database.monitor_url = Some(parse_url(&url(&logins[2]))?);
         Ok(Self {
             cluster,
             owner_url,

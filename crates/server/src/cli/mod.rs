@@ -457,7 +457,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Cli {
 /// Runs one command to its end.
 pub async fn run(cli: Cli) -> ExitCode {
     keep_memory_to_itself();
-    match Box::pin(dispatch(cli)).await {
+    let done = Box::pin(dispatch(cli)).await;
+    telemetry::finish().await;
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if error != CliError::CheckFailed {
@@ -505,7 +507,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
 
 fn load(overrides: &Overrides, verbosity: Verbosity) -> Result<Config, CliError> {
     let config = Config::load(overrides)?;
-    telemetry::init(&config.log, verbosity);
+    telemetry::init_traced(&config.log, config.otel_endpoint.as_deref(), verbosity)
+        .map_err(CliError::Usage)?;
     Ok(config)
 }
 

@@ -70,7 +70,7 @@ pub(super) fn config(settings: Settings, errors: &mut Vec<ConfigError>) -> Optio
     let files = reader.read("files", "a folder", some_path);
     let backup = backup(&mut reader);
     let log = log(&mut reader, assumed);
-    let otel_endpoint = reader.optional("otel_endpoint", "an http or https URL", web_address);
+    let otel_endpoint = reader.optional("otel_endpoint", COLLECTOR, collector);
     // Giving up only now, when all groups have been read and every error is noted.
     let built = || -> Read<Config> {
         let (secret_key, secret_key_previous) = keys?;
@@ -520,6 +520,15 @@ fn some_text(text: &str) -> Option<String> {
 
 fn some_path(text: &str) -> Option<PathBuf> {
     some_text(text).map(PathBuf::from)
+}
+
+const COLLECTOR: &str = "an http or https URL without a name, a password and a query";
+
+/// A web address to whose path something is added, and which is shown.
+fn collector(text: &str) -> Option<String> {
+    let (_, uri) = value::web_url(text)?;
+    let is_plain = uri.query().is_none() && !uri.authority()?.as_str().contains('@');
+    web_address(text).filter(|_| is_plain)
 }
 
 /// A web address as it was written, without a closing slash.

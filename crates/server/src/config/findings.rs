@@ -6,7 +6,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::value::{PaymentProvider, RateLimit, Secret};
-use super::{Config, DatabaseUrl, Source, TlsMode};
+use super::{Config, DatabaseUrl, TlsMode};
 use crate::http::tls::Tls;
 
 /// RFC 2104 discourages HMAC keys that are shorter than the hash: 32 bytes for SHA-256.
@@ -49,24 +49,13 @@ fn finding(id: &'static str, severity: Severity, detail: &str, mend: &str) -> Fi
     }
 }
 
-/// Keys of parts that are still being built: setting them changes nothing yet.
-const WITHOUT_EFFECT: [&str; 7] = [
-    "cancel_until",
-    "google_client_id",
-    "google_client_secret",
-    "stripe_secret_key",
-    "stripe_webhook_secret",
-    "files",
-    "otel_endpoint",
-];
-
 /// Everything that can be said about a configuration without a database.
 pub fn findings(config: &Config) -> Vec<Finding> {
     let mut findings = production_findings(config);
     findings.extend(url_findings(config));
     findings.extend(listing_finding(config.secret_key.as_ref()));
     findings.extend(https_findings(config));
-    findings.extend(findings_without_effect(config));
+    findings.extend(traces_finding(config));
     findings
 }
 
@@ -110,27 +99,17 @@ fn https_findings(config: &Config) -> Vec<Finding> {
 /// The bit of a file's mode.
 const READABLE_BY_OTHERS: u32 = 0o004;
 
-/// A warning for each key that was set and has no effect yet; somebody relies on it.
-fn findings_without_effect(config: &Config) -> Vec<Finding> {
-    let is_set = |name: &&str| {
-        let setting = config.settings.get(name);
-        setting.is_some_and(|setting| setting.source != Source::Default)
-    };
-    let told = |name: &str| {
-        let detail = format!("{name} is set, but what it is for is not built yet");
+/// Whoever set it expects traces.
+fn traces_finding(config: &Config) -> Option<Finding> {
+    let is_left_out = config.otel_endpoint.is_some() && !cfg!(feature = "otel");
+    is_left_out.then(|| {
         finding(
-            "without_effect",
+            "otel_left_out",
             Severity::Warning,
-            &detail,
-            "remove it, or wait for the release that has it",
+            "STAGEDOOR_OTEL_ENDPOINT is set, but this program was built without traces",
+            "build it with --features otel, or unset STAGEDOOR_OTEL_ENDPOINT",
         )
-    };
-    WITHOUT_EFFECT
-        .iter()
-        .copied()
-        .filter(|name| is_set(name))
-        .map(told)
-        .collect()
+    })
 }
 
 /// Everything that production refuses or warns of; empty in development.

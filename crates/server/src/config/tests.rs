@@ -320,6 +320,21 @@ fn a_key_that_could_never_be_listed_as_a_previous_one_is_warned_of_in_time() {
 }
 
 #[test]
+fn whoever_wants_traces_of_a_program_without_them_is_told() {
+    let scene = Scene::new().variable("STAGEDOOR_OTEL_ENDPOINT", "http://127.0.0.1:4318/");
+    let config = scene.load().unwrap();
+    let told = findings(&config);
+    let expected: &[_] = if cfg!(feature = "otel") {
+        &[]
+    } else {
+        &[("otel_left_out", Severity::Warning)]
+    };
+    let found: Vec<_> = told.iter().map(|one| (one.id, one.severity)).collect();
+    assert_eq!(found, expected);
+    assert_eq!(config.otel_endpoint.unwrap(), "http://127.0.0.1:4318");
+}
+
+#[test]
 fn every_secret_and_nothing_else_has_a_file_form() {
     for key in KEYS {
         let scene = Scene::new().variable(&format!("{}_FILE", key.environment), "/nonexistent");

@@ -311,7 +311,10 @@ impl From<StoreError> for Problem {
                 tracing::warn!(%error, "database unavailable");
                 Self::database_unavailable()
             }
-            StoreError::PoolExhausted | StoreError::LockTimeout | StoreError::Conflict => {
+            StoreError::PoolExhausted
+            | StoreError::TooSlow
+            | StoreError::LockTimeout
+            | StoreError::Conflict => {
                 tracing::warn!(%error, "overloaded");
                 Self::overloaded()
             }
@@ -480,6 +483,16 @@ impl From<ChangeError> for Problem {
                      or archive the concert."
                 ),
             ),
+            ChangeError::KeptForRefunds => Self::new(
+                Code::InvalidState,
+                "The concert was cancelled, and its buyers' refunds must stay to be found. Archive \
+                 it instead.",
+            ),
+            ChangeError::MoneyOpen => Self::new(
+                Code::InvalidState,
+                "A payment or refund of this concert is still under way. Wait for its end, or \
+                 archive the concert.",
+            ),
             ChangeError::Edited(current) => Self {
                 current: Some(current),
                 ..Self::new(
@@ -536,6 +549,10 @@ impl From<ExtendError> for Problem {
         match error {
             ExtendError::NotFound => Self::not_found(),
             ExtendError::Transition(error) => error.into(),
+            ExtendError::ConcertCancelled => Self::new(
+                Code::InvalidState,
+                "The concert was cancelled, so its tickets can't be kept any longer.",
+            ),
             ExtendError::Store(error) => error.into(),
         }
     }

@@ -106,7 +106,7 @@ pub async fn render(State(web): State<Web>, request: Request, next: Next) -> Res
     let mut shown = if uri.path().starts_with("/api/") {
         as_json(&problem, &uri, id)
     } else {
-        as_page(&web, &problem, &id, (&uri, &headers))
+        as_page(&web, &problem, &id, (&uri, &headers)).await
     };
     for header in [ALLOW, http::header::SET_COOKIE] {
         if let Some(value) = response.headers_mut().remove(&header) {
@@ -172,15 +172,20 @@ impl FieldErrorBody {
     }
 }
 
-fn as_page(
+async fn as_page(
     web: &Web,
     problem: &Problem,
     request_id: &str,
     (uri, headers): (&Uri, &HeaderMap),
 ) -> Response {
     let status = problem.code.status();
-    let mut page = if staff::has_page(uri.path()) && uri.path() != setup::PATH {
-        staff::error_page(status, (uri, headers), web)
+    let frame = if staff::has_page(uri.path()) && uri.path() != setup::PATH {
+        Some(staff::frame_of_error(status, (uri, headers), web).await)
+    } else {
+        None
+    };
+    let mut page = if let Some(frame) = &frame {
+        staff::error_page(status, uri.path(), frame)
     } else {
         let visitor = Visitor::of(uri.path(), headers);
         let mut layout = Layout::new(&web.site, visitor.lang, visitor.theme, "/");
@@ -195,7 +200,10 @@ fn as_page(
     if status.is_server_error() {
         page = page.with_request_id(request_id);
     }
-    let mut response = page.into_response();
+    let mut response = match frame {
+        Some(frame) => staff::show_error(frame, page),
+        None => page.into_response(),
+    };
     finish(response.headers_mut(), problem);
     response
 }

@@ -138,6 +138,7 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(admin::mails::retry))
         .routes(routes!(admin::audit_logs::list))
         .routes(routes!(admin::reports::sales))
+        .routes(routes!(admin::health::show))
         .routes(routes!(admin::exports::reservations_csv))
         .routes(routes!(admin::exports::reservations_xlsx))
         .routes(routes!(admin::exports::concerts_csv))

@@ -56,7 +56,7 @@ permissions! {
     ReadConcerts EditConcerts OpenConcerts CancelConcert UploadPoster DeleteConcert
     ReadReservations ConfirmReservation CancelReservation DeleteReservation
     Refund ResendTickets CheckTickets ReadUsers ManageUsers ReadAuditLog ReadMails RetryMails
-    ReadReports Export
+    ReadReports Export ReadHealth
 }
 
 impl<P: Needs + Send> FromRequestParts<Web> for Staff<P> {

@@ -115,6 +115,12 @@ impl Lang {
         format!("{:02}:{:02}", time.hour(), time.minute())
     }
 
+    /// The same with seconds: `19:30:05`.
+    pub fn time_exact(self, at: Timestamp, zone: &TimeZone) -> String {
+        let seconds = zone.to_datetime(at).time().second();
+        format!("{}:{seconds:02}", self.time(at, zone))
+    }
+
     const fn names(self) -> &'static Names {
         match self {
             Self::En => &ENGLISH,

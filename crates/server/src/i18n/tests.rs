@@ -92,6 +92,8 @@ fn no_text_is_empty_and_none_is_a_key() {
                     "number",
                     "total",
                     "name",
+                    "names",
+                    "note",
                     "date",
                     "venue",
                     "shown",
@@ -108,6 +110,9 @@ fn no_text_is_empty_and_none_is_a_key() {
                     "rate",
                     "large",
                     "small",
+                    "of",
+                    "highest",
+                    "last",
                 ]
                 .map(|name| (name, "x"))
                 .into();
@@ -127,6 +132,10 @@ fn every_text_is_used() {
     let mut words = quoted_words();
     let said: Vec<_> = words.iter().map(|word| format!("said-{word}")).collect();
     words.extend(said);
+    let figures = domain::health::Name::ALL.into_iter();
+    words.extend(figures.map(|name| format!("health-{}", name.as_str())));
+    let groups = domain::health::Group::ALL.into_iter();
+    words.extend(groups.map(|group| format!("health-group-{}", group.as_str())));
     let unused: Vec<_> = messages(Lang::En)
         .into_keys()
         .filter(|key| !words.contains(key))

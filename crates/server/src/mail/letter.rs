@@ -10,7 +10,7 @@ use domain::mail::MailKind;
 use mrml::prelude::render::RenderOptions;
 
 use crate::i18n::Lang;
-use crate::shop::reservation::reason_sentence;
+use crate::shop::reservation::back_sentence;
 use crate::shop::{moment, price};
 use crate::takeaway;
 
@@ -89,7 +89,7 @@ impl View {
         );
         let keys = Keys::of(story.kind);
         let mut sentences = vec![match &story.refund {
-            Some(back) => lang.text(reason_sentence(back.refund_reason, true)),
+            Some(back) => lang.text(back_sentence(back)),
             None if story.kind == MailKind::Cancelled && story.is_concert_cancelled => {
                 lang.text("mail-concert-cancelled")
             }
@@ -189,7 +189,7 @@ fn facts(lang: Lang, story: &Story, name: String) -> Vec<(String, String)> {
     facts.push((lang.text("reservation-tickets"), tickets));
     facts.push((lang.text("reservation-total"), total));
     if let Some(back) = &story.refund {
-        let amount = price(lang, back.amount, back.currency);
+        let amount = price(lang, back.payment.amount, back.payment.currency);
         facts.push((lang.text("mail-refunded-amount"), amount));
     }
     facts.push((lang.text("reservation-number"), reservation.id.to_string()));

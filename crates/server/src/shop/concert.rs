@@ -8,7 +8,6 @@ use domain::concert::Concert;
 use domain::id::ConcertId;
 use domain::money::Currency;
 use http::StatusCode;
-use jiff::civil::Date;
 
 use super::asked::Asked;
 pub use super::hold::hold;
@@ -40,7 +39,9 @@ pub async fn show(
         key,
     )
     .known(customer.as_ref());
-    let page = ConcertPage::new(layout, &concert, settings.currency, app.today(), form);
+    let cancelled = concerts::find_cancelled(&app, std::slice::from_ref(&concert), seen).await?;
+    let state = SaleState::of(&concert, app.today(), !cancelled.is_empty());
+    let page = ConcertPage::new(layout, &concert, settings.currency, state, form);
     // With somebody's name in it, nothing keeps it.
     if customer.is_some() {
         return Ok(answer.private(StatusCode::OK, &page));
@@ -108,6 +109,7 @@ pub enum Sale {
     SoldOut,
     Closed,
     Past,
+    Cancelled,
 }
 
 impl ConcertPage {
@@ -116,14 +118,13 @@ impl ConcertPage {
         layout: Layout,
         concert: &Concert,
         currency: Currency,
-        today: Date,
+        state: SaleState,
         form: HoldForm,
     ) -> Self {
         let lang = layout.lang;
-        let state = SaleState::of(concert, today);
         let refused = !form.problems.is_empty();
         let json_ld = event::json_ld(&layout, concert, currency, state);
-        let layout = head(layout, concert, refused);
+        let layout = head(layout, concert, (refused, state));
         Self {
             artist: concert.artist.clone(),
             name: concert.name.clone(),
@@ -140,6 +141,7 @@ impl ConcertPage {
             state: state.name(),
             state_label: state.label(lang),
             sale: match state {
+                SaleState::Cancelled => Sale::Cancelled,
                 // A refusal stays readable with its input, even when the last ticket went meanwhile.
                 SaleState::OnSale | SaleState::FewLeft { .. } => Sale::Open(Box::new(form)),
                 _ if refused => Sale::Open(Box::new(form)),
@@ -147,14 +149,15 @@ impl ConcertPage {
                 SaleState::Closed => Sale::Closed,
                 SaleState::Past => Sale::Past,
             },
-            live: (state != SaleState::Past).then(|| LiveWords::new(&layout, concert)),
+            live: (!matches!(state, SaleState::Past | SaleState::Cancelled))
+                .then(|| LiveWords::new(&layout, concert)),
             json_ld,
             layout,
         }
     }
 }
 
-fn head(layout: Layout, concert: &Concert, refused: bool) -> Layout {
+fn head(layout: Layout, concert: &Concert, (refused, state): (bool, SaleState)) -> Layout {
     let lang = layout.lang;
     let date = lang.date_short(concert.date);
     let description = lang.text_with(
@@ -167,7 +170,10 @@ fn head(layout: Layout, concert: &Concert, refused: bool) -> Layout {
         ],
     );
     let title = format!("{}: {}, {date}", concert.artist, concert.name);
-    let title = if refused {
+    // Whoever finds the page elsewhere reads it before anything else.
+    let title = if state == SaleState::Cancelled {
+        format!("{}: {title}", state.label(lang))
+    } else if refused {
         lang.text_with("errors-page-title", &[("title", &title)])
     } else {
         title

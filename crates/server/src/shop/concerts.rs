@@ -43,7 +43,10 @@ pub async fn show(
         active: wanted.is_narrow(),
         search: wanted.search.clone(),
     };
-    let cards = Card::list(&layout, &page.items, app.settings().currency, app.today());
+    let cancelled = concerts::find_cancelled(&app, &page.items, seen).await?;
+    let today = app.today();
+    let state = |concert: &Concert| SaleState::of(concert, today, cancelled.contains(&concert.id));
+    let cards = Card::list(&layout, &page.items, app.settings().currency, state);
     let more = page
         .next
         .map(|next| layout.href(&wanted.address_after(&cursor::write(next))));
@@ -253,10 +256,10 @@ impl Card {
         layout: &Layout,
         concerts: &[Concert],
         currency: Currency,
-        today: Date,
+        state: impl Fn(&Concert) -> SaleState,
     ) -> Vec<Self> {
         let one = |(index, concert): (usize, &Concert)| {
-            let state = SaleState::of(concert, today);
+            let state = state(concert);
             Self {
                 href: layout.href(&format!("/concerts/{}", concert.id)),
                 poster: poster(concert),

@@ -23,14 +23,21 @@ pub(super) fn json_ld(
         SaleState::OnSale => "https://schema.org/InStock",
         SaleState::FewLeft { .. } => "https://schema.org/LimitedAvailability",
         SaleState::SoldOut => "https://schema.org/SoldOut",
-        SaleState::Closed | SaleState::Past => "https://schema.org/Discontinued",
+        SaleState::Closed | SaleState::Past | SaleState::Cancelled => {
+            "https://schema.org/Discontinued"
+        }
+    };
+    let status = if state == SaleState::Cancelled {
+        "https://schema.org/EventCancelled"
+    } else {
+        "https://schema.org/EventScheduled"
     };
     let event = json!({
         "@context": "https://schema.org",
         "@type": "MusicEvent",
         "name": format!("{}: {}", concert.artist, concert.name),
         "startDate": concert.date.to_string(),
-        "eventStatus": "https://schema.org/EventScheduled",
+        "eventStatus": status,
         "eventAttendanceMode": "https://schema.org/OfflineEventAttendanceMode",
         "location": { "@type": "Place", "name": concert.venue, "address": concert.venue },
         "performer": { "@type": "MusicGroup", "name": concert.artist },

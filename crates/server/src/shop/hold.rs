@@ -21,6 +21,7 @@ use http::request::Parts;
 use store::StoreError;
 use uuid::Uuid;
 
+use super::SaleState;
 use super::asked::Asked;
 use super::concert::ConcertPage;
 use super::hold_form::{FIELDS, HoldForm, booking_text, line_text, quantity_text};
@@ -198,6 +199,10 @@ async fn refused(
         Ok(found) => found.ok_or_else(Problem::not_found)?,
         Err(_) => return Err(problem),
     };
+    let one = std::slice::from_ref(&concert);
+    let cancelled = concerts::find_cancelled_current(app, one).await;
+    let is_cancelled = cancelled.is_ok_and(|cancelled| !cancelled.is_empty());
+    let state = SaleState::of(&concert, app.today(), is_cancelled);
     let is_signed_in = sender.customer.is_some();
     let Asked { layout, answer } = sender.asked;
     let (settings, fresh) = (app.settings(), problem.code == Code::IdempotencyKeyReused);
@@ -219,7 +224,7 @@ async fn refused(
     let form = said
         .into_iter()
         .fold(form, |form, (field, text)| form.refused(field, text));
-    let page = ConcertPage::new(layout, &concert, settings.currency, app.today(), form);
+    let page = ConcertPage::new(layout, &concert, settings.currency, state, form);
     let mut response = answer.private(problem.code.status(), &page);
     if let Some(wait) = problem.retry_after {
         response

@@ -64,10 +64,14 @@ const FEW_LEFT_SHARE: i32 = 50;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaleState {
     OnSale,
-    FewLeft { available: i32 },
+    FewLeft {
+        available: i32,
+    },
     SoldOut,
     Closed,
     Past,
+    /// The concert won't be played.
+    Cancelled,
 }
 
 impl SaleState {
@@ -76,9 +80,11 @@ impl SaleState {
         FEW_LEFT.max(concert.total_tickets / FEW_LEFT_SHARE)
     }
 
-    pub fn of(concert: &Concert, today: Date) -> Self {
+    pub fn of(concert: &Concert, today: Date, is_cancelled: bool) -> Self {
         let available = concert.available_tickets;
-        if concert.date < today {
+        if is_cancelled {
+            Self::Cancelled
+        } else if concert.date < today {
             Self::Past
         } else if concert.status != ConcertStatus::Open {
             Self::Closed
@@ -99,6 +105,7 @@ impl SaleState {
             Self::SoldOut => lang.text("state-sold-out"),
             Self::Closed => lang.text("state-closed"),
             Self::Past => lang.text("state-past"),
+            Self::Cancelled => lang.text("state-cancelled"),
         }
     }
 
@@ -110,6 +117,7 @@ impl SaleState {
             Self::SoldOut => "sold-out",
             Self::Closed => "closed",
             Self::Past => "past",
+            Self::Cancelled => "cancelled",
         }
     }
 }

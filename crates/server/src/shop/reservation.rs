@@ -5,7 +5,7 @@ use app::{App, cancel as cancelling, concerts, payments, reservations};
 use askama::Template;
 use axum::extract::{FromRequestParts, RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use domain::concert::Concert;
+use domain::concert::{Concert, ConcertStatus};
 use domain::id::ReservationId;
 use domain::money::Currency;
 use domain::payment::{PaymentState, RefundReason};
@@ -178,6 +178,10 @@ async fn find_page(app: &App, layout: Layout, holder: &Holder) -> Result<Reserva
     };
     // An archived concert is shown nowhere, but its reservations are.
     let concert = concerts::show_current(app, reservation.concert_id).await?;
+    // None that was cancelled is open, so that pages during a sale needn't ask.
+    let is_open = |concert: &Concert| concert.status == ConcertStatus::Open;
+    let is_concert_cancelled = !concert.as_ref().is_some_and(is_open)
+        && concerts::was_cancelled_ever(app, reservation.concert_id).await?;
     let now = app.ctx().now();
     let last_at = concert
         .as_ref()
@@ -185,6 +189,7 @@ async fn find_page(app: &App, layout: Layout, holder: &Holder) -> Result<Reserva
     let standing = Standing {
         reservation: &reservation,
         concert: concert.as_ref(),
+        is_concert_cancelled,
         attempts: &attempts,
         can_pay: app.till().is_some(),
         last_cancelled_at: last_at.unwrap_or(Timestamp::MAX),
@@ -192,7 +197,7 @@ async fn find_page(app: &App, layout: Layout, holder: &Holder) -> Result<Reserva
         now,
     };
     let mut page = ReservationPage::new(layout, &standing);
-    if let Some(issued) = issued {
+    if let Some(issued) = issued.filter(|_| !is_concert_cancelled) {
         page.passes = passes(&page.layout, &issued)?;
         if issued
             .tickets
@@ -249,6 +254,8 @@ pub struct ReservationPage {
 pub struct Standing<'a> {
     pub reservation: &'a Reservation,
     pub concert: Option<&'a Concert>,
+    /// Whether there is no concert any more; whoever still has tickets is about to lose them.
+    pub is_concert_cancelled: bool,
     /// All attempts to pay, the newest first.
     pub attempts: &'a [Stored],
     pub can_pay: bool,
@@ -290,24 +297,27 @@ impl ReservationPage {
         let Standing {
             reservation,
             concert,
+            is_concert_cancelled,
             currency,
             now,
             ..
         } = *standing;
         let may_cancel = reservation.check_own_cancel(now, standing.last_cancelled_at);
-        let may_cancel = may_cancel.is_ok();
+        let may_cancel = may_cancel.is_ok() && !is_concert_cancelled;
         let lang = layout.lang;
         let status = reservation.status_at(now);
         let until = reservation
             .expires_at
             .map(|at| lang.time(at, &layout.site.time_zone));
         let mut words = Words::new(&layout, status, until.as_deref().unwrap_or_default());
-        if status == ReservationStatus::Expired && standing.has_money() {
+        if is_concert_cancelled {
+            words = Words::of_cancelled_concert(&layout, status);
+        } else if status == ReservationStatus::Expired && standing.has_money() {
             let until = until.as_deref().unwrap_or_default();
             words.sentence = lang.text_with("expired-sentence-money", &[("time", until)]);
         }
         let title = layout.t("reservation-title");
-        let held = status == ReservationStatus::Pending;
+        let held = status == ReservationStatus::Pending && !is_concert_cancelled;
         Self {
             state: words.state,
             label: words.label,
@@ -338,15 +348,7 @@ impl ReservationPage {
                 }),
                 href: layout.href(&format!("/r/{}/pay", reservation.id)),
             }),
-            action: if status == ReservationStatus::Expired && standing.is_undecided() {
-                // Whoever has paid must not book again before the provider has spoken.
-                Some(Action {
-                    label: layout.t("pay-again"),
-                    href: layout.href(&format!("/r/{}", reservation.id)),
-                })
-            } else {
-                action(&layout, status, concert)
-            },
+            action: action(&layout, status, standing),
             cancel: may_cancel.then(|| give_back(&layout, standing)),
             sign_in: None,
             layout: layout.titled(&title),
@@ -379,24 +381,38 @@ impl Standing<'_> {
             });
         }
         if let Some(back) = attempts().find(is(PaymentState::Refunded)) {
-            return Some(reason_sentence(back.payment.refund_reason, true));
+            return Some(back_sentence(back));
         }
         let newest = self.attempts.first()?;
         let status = self.reservation.status_at(self.now);
         match newest.payment.state {
+            PaymentState::Pending if self.is_concert_cancelled => Some("money-undecided-concert"),
             PaymentState::Pending => Some(match status {
                 ReservationStatus::Expired => "money-undecided-late",
                 ReservationStatus::Cancelled => "money-undecided-cancelled",
                 ReservationStatus::Pending | ReservationStatus::Confirmed => "money-undecided",
             }),
-            PaymentState::Failed if status == ReservationStatus::Pending => Some("money-failed"),
+            PaymentState::Failed
+                if status == ReservationStatus::Pending && !self.is_concert_cancelled =>
+            {
+                Some("money-failed")
+            }
             _ => None,
         }
     }
 }
 
+/// Why money went back, and how, where that is another way than it came.
+pub const fn back_sentence(back: &Stored) -> &'static str {
+    if back.refund_note.is_some() {
+        "money-settled"
+    } else {
+        reason_sentence(back.payment.refund_reason, true)
+    }
+}
+
 /// Why money is on its way back, or has come there.
-pub const fn reason_sentence(reason: Option<RefundReason>, is_back: bool) -> &'static str {
+const fn reason_sentence(reason: Option<RefundReason>, is_back: bool) -> &'static str {
     match (reason, is_back) {
         (Some(RefundReason::Late), false) => "money-late",
         (Some(RefundReason::Late), true) => "money-late-back",
@@ -464,20 +480,46 @@ impl Words {
     }
 }
 
-fn action(layout: &Layout, status: ReservationStatus, concert: Option<&Concert>) -> Option<Action> {
+impl Words {
+    /// Whatever became of the reservation, its tickets are good for nothing.
+    fn of_cancelled_concert(layout: &Layout, status: ReservationStatus) -> Self {
+        let sentence = if status.holds_tickets() {
+            "concert-off-soon"
+        } else {
+            "concert-off-sentence"
+        };
+        Self {
+            state: "cancelled",
+            label: layout.t("cancelled-label"),
+            heading: layout.t("concert-cancelled-title"),
+            sentence: layout.t(sentence),
+        }
+    }
+}
+
+fn action(layout: &Layout, status: ReservationStatus, standing: &Standing<'_>) -> Option<Action> {
+    let link = |key: &str, path: &str| {
+        Some(Action {
+            label: layout.t(key),
+            href: layout.href(path),
+        })
+    };
+    if status == ReservationStatus::Expired && standing.is_undecided() {
+        // Whoever has paid must not book again before the provider has spoken.
+        return link("pay-again", &format!("/r/{}", standing.reservation.id));
+    }
+    if standing.is_concert_cancelled {
+        return link("other-concerts-action", "/");
+    }
     let key = match status {
         ReservationStatus::Pending => return None,
         ReservationStatus::Confirmed => "concert-action",
         ReservationStatus::Cancelled | ReservationStatus::Expired => "again-action",
     };
-    let (key, path) = match concert {
-        Some(concert) => (key, format!("/concerts/{}", concert.id)),
-        None => ("error-next-home", "/".to_owned()),
-    };
-    Some(Action {
-        label: layout.t(key),
-        href: layout.href(&path),
-    })
+    match standing.concert {
+        Some(concert) => link(key, &format!("/concerts/{}", concert.id)),
+        None => link("error-next-home", "/"),
+    }
 }
 
 fn give_back(layout: &Layout, standing: &Standing<'_>) -> Cancel {

@@ -18,6 +18,7 @@ use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+use super::SaleState;
 use super::concert::ConcertPage;
 use super::concerts::{Card, Choice, ConcertsPage, Filter};
 use super::hold_form::{HoldForm, booking_text, line_text};
@@ -86,9 +87,25 @@ fn reservation(status: ReservationStatus, minutes: i64) -> Reservation {
     }
 }
 
+fn on_sale(concert: &Concert) -> SaleState {
+    SaleState::of(concert, TODAY, false)
+}
+
 fn concert_page(layout: Layout, concert: &Concert) -> String {
     let form = HoldForm::new(&layout, concert, Currency::THB, 10, "key-1".to_owned());
-    ConcertPage::new(layout, concert, Currency::THB, TODAY, form)
+    ConcertPage::new(layout, concert, Currency::THB, on_sale(concert), form)
+        .render()
+        .unwrap()
+}
+
+fn cancelled_page(layout: Layout) -> String {
+    let concert = Concert {
+        status: ConcertStatus::Closed,
+        ..concert()
+    };
+    let form = HoldForm::new(&layout, &concert, Currency::THB, 10, "key-1".to_owned());
+    let state = SaleState::of(&concert, TODAY, true);
+    ConcertPage::new(layout, &concert, Currency::THB, state, form)
         .render()
         .unwrap()
 }
@@ -98,6 +115,7 @@ fn standing<'a>(reservation: &'a Reservation, concert: Option<&'a Concert>) -> S
     Standing {
         reservation,
         concert,
+        is_concert_cancelled: false,
         attempts: &[],
         can_pay: true,
         last_cancelled_at: Timestamp::MAX,
@@ -122,7 +140,7 @@ fn list_page(layout: Layout, concerts: &[Concert], active: bool) -> String {
         statuses: Choice::statuses(lang, false),
         active,
     };
-    let cards = Card::list(&layout, concerts, Currency::THB, TODAY);
+    let cards = Card::list(&layout, concerts, Currency::THB, on_sale);
     let more = Some(layout.href("/?cursor=abc"));
     ConcertsPage::new(layout, filter, cards, more)
         .render()
@@ -187,6 +205,7 @@ fn every_page_renders_in_every_language_and_theme() {
                     ..concert()
                 },
             ),
+            cancelled_page(layout.clone()),
             reservation_page(layout.clone(), &reservation(ReservationStatus::Pending, 10)),
             reservation_page(layout.clone(), &reservation(ReservationStatus::Pending, -1)),
             reservation_page(
@@ -241,10 +260,25 @@ fn a_concert_tells_search_engines_what_it_is() {
 }
 
 #[test]
+fn a_cancelled_concert_says_so_and_sells_nothing() {
+    let html = cancelled_page(english("/concerts/7"));
+    assert!(html.contains("This concert is cancelled"), "{html}");
+    assert!(html.contains("<title>Cancelled: "), "{html}");
+    assert!(
+        html.contains("data-state=\"cancelled\">Cancelled<"),
+        "{html}"
+    );
+    assert!(html.contains("\"eventStatus\":\"https://schema.org/EventCancelled\""));
+    for sale in ["name=\"quantity\"", "data-live", "data-on-sale", ">400<"] {
+        assert!(!html.contains(sale), "{sale}: {html}");
+    }
+}
+
+#[test]
 fn states_are_words() {
     let label = |concert: Concert| {
         let layout = english("/");
-        Card::list(&layout, &[concert], Currency::THB, TODAY)
+        Card::list(&layout, &[concert], Currency::THB, on_sale)
             .remove(0)
             .state_label
     };
@@ -318,7 +352,7 @@ fn a_refused_form_keeps_its_input_and_names_each_problem() {
             "customer_email",
             line_text(lang, "customer_email", TextError::NotAnEmail),
         );
-    let page = ConcertPage::new(layout, &sold_out, Currency::THB, TODAY, form);
+    let page = ConcertPage::new(layout, &sold_out, Currency::THB, SaleState::SoldOut, form);
     let html = page.render().unwrap();
     assert!(html.contains("3 things need your attention"));
     assert!(html.contains("<a href=\"#customer_email\">Enter an e-mail address like"));

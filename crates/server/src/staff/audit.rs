@@ -3,80 +3,82 @@
 use std::collections::BTreeSet;
 
 use app::App;
-use app::audit::{self, Filter};
+use app::audit;
 use askama::Template;
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::get;
 use http::StatusCode;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use store::audit_logs::Entry;
 
+use super::choice;
 use super::exports::{Takeaway, takeaway};
+use super::form::{Field, summary};
 use super::frame::Frame;
 use super::member::Member;
-use crate::api::admin::audit_logs::read_filter;
-use crate::api::{cursor, query};
+use crate::api::admin::audit_logs::{ACTIONS, read_query};
+use crate::api::cursor;
 use crate::exports::Table;
+use crate::http::fields::FieldError;
 use crate::http::page::show;
-use crate::http::pairs::{Pairs, value};
+use crate::http::pairs::{self, Pairs, value};
 use crate::http::problem::Problem;
 use crate::http::staff::ReadAuditLog;
 use crate::http::web::Web;
 
 const PATH: &str = "/staff/audit";
 const SHOWN: u16 = 50;
-const ACTIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "EXPORT"];
-const TABLES: [&str; 10] = [
+/// What the log tells of: tables whose changes it has, and those of which functions of the database
+/// tell.
+const TABLES: [&str; 14] = [
     "concerts",
     "reservations",
     "payments",
     "tickets",
     "mails",
     "customers",
+    "customer_identities",
     "admin_users",
     "admin_totp",
     "admin_recovery_codes",
+    "sign_in_failures",
     "staff_runs",
+    "audit_erasures",
+    "audit_logs",
 ];
 
 pub fn routes() -> Router<Web> {
     Router::new().route(PATH, get(list))
 }
 
-/// `GET /staff/audit?table_name=&record_id=&user_id=&action=&from=&to=&cursor=`
+/// `GET /staff/audit?table_name=&record_id=&user_id=&action=&from=&to=&people=&cursor=`
 async fn list(
     State(app): State<App>,
     member: Member<ReadAuditLog>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let zone = &app.settings().timezone;
-    let asked = Asked::read(query.as_deref().unwrap_or_default(), zone)?;
-    // One more than is shown tells whether there is a next page.
-    let wanted = (asked.behind, i32::from(SHOWN) + 1);
-    let mut entries = audit::list(&app, &member.acting, &asked.filter, wanted).await?;
-    let has_more = entries.len() > usize::from(SHOWN);
-    entries.truncate(usize::from(SHOWN));
-    let next = entries.last().filter(|_| has_more);
-    let next = next.map(|last| asked.after(cursor::write_moment(last.created_at, last.id)));
-    let frame = member.frame;
-    let title = frame.t("staff-audit");
-    let page = AuditPage {
-        chain: chain(&app, &frame).await?,
-        takeaway: takeaway(&frame, Table::AuditLogs, &asked.to_query()),
-        lines: entries
-            .iter()
-            .map(|entry| Line::new(&frame, entry))
-            .collect(),
-        asked,
-        tables: TABLES,
-        actions: ACTIONS,
-        next,
-        frame: frame.titled(&title),
+    let mut asked = Asked::read(query.as_deref());
+    let chain = chain(&app, &member.frame).await?;
+    let account = choice::account(&app, &member.frame, asked.value(ACCOUNT)).await?;
+    asked.replace(ACCOUNT, &account.number);
+    let account = account.field;
+    let read = read_query(&asked.to_query(), &app.settings().timezone);
+    let (mut filter, behind, _) = match read {
+        Ok(read) if account.error.is_none() => read,
+        other => {
+            let wrong = other.err().map_or_else(Vec::new, |problem| problem.errors);
+            let page = AuditPage::new(member.frame, (chain, account), (asked, wrong));
+            return Ok(show(StatusCode::UNPROCESSABLE_ENTITY, &page));
+        }
     };
+    filter.by_people = asked.is_by_people();
+    // One more than is shown tells whether there is a next page.
+    let wanted = (behind, i32::from(SHOWN) + 1);
+    let entries = audit::list(&app, &member.acting, &filter, wanted).await?;
+    let mut page = AuditPage::new(member.frame, (chain, account), (asked, Vec::new()));
+    page.fill(&entries);
     Ok(show(StatusCode::OK, &page))
 }
 
@@ -93,52 +95,73 @@ async fn chain(app: &App, frame: &Frame) -> Result<String, Problem> {
     Ok(frame.lang().count("audit-unsealed", seconds))
 }
 
-/// What is looked for, as it stands in the address.
-#[derive(Debug, Default)]
-struct Asked {
-    filter: Filter,
-    behind: Option<(Timestamp, i32)>,
-    /// As it was typed.
-    typed: Pairs,
-}
+const ACCOUNT: &str = "user_id";
+/// The page's own, which the API doesn't have.
+const PEOPLE: &str = "people";
+/// What can be looked for: the parameter, its input's type, if it has one, and its label.
+const FILTERS: [(&str, &str, &str); 8] = [
+    ("table_name", "", "audit-table"),
+    ("action", "", "audit-action"),
+    ("record_id", "search", "audit-record"),
+    (ACCOUNT, "text", "audit-user"),
+    ("from", "date", "audit-from"),
+    ("to", "date", "audit-to"),
+    (PEOPLE, "", "audit-people"),
+    ("cursor", "", "sr-pages"),
+];
+
+/// What the address asks for, as it was typed.
+#[derive(Debug)]
+struct Asked(Pairs);
 
 impl Asked {
-    fn read(text: &str, zone: &TimeZone) -> Result<Self, Problem> {
-        let mut asked = Self::default();
-        query::read(text, |name, value| {
-            match name {
-                "cursor" => {
-                    let place = cursor::read_moment(value).ok_or(query::WRONG_CURSOR)?;
-                    asked.behind = Some(place);
-                    return Ok(());
-                }
-                "lang" | "said" => return Ok(()),
-                _ => read_filter(&mut asked.filter, (name, value), zone)?,
-            }
-            asked.typed.push((name.to_owned(), value.to_owned()));
-            Ok(())
-        })?;
-        Ok(asked)
+    fn read(query: Option<&str>) -> Self {
+        let pairs = pairs::of_query(query);
+        let typed =
+            FILTERS.map(|(name, ..)| (name.to_owned(), value(&pairs, name).trim().to_owned()));
+        let given = typed.into_iter().filter(|(_, value)| !value.is_empty());
+        Self(given.collect())
     }
 
-    /// What stands in a field of the filters.
-    fn value(&self, field: &str) -> &str {
-        value(&self.typed, field)
+    fn value(&self, name: &str) -> &str {
+        value(&self.0, name)
     }
 
-    /// The filters alone, as a query.
+    /// The same with another value, or without one.
+    fn replace(&mut self, name: &str, value: &str) {
+        self.0.retain(|(other, _)| other != name);
+        if !value.is_empty() {
+            self.0.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    fn is_by_people(&self) -> bool {
+        self.value(PEOPLE) == "true"
+    }
+
+    /// What the API is asked by it.
     fn to_query(&self) -> String {
-        serde_urlencoded::to_string(&self.typed).unwrap_or_default()
+        let pairs = self.0.iter().filter(|(name, _)| name != PEOPLE);
+        serde_urlencoded::to_string(pairs.collect::<Vec<_>>()).unwrap_or_default()
     }
 
-    /// The address of the next page.
+    /// Whether anything but the whole log is asked for.
+    fn is_narrow(&self) -> bool {
+        self.0.iter().any(|(name, _)| name != "cursor")
+    }
+
+    /// The filters alone, for all pages of the list.
+    fn filters(&self) -> Pairs {
+        let kept = self.0.iter().filter(|(name, _)| name != "cursor");
+        kept.cloned().collect()
+    }
+
+    /// The address of the page behind that place.
     fn after(&self, cursor: String) -> String {
-        let mut pairs = self.typed.clone();
+        let mut pairs = self.filters();
         pairs.push(("cursor".to_owned(), cursor));
-        format!(
-            "{PATH}?{}",
-            serde_urlencoded::to_string(pairs).unwrap_or_default()
-        )
+        let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
+        format!("{PATH}?{query}")
     }
 }
 
@@ -147,12 +170,78 @@ impl Asked {
 struct AuditPage {
     frame: Frame,
     chain: String,
-    asked: Asked,
-    tables: [&'static str; 10],
-    actions: [&'static str; 4],
+    errors: Vec<(&'static str, String)>,
+    /// The filters that are chosen.
+    choices: [Choices; 2],
+    /// Those that are typed.
+    fields: Vec<Field>,
     lines: Vec<Line>,
     next: Option<String>,
     takeaway: Vec<Takeaway>,
+    asked: Asked,
+}
+
+/// A filter that is chosen, not typed.
+#[derive(Debug)]
+struct Choices {
+    field: Field,
+    all: &'static [&'static str],
+}
+
+impl AuditPage {
+    /// The filters as they were typed, and what is wrong with them.
+    fn new(
+        frame: Frame,
+        (chain, account): (String, Field),
+        (asked, wrong): (Asked, Vec<FieldError>),
+    ) -> Self {
+        let field = |(name, kind, label)| {
+            let field = Field::new(name, kind, frame.t(label));
+            let field = Field {
+                is_required: false,
+                ..field
+            };
+            field.filled(frame.lang(), asked.value(name).to_owned(), &wrong)
+        };
+        let fields = FILTERS.map(field).map(|field| match field.name {
+            // Shown as it was typed, whatever it was found to mean.
+            ACCOUNT => Field {
+                error: account.error.clone().or(field.error),
+                ..account.clone()
+            },
+            _ => field,
+        });
+        let errors = summary(&fields);
+        let [table, action, record, user, from, to, ..] = fields;
+        let filters = serde_urlencoded::to_string(asked.filters()).unwrap_or_default();
+        let takeaway = if errors.is_empty() {
+            takeaway(&frame, Table::AuditLogs, &filters)
+        } else {
+            Vec::new()
+        };
+        let title = frame.t("staff-audit");
+        let choices = |field, all: &'static [&'static str]| Choices { field, all };
+        Self {
+            chain,
+            errors,
+            choices: [choices(table, &TABLES), choices(action, &ACTIONS)],
+            fields: vec![record, user, from, to],
+            lines: Vec::new(),
+            next: None,
+            takeaway,
+            asked,
+            frame: frame.titled(&title),
+        }
+    }
+
+    fn fill(&mut self, entries: &[Entry]) {
+        let shown = &entries[..entries.len().min(usize::from(SHOWN))];
+        let last = shown.last().filter(|_| entries.len() > shown.len());
+        let place = last.map(|last| cursor::write_moment(last.created_at, last.id));
+        self.next = place.map(|place| self.asked.after(place));
+        let lines = shown.iter().map(|entry| Line::new(&self.frame, entry));
+        self.lines = lines.collect();
+    }
 }
 
 /// One change.
@@ -188,7 +277,7 @@ impl Line {
         Self {
             count: frame.lang().count("audit-fields", count),
             changes,
-            at: frame.moment(entry.created_at),
+            at: frame.exact_moment(entry.created_at),
             who: who.unwrap_or_else(|| format!("{kind} {actor}").trim().to_owned()),
             action: entry.action.clone(),
             table: entry.table_name.clone(),

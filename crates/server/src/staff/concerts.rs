@@ -1,5 +1,6 @@
 //! Concerts: the list with its filters, one concert, and what becomes of it.
 
+mod doubts;
 mod edit;
 mod poster;
 
@@ -21,6 +22,7 @@ use store::Acting;
 use super::exports::{Takeaway, takeaway};
 use super::frame::{Frame, done, refused};
 use super::member::Member;
+use super::runs::run_page;
 use crate::api::cursor;
 use crate::exports::Table;
 use crate::http::page::{figure, show};
@@ -73,10 +75,12 @@ async fn list(
     let page = concerts::list_for_staff(&app, &wanted.filter(), (after, ROWS)).await?;
     let frame = member.frame;
     let title = frame.t("sc-title");
+    let cancelled = concerts::find_cancelled_current(&app, &page.items).await?;
+    let moment = (app.today(), &*cancelled);
     let rows = page.items.iter();
     let page = ListPage {
         rows: rows
-            .map(|concert| Row::new(&frame, concert, app.today(), wanted.deleted))
+            .map(|concert| Row::new(&frame, concert, moment, wanted.deleted))
             .collect(),
         statuses: statuses(&frame, &wanted.status),
         more: page
@@ -121,6 +125,12 @@ impl Wanted {
             }
         }
         wanted
+    }
+
+    /// Whether anything but the whole list is asked for.
+    fn is_narrow(&self) -> bool {
+        let typed = [&self.q, &self.status, &self.venue, &self.from, &self.to];
+        self.deleted || typed.iter().any(|text| !text.is_empty())
     }
 
     fn filter(&self) -> StaffFilter {
@@ -203,8 +213,8 @@ struct Row {
 }
 
 impl Row {
-    fn new(frame: &Frame, concert: &Concert, today: Date, is_deleted: bool) -> Self {
-        let (state, state_label) = state(frame, concert, today);
+    fn new(frame: &Frame, concert: &Concert, moment: Moment<'_>, is_deleted: bool) -> Self {
+        let (state, state_label) = state(frame, concert, moment);
         let values = [figure(concert.taken()), figure(concert.total_tickets)];
         Self {
             href: (!is_deleted).then(|| address(concert.id)),
@@ -225,12 +235,19 @@ impl Row {
     }
 }
 
+/// Today, and which of the concerts were cancelled.
+type Moment<'a> = (Date, &'a [ConcertId]);
+
 /// How the sale stands, as the shop says it; archived ones aren't in the shop.
-fn state(frame: &Frame, concert: &Concert, today: Date) -> (&'static str, String) {
+fn state(
+    frame: &Frame,
+    concert: &Concert,
+    (today, cancelled): Moment<'_>,
+) -> (&'static str, String) {
     if concert.status == ConcertStatus::Archived {
         return ("closed", frame.t("sc-archived"));
     }
-    let state = SaleState::of(concert, today);
+    let state = SaleState::of(concert, today, cancelled.contains(&concert.id));
     (state.name(), state.label(frame.lang()))
 }
 
@@ -255,6 +272,8 @@ struct OnePage {
     price: String,
     state: &'static str,
     state_label: String,
+    /// What cancelled it.
+    run: Option<String>,
     /// Sold, held, left and all, as people write them.
     sold: String,
     held: String,
@@ -275,7 +294,14 @@ impl OnePage {
         let concert = found.ok_or_else(Problem::not_found)?;
         let taken = concerts::count_taken(app, id, by).await?;
         let title = format!("{}: {}", concert.artist, concert.name);
-        let (state, state_label) = state(&frame, &concert, app.today());
+        let run = concerts::find_cancellation(app, id, by).await?;
+        let cancelled: Vec<_> = run.iter().map(|_| id).collect();
+        let (state, state_label) = state(&frame, &concert, (app.today(), &cancelled));
+        let mut acts = acts(&frame, &concert, (taken.reservations, app.today()));
+        if run.is_some() {
+            let has_left = taken.reservations > 0;
+            acts.retain(|act| act.is_of_cancelled(has_left));
+        }
         let is_over = concert.status == ConcertStatus::Archived;
         Ok(Self {
             errors: Vec::new(),
@@ -291,7 +317,8 @@ impl OnePage {
             poster: shown_poster(&concert),
             paragraphs: paragraphs(concert.description.as_deref().unwrap_or_default()),
             in_shop: (!is_over).then(|| frame.layout.href(&format!("/concerts/{id}"))),
-            acts: acts(&frame, &concert, (taken.reservations, app.today())),
+            acts,
+            run: run.map(run_page),
             wrong_poster: None,
             concert,
             frame: frame.titled(&title),
@@ -302,6 +329,7 @@ impl OnePage {
 /// What can be done to a concert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
+    Watch,
     Edit,
     Duplicate,
     Upload,
@@ -313,12 +341,27 @@ enum Act {
     SeeReservations,
 }
 
+impl Act {
+    /// Whether it makes sense once the concert was cancelled, which is final. Cancelling once more has
+    /// whoever the first time left out.
+    const fn is_of_cancelled(self, has_left: bool) -> bool {
+        match self {
+            Self::Duplicate | Self::Archive | Self::SeeReservations => true,
+            Self::Cancel => has_left,
+            Self::Watch | Self::Edit | Self::Upload | Self::Open | Self::Close | Self::Delete => {
+                false
+            }
+        }
+    }
+}
+
 fn acts(frame: &Frame, concert: &Concert, (reservations, today): (i64, Date)) -> Vec<Act> {
     let is_live = concert.status != ConcertStatus::Archived;
     let is_open = concert.status == ConcertStatus::Open;
     let edits = frame.may(Permission::EditConcerts);
     let opens = frame.may(Permission::OpenConcerts) && is_live;
     let each = [
+        (Act::Watch, true),
         (Act::Edit, edits && is_live),
         (Act::Duplicate, edits),
         (Act::Upload, frame.may(Permission::UploadPoster) && is_live),
@@ -403,7 +446,10 @@ fn after(
 fn refusal(frame: Frame, id: ConcertId, error: ChangeError) -> Result<Response, Problem> {
     let sentence = match error {
         ChangeError::Archived => frame.t("sc-is-archived"),
+        ChangeError::Cancelled => frame.t("sc-is-cancelled"),
         ChangeError::DayOver => frame.t("sc-is-over"),
+        ChangeError::KeptForRefunds => frame.t("sc-kept-for-refunds"),
+        ChangeError::MoneyOpen => frame.t("sc-money-open"),
         ChangeError::HasReservations { reservations } => {
             frame.lang().count("sc-has-reservations", reservations)
         }

@@ -28,7 +28,8 @@ async fn send(
     Segment(file): Segment<TableFile>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    exports::table(&app, file, query.as_deref(), (seen, &member.acting)).await
+    let asked = exports::Asked::Page(query.as_deref());
+    exports::table(&app, file, asked, (seen, &member.acting)).await
 }
 
 /// A link to a file.
@@ -47,12 +48,22 @@ pub(super) fn takeaway(frame: &Frame, table: Table, query: &str) -> Vec<Takeaway
     }
 }
 
+/// Spreadsheets read Thai in a CSV only behind a byte order mark.
 pub(super) fn links(frame: &Frame, path: &str, query: &str) -> Vec<Takeaway> {
-    let joint = if query.is_empty() { "" } else { "?" };
-    let link = |(ending, key): (Ending, &str)| Takeaway {
-        href: format!("{path}.{}{joint}{query}", ending.as_str()),
-        label: frame.t(key),
+    let link = |(ending, key, format): (Ending, &str, &str)| {
+        let parts: Vec<_> = [query, format]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect();
+        let joint = if parts.is_empty() { "" } else { "?" };
+        Takeaway {
+            href: format!("{path}.{}{joint}{}", ending.as_str(), parts.join("&")),
+            label: frame.t(key),
+        }
     };
-    let both = [(Ending::Csv, "ex-csv"), (Ending::Xlsx, "ex-xlsx")];
+    let both = [
+        (Ending::Csv, "ex-csv", "bom=true"),
+        (Ending::Xlsx, "ex-xlsx", ""),
+    ];
     both.map(link).into()
 }

@@ -17,6 +17,8 @@ pub struct Field {
     pub error: Option<String>,
     pub is_required: bool,
     pub autocomplete: &'static str,
+    /// What a browser offers to complete it with.
+    pub options: Vec<String>,
 }
 
 impl Field {

@@ -8,12 +8,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use domain::role::{Permission, Role};
 use http::header::SET_COOKIE;
-use http::request::Parts;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use jiff::Timestamp;
 
+use super::member;
 use crate::http::page::{ErrorPage, Layout, show};
 use crate::http::pairs::{self, Pairs, value};
+use crate::http::problem::Problem;
 use crate::http::web::Web;
 use crate::i18n::Lang;
 use crate::shop::asked::remember;
@@ -25,7 +26,7 @@ const SAID: &str = "said";
 const LANG: &str = "lang";
 
 /// Sections in the order of the navigation; who may not read one doesn't see it.
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     Section {
         path: HOME,
         label: "staff-home",
@@ -62,6 +63,11 @@ const SECTIONS: [Section; 8] = [
         permission: Some(Permission::ReadAuditLog),
     },
     Section {
+        path: "/staff/health",
+        label: "health-title",
+        permission: Some(Permission::ReadHealth),
+    },
+    Section {
         path: "/staff/account",
         label: "staff-account",
         permission: None,
@@ -94,8 +100,8 @@ pub struct NavItem {
 }
 
 impl Frame {
-    pub(super) fn of(parts: &Parts, web: &Web, member: &StaffMember) -> Self {
-        let layout = layout_of(&parts.uri, &parts.headers, web);
+    pub(super) fn of((uri, headers): (&Uri, &HeaderMap), web: &Web, member: &StaffMember) -> Self {
+        let layout = layout_of(uri, headers, web);
         let path = layout.path.clone();
         let nav = SECTIONS
             .iter()
@@ -110,7 +116,7 @@ impl Frame {
                 is_here: is_within(&path, section.path),
             })
             .collect();
-        let pairs = pairs::of_query(parts.uri.query());
+        let pairs = pairs::of_query(uri.query());
         let said = said_sentence(layout.lang, value(&pairs, SAID));
         Self {
             layout,
@@ -118,6 +124,17 @@ impl Frame {
             username: member.username.clone(),
             role: member.role,
             said,
+        }
+    }
+
+    /// For whoever isn't known here: nowhere to go, and nothing that they may.
+    fn of_stranger(layout: Layout) -> Self {
+        Self {
+            layout,
+            nav: Vec::new(),
+            username: String::new(),
+            role: Role::Moderator,
+            said: None,
         }
     }
 
@@ -142,6 +159,13 @@ impl Frame {
         let zone = &self.layout.site.time_zone;
         let day = self.lang().date_short(zone.to_datetime(at).date());
         format!("{day} {}", self.lang().time(at, zone))
+    }
+
+    /// The same with seconds, for what happens at nearly one time.
+    pub fn exact_moment(&self, at: Timestamp) -> String {
+        let zone = &self.layout.site.time_zone;
+        let day = self.lang().date_short(zone.to_datetime(at).date());
+        format!("{day} {}", self.lang().time_exact(at, zone))
     }
 
     /// Where money came from: a provider by its name, or somebody's hand.
@@ -230,10 +254,73 @@ pub(super) async fn remember_language(
     response
 }
 
-/// What couldn't be done, on a page that leads back to the area and not to the shop.
-pub fn error_page(status: StatusCode, (uri, headers): (&Uri, &HeaderMap), web: &Web) -> ErrorPage {
-    let layout = layout_of(uri, headers, web);
-    ErrorPage::new(layout, status).leading_to(HOME, "staff-error-next")
+/// The frame of a page about what couldn't be done. Who looks at it is asked only where the fault is
+/// theirs: a database that is down or busy isn't asked for the sake of a navigation.
+pub async fn frame_of_error(
+    status: StatusCode,
+    (uri, headers): (&Uri, &HeaderMap),
+    web: &Web,
+) -> Frame {
+    let is_theirs = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
+    let found = if is_theirs {
+        member::look(headers, web).await
+    } else {
+        None
+    };
+    match found {
+        Some(signed_in) => Frame::of((uri, headers), web, signed_in.member()),
+        None => Frame::of_stranger(layout_of(uri, headers, web)),
+    }
+}
+
+/// What couldn't be done, in the words of the area and with a way back into it.
+pub fn error_page(status: StatusCode, path: &str, frame: &Frame) -> ErrorPage {
+    let page = ErrorPage::new(frame.layout.clone(), status);
+    let poster_of = path.strip_suffix("/poster");
+    match (status, poster_of) {
+        (StatusCode::PAYLOAD_TOO_LARGE, Some(concert)) => ErrorPage {
+            sentence: frame.t("sc-poster-bytes"),
+            ..page.leading_to(concert, "staff-back")
+        },
+        (StatusCode::NOT_FOUND, _) => ErrorPage {
+            sentence: frame.t("staff-error-404-sentence"),
+            ..page.leading_to(HOME, "staff-error-next")
+        },
+        _ => page.leading_to(HOME, "staff-error-next"),
+    }
+}
+
+/// Shows it in the frame.
+pub fn show_error(frame: Frame, page: ErrorPage) -> Response {
+    let status = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let frame = Frame {
+        layout: page.layout.clone(),
+        ..frame
+    };
+    show(status, &FramedError { frame, page })
+}
+
+#[derive(Debug, Template)]
+#[template(path = "staff/error.html")]
+struct FramedError {
+    frame: Frame,
+    page: ErrorPage,
+}
+
+/// An address that only takes forms answers some of them with a page, whose switches of language and
+/// theme lead to the same address: whoever follows them gets the page on which the form stood.
+pub(super) async fn show_where_form_stood(method: Method, uri: Uri) -> Result<Response, Problem> {
+    if method != Method::GET {
+        return Err(Problem::of_status(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    Ok(Redirect::to(page_of_form(uri.path())).into_response())
+}
+
+fn page_of_form(path: &str) -> &str {
+    let lists = ["/staff/account", "/staff/mails", "/staff/users"];
+    let list = lists.into_iter().find(|list| is_within(path, list));
+    let parent = path.rsplit_once('/').map_or(HOME, |(parent, _)| parent);
+    list.unwrap_or(parent)
 }
 
 /// A page about an act that isn't possible, with what to do instead.
@@ -253,4 +340,23 @@ struct RefusedPage {
     frame: Frame,
     sentence: String,
     back: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forms_address_leads_to_the_page_on_which_the_form_stood() {
+        for (form, page) in [
+            ("/staff/account/totp/confirm", "/staff/account"),
+            ("/staff/concerts/7/poster", "/staff/concerts/7"),
+            ("/staff/mails/7/retry", "/staff/mails"),
+            ("/staff/reservations/bulk", "/staff/reservations"),
+            ("/staff/sign-out", "/staff"),
+            ("/staff/users/7/role", "/staff/users"),
+        ] {
+            assert_eq!(page_of_form(form), page);
+        }
+    }
 }

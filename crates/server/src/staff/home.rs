@@ -6,7 +6,7 @@ use app::{App, jobs, payments};
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use axum::routing::get;
 use domain::concert::{Concert, ConcertStatus};
 use domain::role::Permission;
@@ -25,7 +25,10 @@ use crate::i18n::{money, number};
 const CONCERTS_MAX: u16 = 20;
 
 pub fn routes() -> Router<Web> {
-    Router::new().route(HOME, get(show_home))
+    let without_slash = get(async || Redirect::to(HOME));
+    Router::new()
+        .route(HOME, get(show_home))
+        .route("/staff/", without_slash)
 }
 
 /// `GET /staff`
@@ -45,6 +48,8 @@ async fn show_home(State(app): State<App>, member: Member<Anybody>) -> Result<Re
     };
     let page = HomePage {
         needs: needs(&app, &frame).await?,
+        more: open.next.map(|_| more(&app, &frame, open.items.len())),
+        sees_runs: frame.may(Permission::ReadReservations),
         figures,
         concerts: open
             .items
@@ -81,6 +86,16 @@ fn figures(app: &App, frame: &Frame, now: &Overview) -> Vec<Figure> {
     figures
 }
 
+/// That only so many are shown, and the list of all.
+fn more(app: &App, frame: &Frame, shown: usize) -> (String, String) {
+    let shown = number(i64::try_from(shown).unwrap_or(i64::MAX));
+    let sentence = frame
+        .lang()
+        .text_with("staff-on-sale-cut", &[("shown", &shown)]);
+    let path = concerts_page::PATH;
+    (sentence, format!("{path}?status=open&from={}", app.today()))
+}
+
 /// What somebody must look after, with the page that helps where there is one; nothing where all is
 /// well.
 async fn needs(app: &App, frame: &Frame) -> Result<Vec<Need>, Problem> {
@@ -106,6 +121,9 @@ struct HomePage {
     needs: Vec<Need>,
     figures: Vec<Figure>,
     concerts: Vec<SaleLine>,
+    /// That there are more of them, and where.
+    more: Option<(String, String)>,
+    sees_runs: bool,
 }
 
 #[derive(Debug)]

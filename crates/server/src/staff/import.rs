@@ -4,7 +4,9 @@
 mod sent;
 
 use app::App;
-use app::import::{self, COLUMNS, COLUMNS_MAX, Format, ImportError, ROWS_MAX, RowError, RowReason};
+use app::import::{
+    self, COLUMNS, COLUMNS_MAX, Format, ImportError, NAME_CHARS_MAX, ROWS_MAX, RowError, RowReason,
+};
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
@@ -74,21 +76,29 @@ async fn take(
         Err(fault) => return Ok(ImportPage::new(member.frame).faulty(fault)),
     };
     let content = (Format::of(&file.content), &*file.content);
-    let outcome = if file.is_previewed {
-        import::import_new(&app, member.acting, content)
-            .await
-            .map(|_| None)
+    let previewed = if file.is_previewed && file.is_confirmed {
+        None
     } else {
-        import::preview(&app, content).await.map(Some)
+        Some(import::preview(&app, content).await)
+    };
+    let outcome = match previewed {
+        // What is over is asked once more.
+        Some(Ok(new)) if !file.is_previewed || over(&app, &new) > 0 => Ok(Some(new)),
+        Some(Err(error)) => Err(error),
+        _ => import::import_new(&app, member.acting, content)
+            .await
+            .map(|_| None),
     };
     match outcome {
         Ok(None) => Ok(done(LIST, "concerts-imported")),
         Ok(Some(new)) => {
+            let status = if file.is_previewed {
+                StatusCode::UNPROCESSABLE_ENTITY
+            } else {
+                StatusCode::OK
+            };
             let page = ImportPage::new(member.frame);
-            Ok(show(
-                StatusCode::OK,
-                &page.previewing(&app, &new, &file.content),
-            ))
+            Ok(show(status, &page.previewing(&app, &new, &file.content)))
         }
         Err(ImportError::Done) if file.is_previewed => Ok(done(LIST, "concerts-imported-before")),
         Err(ImportError::Done) => {
@@ -99,8 +109,15 @@ async fn take(
             let page = ImportPage::new(member.frame);
             Ok(page.wrong(&errors, file.content))
         }
+        Err(ImportError::Crowded) => Err(Problem::overloaded()),
         Err(ImportError::Store(error)) => Err(error.into()),
     }
+}
+
+/// How many of them have a day that is over.
+fn over(app: &App, new: &[NewConcert]) -> usize {
+    let today = app.today();
+    new.iter().filter(|one| one.date < today).count()
 }
 
 #[derive(Debug, Template)]
@@ -123,6 +140,8 @@ struct ImportPage {
 struct Preview {
     sentence: String,
     shown_first: Option<String>,
+    /// That some have a day that is over, which is asked once more.
+    over: Option<String>,
     submit: String,
     rows: Vec<Row>,
     content: String,
@@ -135,6 +154,7 @@ struct Row {
     artist: String,
     name: String,
     date: String,
+    is_over: bool,
     venue: String,
     tickets: String,
     price: String,
@@ -194,12 +214,14 @@ impl ImportPage {
     fn previewing(self, app: &App, new: &[NewConcert], content: &str) -> Self {
         let lang = self.frame.lang();
         let currency = app.settings().currency;
+        let over = over(app, new);
         let rows = new.iter().take(SHOWN_MAX).enumerate();
         let rows = rows.map(|(index, one)| Row {
             number: number(count(index + 1)),
             artist: one.artist.to_string(),
             name: one.name.to_string(),
             date: lang.date_short(one.date),
+            is_over: one.date < app.today(),
             venue: one.venue.to_string(),
             tickets: figure(one.total_tickets.get()),
             price: price(lang, one.price, currency),
@@ -208,6 +230,7 @@ impl ImportPage {
         let preview = Preview {
             sentence: lang.count("si-would-make", count(new.len())),
             shown_first: (new.len() > SHOWN_MAX).then(|| first(lang, "si-shown-first", SHOWN_MAX)),
+            over: (over > 0).then(|| lang.count("si-over", count(over))),
             submit: lang.count("si-submit", count(new.len())),
             rows: rows.collect(),
             content: sent::carry(content),
@@ -261,6 +284,7 @@ fn reason(lang: Lang, reason: &RowReason) -> String {
         RowReason::Text(error) => sentence(lang, FieldReason::Text(*error)),
         RowReason::UnknownColumn { near: Some(name) } => with("si-near", "name", name),
         RowReason::UnknownColumn { near: None } => with("si-unknown", "name", &COLUMNS.join(", ")),
+        RowReason::LongColumn => with("si-long-column", "to", &max(NAME_CHARS_MAX)),
         RowReason::Exists => lang.text("si-exists"),
         RowReason::Repeats(row) => with("si-repeats", "number", &number(count(*row))),
     }

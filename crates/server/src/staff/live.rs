@@ -25,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::frame::Frame;
-use super::member::Member;
+use super::member::{Member, Watching};
 use crate::http::feed::Feeds;
 use crate::http::page::show;
 use crate::http::path::Segment;
@@ -82,7 +82,7 @@ struct LivePage {
 /// `GET /staff/concerts/{id}/live/events`: how it stands at once, and then every second.
 async fn follow(
     State(web): State<Web>,
-    member: Member<ReadConcerts>,
+    Watching(member): Watching<ReadConcerts>,
     Segment(id): Segment<ConcertId>,
 ) -> Result<Response, Problem> {
     let place = web.feeds.take_staff_place()?;

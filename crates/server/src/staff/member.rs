@@ -10,9 +10,9 @@ use std::marker::PhantomData;
 use app::sessions::{self, SignedIn};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use http::HeaderMap;
 use http::request::Parts;
-use store::Acting;
+use http::{HeaderMap, StatusCode};
+use store::{Acting, StoreError};
 
 use super::frame::Frame;
 use super::sign_in::address_to;
@@ -34,30 +34,79 @@ impl<P: Needs + Send> FromRequestParts<Web> for Member<P> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Response> {
-        let Some(signed_in) = find(&parts.headers, web).await? else {
-            return Err(Redirect::to(&address_to(parts)).into_response());
-        };
+        // A page that looks again by itself says so; nothing else of ours is asked by htmx.
+        if parts.headers.contains_key("hx-request") {
+            let Watching(member) = Watching::from_request_parts(parts, web).await?;
+            return Ok(member);
+        }
+        let found = find(&parts.headers, web).await?;
+        let signed_in = found.ok_or_else(|| Redirect::to(&address_to(parts)).into_response())?;
+        Self::admit(parts, web, signed_in).await
+    }
+}
+
+impl<P: Needs> Member<P> {
+    async fn admit(parts: &mut Parts, web: &Web, signed_in: SignedIn) -> Result<Self, Response> {
         let role = signed_in.member().role;
         if !P::PERMISSION.is_none_or(|wanted| role.may(wanted)) {
             return Err(Problem::not_allowed(role).into_response());
         }
         Ok(Self {
             acting: acting_as(parts, web, &signed_in, P::PERMISSION).await,
-            frame: Frame::of(parts, web, signed_in.member()),
+            frame: Frame::of((&parts.uri, &parts.headers), web, signed_in.member()),
             signed_in,
             permission: PhantomData,
         })
     }
 }
 
+/// The same where a page asks by itself, which is no use of the session: whoever went away is signed out
+/// in time. The page then goes to the sign-in, for what it would show in its place isn't what it asked for.
+#[derive(Debug)]
+pub struct Watching<P>(pub Member<P>);
+
+impl<P: Needs + Send> FromRequestParts<Web> for Watching<P> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Response> {
+        let found = match token_of(&parts.headers, web) {
+            Some(token) => sessions::look(&web.app, token).await.map_err(refused)?,
+            None => None,
+        };
+        let signed_in = found.ok_or_else(|| sign_in_again(parts))?;
+        Member::admit(parts, web, signed_in).await.map(Self)
+    }
+}
+
+/// Answered with a page, htmx would look for the part that it asked for there, and find none.
+fn sign_in_again(parts: &Parts) -> Response {
+    let place = address_to(parts);
+    if parts.headers.contains_key("hx-request") {
+        return (StatusCode::NO_CONTENT, [("hx-redirect", place)]).into_response();
+    }
+    Redirect::to(&place).into_response()
+}
+
 /// Who the browser's cookie says it is, while the session lives.
 pub(super) async fn find(headers: &HeaderMap, web: &Web) -> Result<Option<SignedIn>, Response> {
-    let Some(token) = cookie(headers, cookie_name(web.is_https())) else {
+    let Some(token) = token_of(headers, web) else {
         return Ok(None);
     };
-    sessions::find(&web.app, token)
-        .await
-        .map_err(|error| Problem::from(error).into_response())
+    sessions::find(&web.app, token).await.map_err(refused)
+}
+
+/// The same for a page about something that went wrong, which is no use of the session.
+pub(super) async fn look(headers: &HeaderMap, web: &Web) -> Option<SignedIn> {
+    let token = token_of(headers, web)?;
+    sessions::look(&web.app, token).await.ok().flatten()
+}
+
+fn token_of<'a>(headers: &'a HeaderMap, web: &Web) -> Option<&'a str> {
+    cookie(headers, cookie_name(web.is_https()))
+}
+
+fn refused(error: StoreError) -> Response {
+    Problem::from(error).into_response()
 }
 
 /// `__Host-` ties the cookie to this host and HTTPS (RFC 6265bis, 4.1.3.2).

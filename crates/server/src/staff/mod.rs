@@ -7,10 +7,13 @@
 pub mod account;
 pub mod audit;
 pub mod cancel_concert;
+mod chart;
+pub mod choice;
 pub mod concerts;
 pub mod exports;
 pub mod form;
 pub mod frame;
+pub mod health;
 pub mod home;
 pub mod import;
 pub mod live;
@@ -27,7 +30,7 @@ use axum::{Router, middleware};
 
 use crate::http::web::Web;
 
-pub use frame::error_page;
+pub use frame::{error_page, frame_of_error, show_error};
 pub use sign_in::PATH as SIGN_IN;
 
 /// All pages of the area.
@@ -46,8 +49,10 @@ pub fn routes(web: &Web) -> Router<Web> {
         .merge(refunds::routes())
         .merge(reservations::routes())
         .merge(reports::routes())
+        .merge(health::routes())
         .merge(exports::routes())
         .merge(runs::routes())
+        .method_not_allowed_fallback(frame::show_where_form_stood)
         .layer(middleware::from_fn_with_state(
             web.clone(),
             frame::remember_language,

@@ -1,17 +1,18 @@
 //! Refunds that stand open until somebody helps.
 
+pub(super) mod case;
+
 use app::{App, payments};
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::StatusCode;
 use store::payments::Stored;
 
 use super::frame::Frame;
 use super::member::Member;
-use super::reservations::page_of;
 use crate::http::page::show;
 use crate::http::problem::Problem;
 use crate::http::staff::Refund;
@@ -23,7 +24,11 @@ pub const PATH: &str = "/staff/refunds";
 const SHOWN: i64 = 200;
 
 pub fn routes() -> Router<Web> {
-    Router::new().route(PATH, get(list))
+    Router::new()
+        .route(PATH, get(list))
+        .route("/staff/refunds/{id}", get(case::show_case))
+        .route("/staff/refunds/{id}/ask", post(case::ask))
+        .route("/staff/refunds/{id}/settle", post(case::settle))
 }
 
 /// `GET /staff/refunds`
@@ -61,7 +66,7 @@ impl Line {
     fn new(frame: &Frame, stuck: &Stored) -> Self {
         let payment = &stuck.payment;
         Self {
-            href: page_of(&payment.reservation_id),
+            href: case::address(&payment.id),
             reservation: payment.reservation_id.to_string(),
             provider: frame.provider(&stuck.provider),
             amount: price(frame.lang(), payment.amount, payment.currency),

@@ -1,6 +1,5 @@
 //! Reports: what was sold by day and by concert, each figure as a chart, as a table and as files.
 
-mod chart;
 mod figures;
 
 use std::str::FromStr;
@@ -18,7 +17,8 @@ use http::StatusCode;
 use jiff::civil::Date;
 
 use self::figures::{Fact, Part, facts, parts};
-use super::form::sentence;
+use super::choice;
+use super::form::{Field, sentence};
 use super::frame::Frame;
 use super::member::Member;
 use crate::api::query;
@@ -47,16 +47,22 @@ async fn show_report(
     Seen(seen): Seen,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let asked = Asked::read(query.as_deref());
-    let request = match asked.request(&member.frame, app.today()) {
-        Ok(request) => request,
-        Err(errors) => {
-            let page = ReportPage::wrong(member.frame, asked, errors);
+    let mut asked = Asked::read(query.as_deref());
+    let concert = choice::concert(&app, &member.frame, &asked.concert_id).await?;
+    asked.concert_id.clone_from(&concert.number);
+    let mut errors: Errors = concert.error().into_iter().collect();
+    let read = asked.request(&member.frame, app.today());
+    let request = match read {
+        Ok(request) if errors.is_empty() => request,
+        other => {
+            errors.extend(other.err().unwrap_or_default());
+            let page = ReportPage::wrong(member.frame, (asked, concert.field), errors);
             return Ok(show(StatusCode::UNPROCESSABLE_ENTITY, &page));
         }
     };
     let report = reports::sales(&app, request, (seen, &member.acting)).await?;
-    let page = ReportPage::new(&app, member.frame, (asked, request), &report);
+    let filters = (asked, concert.field);
+    let page = ReportPage::new(&app, member.frame, (filters, request), &report);
     Ok(show(StatusCode::OK, &page))
 }
 
@@ -177,6 +183,7 @@ struct ReportPage {
     frame: Frame,
     errors: Errors,
     asked: Asked,
+    concert: Field,
     facts: Vec<Fact>,
     parts: Vec<Part>,
     /// Some concerts were left out.
@@ -184,19 +191,25 @@ struct ReportPage {
 }
 
 impl ReportPage {
-    fn wrong(frame: Frame, asked: Asked, errors: Errors) -> Self {
+    fn wrong(frame: Frame, (asked, concert): (Asked, Field), errors: Errors) -> Self {
         let title = frame.t("rp-title");
         Self {
             frame: frame.titled(&title),
             errors,
             asked,
+            concert,
             facts: Vec::new(),
             parts: Vec::new(),
             is_cut: false,
         }
     }
 
-    fn new(app: &App, frame: Frame, (asked, request): (Asked, Request), report: &Report) -> Self {
+    fn new(
+        app: &App,
+        frame: Frame,
+        (filters, request): ((Asked, Field), Request),
+        report: &Report,
+    ) -> Self {
         let currency = app.settings().currency;
         let query = if frame.may(Permission::Export) {
             serde_urlencoded::to_string(&told(Figure::Sales, request)[1..]).ok()
@@ -204,7 +217,7 @@ impl ReportPage {
             None
         };
         let days = request.days;
-        let page = Self::wrong(frame, asked, Errors::new());
+        let page = Self::wrong(frame, filters, Errors::new());
         Self {
             facts: facts(&page.frame, report, currency),
             parts: parts(&page.frame, report, (currency, query.as_deref())),

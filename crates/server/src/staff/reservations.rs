@@ -18,8 +18,9 @@ use domain::run::RunKind;
 use http::StatusCode;
 
 use self::words::{choose_key, status_key};
+use super::choice;
 use super::exports::{Takeaway, takeaway};
-use super::form::sentence;
+use super::form::{Field, sentence};
 use super::frame::Frame;
 use super::member::Member;
 use crate::api::admin::reservations::read_query;
@@ -50,20 +51,23 @@ pub(super) fn page_of(id: &impl std::fmt::Display) -> String {
     format!("{PATH}/{id}")
 }
 
-/// `GET /staff/reservations?q=&status=&concert_id=&email=&from=&to=&cursor=`
+/// `GET /staff/reservations?q=&status=&concert_id=&email=&from=&to=&cursor=&all=`
 async fn show_list(
     State(app): State<App>,
     member: Member<ReadReservations>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let asked = Asked::read(query.as_deref());
-    let request = match read_query(&asked.to_query(), &app.settings().timezone) {
-        Ok(request) => request,
-        Err(problem) => {
-            let errors = wrong_filters(&member.frame, &problem);
-            let page = ListPage::new(member.frame, asked, errors);
-            return Ok(show(StatusCode::UNPROCESSABLE_ENTITY, &page));
-        }
+    let mut asked = Asked::read(query.as_deref());
+    let concert = choice::concert(&app, &member.frame, asked.value(CONCERT)).await?;
+    asked.replace(CONCERT, &concert.number);
+    let mut errors: Vec<_> = concert.error().into_iter().collect();
+    let read = read_query(&asked.to_query(), &app.settings().timezone);
+    if let Err(problem) = &read {
+        errors.extend(wrong_filters(&member.frame, problem));
+    }
+    let (Ok(request), true) = (read, errors.is_empty()) else {
+        let page = ListPage::new(member.frame, (asked, concert.field), errors);
+        return Ok(show(StatusCode::UNPROCESSABLE_ENTITY, &page));
     };
     let wanted = ListRequest {
         limit: ROWS,
@@ -71,8 +75,10 @@ async fn show_list(
     };
     let found = reservations::list(&app, wanted, &member.acting).await?;
     let concerts = reservations::concerts_of(&app, &found.items).await?;
-    let mut page = ListPage::new(member.frame, asked, Vec::new());
+    let mut page = ListPage::new(member.frame, (asked, concert.field), Vec::new());
     page.fill(&app, &found, &concerts);
+    let pairs = pairs::of_query(query.as_deref());
+    page.is_all_chosen = !value(&pairs, ALL).is_empty();
     Ok(show(StatusCode::OK, &page))
 }
 
@@ -87,13 +93,16 @@ fn wrong_filters(frame: &Frame, problem: &Problem) -> Vec<(&'static str, String)
     errors.collect()
 }
 
-const FILTERS: [&str; 7] = ["q", "status", "concert_id", "email", "from", "to", "cursor"];
+const CONCERT: &str = "concert_id";
+/// Asks for a page whose rows are all chosen.
+const ALL: &str = "all";
+const FILTERS: [&str; 7] = ["q", "status", CONCERT, "email", "from", "to", "cursor"];
 
 fn label_key(filter: &str) -> &'static str {
     match filter {
         "q" => "sr-search",
         "status" => "sr-status",
-        "concert_id" => "sr-concert-number",
+        CONCERT => "sr-concert-number",
         "email" => "sr-email",
         "from" => "sr-from",
         "to" => "sr-to",
@@ -118,6 +127,14 @@ impl Asked {
         found.map_or("", |(_, value)| value)
     }
 
+    /// The same with another value, or without one.
+    fn replace(&mut self, name: &'static str, value: &str) {
+        self.0.retain(|(other, _)| *other != name);
+        if !value.is_empty() {
+            self.0.push((name, value.to_owned()));
+        }
+    }
+
     fn to_query(&self) -> String {
         serde_urlencoded::to_string(&self.0).unwrap_or_default()
     }
@@ -126,6 +143,22 @@ impl Asked {
     fn filters(&self) -> String {
         let kept = self.0.iter().filter(|(name, _)| *name != "cursor");
         serde_urlencoded::to_string(kept.collect::<Vec<_>>()).unwrap_or_default()
+    }
+
+    /// The same list from its newest on.
+    fn first_page(&self) -> String {
+        address_of(&self.filters())
+    }
+
+    /// This page of it.
+    fn here(&self) -> String {
+        address_of(&self.to_query())
+    }
+
+    /// The same with all of its rows chosen, without a script.
+    fn here_with_all(&self) -> String {
+        let joint = if self.0.is_empty() { "" } else { "&" };
+        address_of(&format!("{}{joint}{ALL}=1", self.to_query()))
     }
 
     /// Whether anything but the plain list is asked for.
@@ -143,15 +176,31 @@ impl Asked {
     }
 }
 
+fn address_of(query: &str) -> String {
+    if query.is_empty() {
+        PATH.to_owned()
+    } else {
+        format!("{PATH}?{query}")
+    }
+}
+
+/// The page of the list that a form came from, by the query that it carries; of that, what filters.
+fn came_from(query: &str) -> String {
+    address_of(&Asked::read(Some(query)).to_query())
+}
+
 #[derive(Debug, Template)]
 #[template(path = "staff/reservations.html")]
 struct ListPage {
     frame: Frame,
     errors: Vec<(&'static str, String)>,
     asked: Asked,
+    concert: Field,
     statuses: Vec<Choice>,
     rows: Vec<Row>,
     next: Option<String>,
+    /// Each row of this page is ticked.
+    is_all_chosen: bool,
     /// What can be done to several at once, by the role.
     acts: Vec<Act>,
     takeaway: Vec<Takeaway>,
@@ -178,6 +227,7 @@ struct Row {
     href: String,
     name: String,
     email: String,
+    artist: String,
     concert: String,
     concert_id: ConcertId,
     tickets: String,
@@ -189,7 +239,11 @@ struct Row {
 }
 
 impl ListPage {
-    fn new(frame: Frame, asked: Asked, errors: Vec<(&'static str, String)>) -> Self {
+    fn new(
+        frame: Frame,
+        (asked, concert): (Asked, Field),
+        errors: Vec<(&'static str, String)>,
+    ) -> Self {
         let chosen = asked.value("status");
         let statuses = ReservationStatus::ALL.into_iter().map(|status| Choice {
             value: status.as_str(),
@@ -221,8 +275,10 @@ impl ListPage {
             acts: acts.collect(),
             errors,
             asked,
+            concert,
             rows: Vec::new(),
             next: None,
+            is_all_chosen: false,
             frame: frame.titled(&title),
         }
     }
@@ -244,7 +300,8 @@ impl ListPage {
             href: page_of(&item.id),
             name: item.customer_name.clone(),
             email: item.customer_email.clone(),
-            concert: concert.map_or_else(String::new, |one| one.artist.clone()),
+            artist: concert.map_or_else(String::new, |one| one.artist.clone()),
+            concert: concert.map_or_else(String::new, |one| one.name.clone()),
             concert_id: item.concert_id,
             tickets: number(i64::from(item.quantity)),
             total: price(lang, item.total_price, settings.currency),

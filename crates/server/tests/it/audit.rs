@@ -191,7 +191,7 @@ async fn plain_sql_is_in_the_log_with_its_login_and_secrets_are_not() {
         app.reserved(concert, 1, "som").await;
         let before = last_id(app).await;
         let change = "
-            UPDATE concerts SET venue = 'Elsewhere';
+            UPDATE concerts SET venue = 'Elsewhere' WHERE id > 0;
             INSERT INTO admin_users (username, password, email, role)
             VALUES ('nok', 'a-hash', 'nok@example.com', 'admin');
             UPDATE admin_users SET password = 'another-hash' WHERE username = 'nok';
@@ -261,7 +261,7 @@ async fn what_is_rolled_back_leaves_no_row_and_an_id_is_never_changed() {
     TestApp::run(async |app| {
         let concert = app.plant(NewConcert::default()).await;
         let before = last_id(app).await;
-        let undone = "BEGIN; UPDATE concerts SET venue = 'Elsewhere'; ROLLBACK";
+        let undone = "BEGIN; UPDATE concerts SET venue = 'Elsewhere' WHERE id > 0; ROLLBACK";
         app.postgres.batch_execute(undone).await.unwrap();
         assert_eq!(rows_after(app, before).await, []);
         let change = format!("UPDATE concerts SET id = id + 1 WHERE id = {concert}");
@@ -294,7 +294,8 @@ async fn a_table_that_was_emptied_at_once_leaves_its_number_of_rows() {
     let last = "SELECT old_values ->> 'truncated_rows' FROM audit_logs
                 WHERE table_name = 'concerts' AND action = 'DELETE'";
     let kept: String = postgres.query_one(last, &[]).await.unwrap().get(0);
-    assert_eq!(kept, "1");
+    // The write probe's is one of them.
+    assert_eq!(kept, "2");
 }
 
 fn key() -> SealKey {

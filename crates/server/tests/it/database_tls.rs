@@ -10,13 +10,13 @@ use crate::support::own_cluster::OwnCluster;
 use crate::support::program::{Done, Program};
 
 /// A database that takes the product's logins by TLS alone, and what it showed for it.
-struct Encrypted {
-    cluster: OwnCluster,
+pub(crate) struct Encrypted {
+    pub(crate) cluster: OwnCluster,
     folder: TempDir,
 }
 
 impl Encrypted {
-    async fn start(name: &str) -> Self {
+    pub(crate) async fn start(name: &str) -> Self {
         let encrypted = Self {
             cluster: OwnCluster::start(name).await,
             folder: TempDir::new().unwrap(),
@@ -46,7 +46,7 @@ impl Encrypted {
     }
 
     /// A new certificate, which signs itself and is its own authority.
-    async fn show_certificate_for(&self, name: &str) {
+    pub(crate) async fn show_certificate_for(&self, name: &str) {
         let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
         self.put("server.crt", &made.cert.pem());
         self.put("server.key", &made.signing_key.serialize_pem());
@@ -54,18 +54,18 @@ impl Encrypted {
         self.set("ssl_cert_file = 'server.crt'").await;
     }
 
-    fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("root.crt")
     }
 
     /// The server's login, by name.
-    fn url(&self, host: &str, rest: &str) -> String {
+    pub(crate) fn url(&self, host: &str, rest: &str) -> String {
         let url = self.cluster.url().replace("127.0.0.1", host);
         let (mark, _) = url.split_once('?').map_or(("?", ""), |_| ("&", ""));
         format!("{url}{mark}{rest}")
     }
 
-    fn verified(&self, host: &str, mode: &str, root: &Path) -> String {
+    pub(crate) fn verified(&self, host: &str, mode: &str, root: &Path) -> String {
         self.url(
             host,
             &format!("sslmode={mode}&sslrootcert={}", root.display()),

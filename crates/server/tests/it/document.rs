@@ -349,17 +349,12 @@ async fn every_call_says_that_it_may_come_too_soon_and_those_on_accounts_when_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_to_staff_fit_the_document() {
-    let document: Value = serde_json::from_str(&printed().await).unwrap();
+async fn answers_to_staff_about_concerts_and_reservations_fit_the_document() {
     let test = TestApp::run(async |app| {
-        let token = app.plant_signed_in("ada", "superadmin").await;
-        let ask = |(method, path): Call, id: &str| {
-            let method: Method = method.to_ascii_uppercase().parse().unwrap();
-            let path = path.replace("{id}", id);
-            app.as_staff(&token, method, path.strip_prefix("/admin").unwrap())
-        };
+        let staff = StaffCalls::of(app).await;
+        let ask = |call: Call, id: &str| staff.ask(call, id);
         let check = async |call: Call, request: RequestBuilder, status: u16| {
-            check_answer(&document, call, request.send().await.unwrap(), status).await
+            staff.check(call, request, status).await
         };
         let concert = json!({
             "name": "Night Ferry", "artist": "The Lanterns", "date": "2026-12-12",
@@ -401,26 +396,69 @@ async fn answers_to_staff_fit_the_document() {
         for call in [DELETE_RESERVATION, FIND_ANY, CONFIRM, CANCEL_ANY, RESEND] {
             check(call, ask(call, id), 404).await;
         }
+        let log = check(LIST_AUDIT, ask(LIST_AUDIT, ""), 200).await;
+        assert!(log["items"].as_array().unwrap().len() > 9, "{log}");
+    });
+    // Large, for it has the whole of many conversations.
+    Box::pin(test).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_to_staff_about_themselves_and_reports_fit_the_document() {
+    let test = TestApp::run(async |app| {
+        let staff = StaffCalls::of(app).await;
+        let ask = |call: Call, id: &str| staff.ask(call, id);
+        let check = async |call: Call, request: RequestBuilder, status: u16| {
+            staff.check(call, request, status).await
+        };
         let own = json!({ "current_password": "wrong", "new_password": "a new horse" });
         for status in [422, 422, 422, 422, 422, 422, 429] {
             check(OWN_PASSWORD, ask(OWN_PASSWORD, "").json(&own), status).await;
         }
         let own = json!({ "password": "wrong" });
         check(BEGIN_TOTP, ask(BEGIN_TOTP, "").json(&own), 429).await;
-        let log = check(LIST_AUDIT, ask(LIST_AUDIT, ""), 200).await;
-        assert!(log["items"].as_array().unwrap().len() > 9, "{log}");
+        check(HEALTH, ask(HEALTH, ""), 200).await;
         check(REPORT, ask(REPORT, ""), 200).await;
-        let by_concert = app.as_staff(&token, Method::GET, "/reports/sales?group_by=concert");
+        let by_concert = app.as_staff(&staff.token, Method::GET, "/reports/sales?group_by=concert");
         check(REPORT, by_concert, 200).await;
         check(
             LIST_AUDIT,
-            app.as_staff(&token, Method::GET, "/audit-logs?limit=0"),
+            app.as_staff(&staff.token, Method::GET, "/audit-logs?limit=0"),
             422,
         )
         .await;
     });
     // Large, for it has the whole of many conversations.
     Box::pin(test).await;
+}
+
+/// What a superadmin asks, and what the document says of it.
+struct StaffCalls<'a> {
+    app: &'a TestApp,
+    token: String,
+    document: Value,
+}
+
+impl<'a> StaffCalls<'a> {
+    async fn of(app: &'a TestApp) -> Self {
+        Self {
+            token: app.plant_signed_in("ada", "superadmin").await,
+            document: serde_json::from_str(&printed().await).unwrap(),
+            app,
+        }
+    }
+
+    fn ask(&self, (method, path): Call, id: &str) -> RequestBuilder {
+        let method: Method = method.to_ascii_uppercase().parse().unwrap();
+        let path = path.replace("{id}", id);
+        let path = path.strip_prefix("/admin").unwrap();
+        self.app.as_staff(&self.token, method, path)
+    }
+
+    async fn check(&self, call: Call, request: RequestBuilder, status: u16) -> Value {
+        let answer = request.send().await.unwrap();
+        check_answer(&self.document, call, answer, status).await
+    }
 }
 
 /// Compares an answer with what the document says of its call and status; gives back its body.

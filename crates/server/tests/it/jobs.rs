@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::support::wait::{LIMIT, eventually, within_limit};
 use crate::support::{APP, Options, TestApp, open_app};
 
+mod kinds;
 mod plans;
 mod processes;
 
@@ -372,15 +373,15 @@ async fn a_worker_that_is_stopped_finishes_what_runs_and_takes_no_more() {
         }
         let worker = Worker::start(&app.app, slow);
         let run = || ran.lock().unwrap().len();
-        eventually("jobs run", LIMIT, async || run() == 4).await;
+        eventually("jobs run", LIMIT, async || run() == 6).await;
         worker.stop.send_replace(true);
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(!worker.ended.is_finished());
-        gate.add_permits(4);
+        gate.add_permits(6);
         worker.stop().await;
-        assert_eq!(run(), 4, "so many at one time, and none after the stop");
-        all_are(app, "done", 4).await;
-        all_are(app, "pending", 6).await;
+        assert_eq!(run(), 6, "so many at one time, and none after the stop");
+        all_are(app, "done", 6).await;
+        all_are(app, "pending", 4).await;
     })
     .await;
 }

@@ -4,7 +4,9 @@
 mod cancelled_concert;
 mod house;
 mod kills;
+mod late;
 mod races;
+mod settle;
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -3,13 +3,17 @@
 mod hosts;
 mod standbys;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use app::standing;
 use postgres_local::Cluster;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use store::client::GenericClient as _;
 use store::replicas::Standing;
+use store::transaction::read_as;
+use store::{Acting, Seen, StoreError};
 use tokio::task::block_in_place;
 
 use crate::support::own_cluster::{OwnCluster, app_url};
@@ -282,6 +286,47 @@ async fn replicas_that_die_or_freeze_are_passed_by_without_an_error_and_come_bac
         .await;
     }
 }
+
+/// What takes too long on one database would on each: it is asked of one, which goes on serving.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_takes_too_long_is_given_up_and_no_replica_is_away_for_it() {
+    let cluster = OwnCluster::start("slow").await;
+    let (one, two) = (
+        cluster.standby("slow-one", &[]),
+        cluster.standby("slow-two", &[]),
+    );
+    let app = reading_from(&cluster, &[&one, &two]).await;
+    let replicas = app.app.replicas().unwrap();
+    eventually("replicas that serve", LIMIT, async || {
+        let reports = replicas.reports();
+        reports.iter().all(|replica| replica.lag.is_known)
+    })
+    .await;
+    for statements in TOO_SLOW {
+        let asked = AtomicUsize::new(0);
+        let databases = (Some(replicas), app.app.writer());
+        let within = Duration::from_millis(4500);
+        let outcome = store::replicas::read_within(within, databases, Seen(None), |connection| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Box::pin(read_as(connection, &READER, async move {
+                for statement in statements {
+                    connection.query(statement, &[]).await?;
+                }
+                Ok(())
+            }))
+        });
+        let outcome = outcome.await;
+        assert!(matches!(outcome, Err(StoreError::TooSlow)), "{outcome:?}");
+        assert_eq!(asked.into_inner(), 1);
+        let standing = replicas.reports().into_iter().map(|one| one.standing);
+        assert!(standing.into_iter().all(|one| one == Standing::Standby));
+    }
+    assert_eq!(app.get("/en/").await.status(), StatusCode::OK);
+}
+
+static READER: Acting = Acting::system("test");
+/// One statement, and several together.
+const TOO_SLOW: [&[&str]; 2] = [&["SELECT pg_sleep(60)"], &["SELECT pg_sleep(3)"; 3]];
 
 fn signal_all(name: &str, processes: &[u32]) {
     for process in processes {

@@ -11,6 +11,7 @@ use self::refused::REFUSED;
 use crate::support::{TestDatabase, cluster};
 
 mod migrations;
+mod millions;
 mod plans;
 mod refused;
 pub(crate) mod rights;
@@ -74,7 +75,7 @@ impl GoodRow {
     }
 }
 
-const GOOD_ROWS: [GoodRow; 27] = [
+const GOOD_ROWS: [GoodRow; 32] = [
     GoodRow {
         name: "concerts",
         row: &[
@@ -92,7 +93,7 @@ const GOOD_ROWS: [GoodRow; 27] = [
         name: "reservations",
         row: &[
             ("id", "'RES1-00000000'"),
-            ("concert_id", "(SELECT min(id) FROM concerts)"),
+            ("concert_id", "(SELECT min(id) FROM concerts WHERE id > 0)"),
             ("customer_name", "'n'"),
             ("customer_email", "'n@example.com'"),
             ("quantity", "1"),
@@ -259,10 +260,37 @@ const GOOD_ROWS: [GoodRow; 27] = [
         ],
     },
     GoodRow {
+        name: "sales_days",
+        row: &[
+            ("day", "'2026-01-02'"),
+            ("zone", "'UTC'"),
+            ("from_at", "'2026-01-02'"),
+            ("to_at", "'2026-01-03'"),
+        ],
+    },
+    GoodRow {
+        name: "sales_sums",
+        row: &[
+            ("concert_id", "1"),
+            ("day", "'2026-01-02'"),
+            ("standing", "11"),
+            ("is_free", "false"),
+            ("reservations", "1"),
+            ("tickets", "2"),
+            ("minor", "300"),
+            ("first_at", "'2026-01-02'"),
+            ("last_at", "'2026-01-02'"),
+        ],
+    },
+    GoodRow {
+        name: "sales_changes",
+        row: &[("created_at", "'2026-01-02'")],
+    },
+    GoodRow {
         name: "tickets",
         row: &[
             ("reservation_id", "(SELECT min(id) FROM reservations)"),
-            ("concert_id", "(SELECT min(id) FROM concerts)"),
+            ("concert_id", "(SELECT min(id) FROM concerts WHERE id > 0)"),
             ("number", "1"),
             ("code", "'0123456789AB'"),
         ],
@@ -311,6 +339,24 @@ const GOOD_ROWS: [GoodRow; 27] = [
         ],
     },
     GoodRow {
+        name: "health_samples",
+        row: &[
+            ("series", "'s'"),
+            ("step_minutes", "1"),
+            ("at", "'2027-01-31'"),
+            ("value", "1"),
+        ],
+    },
+    GoodRow {
+        name: "table_sizes",
+        row: &[
+            ("day", "'2027-01-31'"),
+            ("table_name", "'t'"),
+            ("bytes", "1"),
+            ("measured_at", "'2027-01-31'"),
+        ],
+    },
+    GoodRow {
         name: "sign_in_failures",
         row: &[
             ("subject_digest", "decode(repeat('00', 32), 'hex')"),
@@ -321,11 +367,16 @@ const GOOD_ROWS: [GoodRow; 27] = [
 ];
 
 /// Tables without an instant that the database chooses.
-const WITHOUT_CREATED_AT: [&str; 6] = [
+const WITHOUT_CREATED_AT: [&str; 11] = [
+    "health_samples",
+    "table_sizes",
     "heartbeats",
     "audit_erasures",
     "audit_seals",
     "payment_events",
+    "sales_changes",
+    "sales_days",
+    "sales_sums",
     "sign_in_failures",
     "staff_run_rows",
 ];
@@ -352,12 +403,12 @@ async fn every_named_check_refuses_its_row() {
     }
     for (statement, constraint) in [
         (
-            "UPDATE concerts SET total_tickets = 9",
+            "UPDATE concerts SET total_tickets = 9 WHERE id > 0",
             "concerts_available_tickets_check",
         ),
         (
             "ALTER TABLE concerts DROP CONSTRAINT concerts_available_tickets_check;
-             UPDATE concerts SET total_tickets = -1",
+             UPDATE concerts SET total_tickets = -1 WHERE id > 0",
             "concerts_total_tickets_check",
         ),
     ] {

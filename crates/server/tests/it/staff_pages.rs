@@ -1,7 +1,10 @@
 //! The pages for staff, as a browser asks for them.
 
 mod account;
+mod audit;
+mod choice;
 mod concerts;
+mod frame;
 mod import;
 mod live;
 mod permissions;
@@ -9,6 +12,8 @@ mod posters;
 mod reports;
 mod reservations;
 mod runs;
+mod sums;
+mod vendored;
 
 use reqwest::{Method, Response};
 

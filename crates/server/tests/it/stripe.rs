@@ -256,6 +256,7 @@ async fn asking_tells_what_became_of_a_page() {
                 fact,
                 money: money.map(str::to_owned),
             },
+            words: None,
         });
         assert_eq!(asked, expected, "{page:?}");
     }

@@ -19,6 +19,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const COMMIT_SILENCE_MAX: Duration = Duration::from_secs(30);
 /// The same for work on whole tables, whose COMMIT may have much to write.
 const LARGE_COMMIT_SILENCE_MAX: Duration = Duration::from_mins(5);
+/// The same for one statement that reads much of a table; longer than a statement may take at all.
+const LONG_STATEMENT_SILENCE_MAX: Duration = Duration::from_mins(5);
 /// Notifications that may wait to be read; whoever is further behind loses the connection, and
 /// with it the belief to know everything.
 const HEARD_MAX: usize = 1024;
@@ -36,6 +38,8 @@ pub(super) struct Link {
     was_warned: AtomicBool,
     /// A COMMIT is under way.
     is_committing: AtomicBool,
+    /// A statement is under way that may take long.
+    is_patient: AtomicBool,
 }
 
 impl Link {
@@ -46,6 +50,7 @@ impl Link {
             moved_ms: AtomicU64::new(0),
             was_warned: AtomicBool::new(false),
             is_committing: AtomicBool::new(false),
+            is_patient: AtomicBool::new(false),
         }
     }
 
@@ -70,9 +75,22 @@ impl Link {
         self.is_committing.store(is_committing, Ordering::Release);
     }
 
+    /// A statement begins that may take long, or has been answered.
+    pub(super) fn waits_patiently(&self, is_patient: bool) {
+        self.is_patient.store(is_patient, Ordering::Release);
+    }
+
     /// Whether the server owes an answer for longer than anybody waits for it.
     fn is_silent(&self, silence_max: Option<Duration>) -> bool {
         let is_committing = self.is_committing.load(Ordering::Acquire);
+        let is_patient = self.is_patient.load(Ordering::Acquire);
+        let silence_max = silence_max.map(|most| {
+            if is_patient {
+                most.max(LONG_STATEMENT_SILENCE_MAX)
+            } else {
+                most
+            }
+        });
         let most = match (silence_max, is_committing) {
             (Some(most), false) => most,
             (Some(most), true) => most.max(COMMIT_SILENCE_MAX),

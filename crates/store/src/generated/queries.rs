@@ -14,6 +14,7 @@ pub mod customer_links;
 pub mod customer_sessions;
 pub mod customer_sign_ins;
 pub mod customers;
+pub mod health;
 pub mod heartbeats;
 pub mod jobs;
 pub mod mails;
@@ -26,10 +27,12 @@ pub mod replication;
 pub mod reports;
 pub mod reservations;
 pub mod seed;
+pub mod shape;
 pub mod sign_in_failures;
 pub mod staff_runs;
 pub mod stock;
 pub mod tickets;
+pub mod write_probe;
 
 pub const NAMES: &[&str] = &[
     "acting.declare",
@@ -79,6 +82,7 @@ pub const NAMES: &[&str] = &[
     "admission.insert_mails",
     "admission.find_existing",
     "audit_logs.list",
+    "audit_logs.find_last_edit",
     "audit_logs.log_export",
     "audit_logs.log_unlock",
     "audit_logs.list_unsealed",
@@ -104,6 +108,10 @@ pub const NAMES: &[&str] = &[
     "concerts.list_all",
     "concerts.list_for_staff",
     "concerts.list_by_ids",
+    "concerts.list_near",
+    "concerts.list_named",
+    "concerts.list_names",
+    "concerts.list_cancelled",
     "concerts.list_venues",
     "concerts.list_months",
     "concerts.lock",
@@ -138,14 +146,32 @@ pub const NAMES: &[&str] = &[
     "customers.update_name_from_booking",
     "customers.upsert_identity",
     "customers.list_bookings",
+    "health.look_at_server",
+    "health.find_blocker",
+    "health.list_tables",
+    "health.list_indexes",
+    "health.find_data_directory",
+    "health.list_on_sale",
+    "health.list_held",
+    "health.list_taken",
+    "health.list_broken",
+    "health.keep_sample",
+    "health.list_samples",
+    "health.forget_samples",
+    "health.keep_table_sizes",
+    "health.list_table_sizes",
+    "health.forget_table_sizes",
+    "health.analyze_table",
     "heartbeats.try_lock",
     "heartbeats.find",
     "heartbeats.lock",
     "heartbeats.beat",
     "jobs.insert",
     "jobs.take",
+    "jobs.exists_leased",
     "jobs.update_done",
     "jobs.update_retry",
+    "jobs.update_again",
     "jobs.update_dead",
     "jobs.list_oldest",
     "jobs.count_dead",
@@ -177,11 +203,14 @@ pub const NAMES: &[&str] = &[
     "payments.lock",
     "payments.update_opened",
     "payments.update_state",
+    "payments.update_settled",
     "payments.update_ask_at",
-    "payments.list_refundable",
+    "payments.list_returnable",
     "payments.list_due",
+    "payments.list_due_refunds",
     "payments.count_stuck",
     "payments.list_stuck",
+    "payments.has_open_of_concert",
     "payments.insert_event",
     "payments.list_events",
     "payments.exists_event",
@@ -208,13 +237,22 @@ pub const NAMES: &[&str] = &[
     "receipts.find",
     "receipts.insert",
     "receipts.delete_before",
+    "receipts.delete",
     "replication.position",
     "replication.look_at_primary",
     "replication.list_standbys",
     "replication.look_at_standby",
-    "reports.list_sales_by_day",
-    "reports.list_sales_by_concert",
+    "reports.list_sales",
     "reports.list_sell_outs",
+    "reports.find_summed",
+    "reports.find_first_sale",
+    "reports.is_changed_before",
+    "reports.list_stale",
+    "reports.forget_changes",
+    "reports.forget_sums",
+    "reports.forget_all_sums",
+    "reports.insert_day",
+    "reports.sum_day",
     "reservations.find",
     "reservations.find_even_deleted",
     "reservations.find_concert_id",
@@ -241,6 +279,9 @@ pub const NAMES: &[&str] = &[
     "seed.insert_concerts",
     "seed.settle_stock",
     "seed.log_made_up",
+    "shape.list_shape",
+    "shape.find_durability",
+    "shape.find_major_version",
     "sign_in_failures.find",
     "sign_in_failures.lock",
     "sign_in_failures.update",
@@ -262,6 +303,8 @@ pub const NAMES: &[&str] = &[
     "staff_runs.count_refunds",
     "staff_runs.count_mails",
     "staff_runs.list_troubles",
+    "staff_runs.list_rows",
+    "staff_runs.list_newest",
     "staff_runs.count_of_concert",
     "stock.announce",
     "stock.list_availability",
@@ -272,4 +315,5 @@ pub const NAMES: &[&str] = &[
     "tickets.find_id_by_code",
     "tickets.find_reservation",
     "tickets.update_used",
+    "write_probe.clear",
 ];

@@ -106,6 +106,9 @@ pub(super) struct Refund {
     pub(super) amount: i64,
     pub(super) status: Option<RefundStatus>,
     pub(super) payment_intent: Option<String>,
+    /// Such as `expired_or_canceled_card`; Stripe adds new ones.
+    #[serde(default)]
+    failure_reason: Option<String>,
     #[serde(default)]
     pub(super) metadata: Option<Metadata>,
 }
@@ -126,6 +129,12 @@ pub(super) enum RefundStatus {
 impl Refund {
     pub(super) fn standing(&self) -> RefundStatus {
         self.status.unwrap_or(RefundStatus::Pending)
+    }
+
+    /// Why it failed, in Stripe's word for it.
+    pub(super) fn failure(&self) -> Option<&str> {
+        let failed = self.standing().is_failed();
+        self.failure_reason.as_deref().filter(|_| failed)
     }
 }
 

@@ -43,6 +43,9 @@ pub(super) fn read(body: &[u8], is_live: bool) -> Result<Delivery, Disbelief> {
         return Ok(Delivery::Ignored { id });
     }
     let object = event.data.object;
+    // Only refunds have it.
+    let words = object.get("failure_reason").and_then(Value::as_str);
+    let words = words.map(str::to_owned);
     let read = match event.kind.as_str() {
         "checkout.session.completed" => completed(object),
         "checkout.session.async_payment_succeeded" => paid(&object_of(object)?),
@@ -54,7 +57,12 @@ pub(super) fn read(body: &[u8], is_live: bool) -> Result<Delivery, Disbelief> {
         _ => Ok(None),
     }?;
     Ok(match read {
-        Some((of, news)) => Delivery::Event(Event { id, of, news }),
+        Some((of, news)) => Delivery::Event(Event {
+            id,
+            of,
+            news,
+            words,
+        }),
         None => Delivery::Ignored { id },
     })
 }

@@ -18,7 +18,7 @@ use crate::http::staff::{ReadAuditLog, Staff};
 /// As every list's.
 const LIMIT_DEFAULT: u16 = 50;
 const LIMIT_MAX: u16 = 200;
-const ACTIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "EXPORT"];
+pub(crate) const ACTIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "EXPORT"];
 
 /// The audit log, newest first
 #[utoipa::path(
@@ -62,9 +62,10 @@ pub async fn list(
     }))
 }
 
-type Behind = Option<(Timestamp, i32)>;
+/// Where the page before ended.
+pub(crate) type Behind = Option<(Timestamp, i32)>;
 
-fn read_query(query: &str, zone: &TimeZone) -> Result<(Filter, Behind, u16), Problem> {
+pub(crate) fn read_query(query: &str, zone: &TimeZone) -> Result<(Filter, Behind, u16), Problem> {
     let mut filter = Filter::default();
     let (mut behind, mut limit) = (None, LIMIT_DEFAULT);
     query::read(query, |name, value| {
@@ -78,7 +79,7 @@ fn read_query(query: &str, zone: &TimeZone) -> Result<(Filter, Behind, u16), Pro
     Ok((filter, behind, limit))
 }
 
-/// One of the parameters that narrow the log, for exports and pages too.
+/// One of the parameters that narrow the log, for exports too.
 pub(crate) fn read_filter(
     filter: &mut Filter,
     (name, value): (&str, &str),

@@ -150,7 +150,7 @@ pub async fn show(
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: the concert is archived"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: the concert is archived, or was cancelled"),
         (status = 412, body = ProblemBody, content_type = "application/problem+json", description = "`precondition_failed`: somebody else has edited it; with `current`, `current_etag` and `given_etags`"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The body is larger than 64 KB"),
         (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "Not `application/json`"),
@@ -278,7 +278,8 @@ pub async fn cancel(
 
 /// Delete a concert
 ///
-/// Softly, and only without pending or confirmed reservations.
+/// Softly, and only without pending or confirmed reservations, without payments or refunds under way,
+/// and never once it was cancelled.
 #[utoipa::path(
     delete, path = "/admin/concerts/{id}", tag = "staff", operation_id = "deleteConcert",
     params(("id" = i32, Path, description = "The concert's number", minimum = 1)),
@@ -288,7 +289,7 @@ pub async fn cancel(
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: so many reservations have tickets of it"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: so many reservations have tickets of it, money of it is under way, or it was cancelled"),
         (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`overloaded`, `database_unavailable`; try again"),
     )

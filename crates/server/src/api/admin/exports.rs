@@ -38,7 +38,7 @@ macro_rules! export {
             Seen(seen): Seen,
             RawQuery(query): RawQuery,
         ) -> Result<Response, Problem> {
-            exports::table(&app, $file, query.as_deref(), (seen, &by.acting)).await
+            exports::table(&app, $file, exports::Asked::Api(query.as_deref()), (seen, &by.acting)).await
         }
     };
 }

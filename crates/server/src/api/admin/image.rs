@@ -40,7 +40,7 @@ pub struct ImageBody {
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`forbidden`: admins alone"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such concert"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: the concert is archived"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`invalid_state`: the concert is archived, or was cancelled"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "The picture is larger than 8 MB"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`validation_failed`: why this can't be a poster"),
         (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`rate_limited`; try again after the time given"),

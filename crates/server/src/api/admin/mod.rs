@@ -4,6 +4,7 @@
 pub mod audit_logs;
 pub mod concerts;
 pub mod exports;
+pub mod health;
 pub mod image;
 pub mod mails;
 pub mod model;

@@ -173,7 +173,7 @@ pub struct SalesItemBody {
     #[schema(required)]
     available_tickets: Option<i32>,
     /// From the concert's first reservation to that of its last ticket, in seconds; `null` while tickets
-    /// are left.
+    /// are left, and of all but the 50 sold-out concerts that sold most.
     #[schema(required)]
     sold_out_within_s: Option<i64>,
     sales: SalesBody,

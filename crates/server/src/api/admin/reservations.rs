@@ -131,7 +131,8 @@ pub async fn confirm(
 /// Cancel any reservation
 ///
 /// Its tickets are on sale again when the answer leaves. What was paid is on its way back:
-/// `payment_status` becomes `refunded` when it is there.
+/// `payment_status` becomes `refunded` when it is there. What staff had by hand is owed, and `completed`,
+/// until they refund it.
 #[utoipa::path(
     post, path = "/admin/reservations/{id}/cancel", tag = "staff", operation_id = "cancelAnyReservation",
     params(("id" = shape::ReservationId, Path, description = "The reservation's id")),

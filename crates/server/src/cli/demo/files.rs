@@ -26,6 +26,9 @@ pub(super) struct Secrets {
     app_password: String,
     secret_key: String,
     pub(super) admin_password: String,
+    /// Of this start alone: nobody else needs it.
+    #[serde(skip, default = "password")]
+    monitor_password: String,
     /// Whether this start made them.
     #[serde(skip)]
     is_new: bool,
@@ -68,13 +71,12 @@ impl Secrets {
     }
 
     fn make() -> Self {
-        let ctx = Ctx::system();
-        let password = || URL_SAFE_NO_PAD.encode(ctx.random_bytes::<18>());
         Self {
             owner_password: password(),
             app_password: password(),
-            secret_key: URL_SAFE_NO_PAD.encode(ctx.random_bytes::<32>()),
+            secret_key: URL_SAFE_NO_PAD.encode(Ctx::system().random_bytes::<32>()),
             admin_password: password(),
+            monitor_password: password(),
             is_new: true,
         }
     }
@@ -87,8 +89,8 @@ impl Secrets {
         Secret::new(&self.secret_key)
     }
 
-    /// The owner's login and the server's, in this order.
-    pub(super) fn logins(&self) -> [Login; 2] {
+    /// The owner's login, the server's and the monitor's, in this order.
+    pub(super) fn logins(&self) -> [Login; 3] {
         let login = |role: &str, password: &String| Login {
             role: role.to_owned(),
             password: Some(password.clone()),
@@ -96,8 +98,13 @@ impl Secrets {
         [
             login("stagedoor_owner", &self.owner_password),
             login("stagedoor_app", &self.app_password),
+            login("stagedoor_monitor", &self.monitor_password),
         ]
     }
+}
+
+fn password() -> String {
+    URL_SAFE_NO_PAD.encode(Ctx::system().random_bytes::<18>())
 }
 
 /// Replaces a file in one step; only its owner may read it.

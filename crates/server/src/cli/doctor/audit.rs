@@ -85,7 +85,7 @@ async fn unsealed(app: &App) -> Finding {
             let since = oldest.written_at;
             let detail = format!("audit rows wait for their seal since {since:.0}");
             let mend = "run `stagedoor serve` or `stagedoor worker` with STAGEDOOR_SECRET_KEY set";
-            Finding::new("audit_unsealed", Severity::Warning, detail, mend)
+            Finding::new("audit_unsealed", Severity::Error, detail, mend)
         }
         Ok(Some(_)) => Finding::good("audit_unsealed", "new audit rows wait for their seal"),
         Ok(None) => Finding::good("audit_unsealed", "no audit row waits for its seal"),

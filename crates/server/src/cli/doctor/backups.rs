@@ -11,8 +11,6 @@ use crate::config::Config;
 
 /// One a day, and two hours for making it.
 const BACKUP_AGE_MAX: SignedDuration = SignedDuration::from_hours(26);
-/// Two that failed in a row: somebody must look.
-const BACKUP_AGE_ERROR: SignedDuration = SignedDuration::from_hours(74);
 /// One every night: two that weren't made, or weren't good, and nobody looked.
 const CHECK_AGE_MAX: SignedDuration = SignedDuration::from_hours(74);
 /// A file a minute, and some patience.
@@ -85,17 +83,12 @@ fn backup(repo: i32, last: Option<&Run>, now: Timestamp) -> Option<Finding> {
     if age <= BACKUP_AGE_MAX {
         return None;
     }
-    let severity = if age > BACKUP_AGE_ERROR {
-        Severity::Error
-    } else {
-        Severity::Warning
-    };
     let detail = format!(
         "repository {repo}: the last backup is of {}, {} hours ago",
         last.finished_at,
         age.as_hours()
     );
-    Some(Finding::new("backups", severity, detail, &mend))
+    Some(Finding::new("backups", Severity::Error, detail, &mend))
 }
 
 /// Of a repository that has something to be read.
@@ -251,15 +244,14 @@ mod tests {
     }
 
     #[test]
-    fn age_makes_a_warning_and_more_of_it_an_error() {
+    fn what_is_too_old_is_told() {
         use Severity::{Error, Info, Warning};
         for (backup_h, wal_s, drill_h, expected) in [
             (26, 300, 74, vec![Info]),
-            (27, 0, 0, vec![Warning]),
-            (75, 0, 0, vec![Error]),
+            (27, 0, 0, vec![Error]),
             (0, 301, 0, vec![Error]),
             (0, 0, 75, vec![Warning]),
-            (27, 301, 75, vec![Warning, Error, Warning]),
+            (27, 301, 75, vec![Error, Error, Warning]),
         ] {
             let state = state(backup_h, wal_s, drill_h);
             assert_eq!(severities(&state), expected, "{state:?}");

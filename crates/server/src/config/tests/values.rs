@@ -39,6 +39,8 @@ fn every_bad_value_is_refused_with_key_value_rule_and_source() {
         ("STAGEDOOR_LOG", "verbose", "trace, debug"),
         ("STAGEDOOR_LOG_FORMAT", "xml", "pretty or json"),
         ("STAGEDOOR_OTEL_ENDPOINT", "collector", "http or https"),
+        ("STAGEDOOR_OTEL_ENDPOINT", "http://a:b@host", "password"),
+        ("STAGEDOOR_OTEL_ENDPOINT", "http://host?key=1", "query"),
         ("STAGEDOOR_FILES", "", "a folder"),
     ] {
         let complaint = Scene::new().variable(name, value).complaint();

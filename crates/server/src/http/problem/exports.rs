@@ -9,7 +9,7 @@ use crate::http::fields::{FieldError, FieldReason};
 impl From<ExportError> for Problem {
     fn from(error: ExportError) -> Self {
         match error {
-            ExportError::TooMany => {
+            ExportError::TooMany | ExportError::TooLong => {
                 tracing::warn!(%error, "overloaded");
                 Self::overloaded()
             }

@@ -1,6 +1,6 @@
 //! What goes wrong with payments and the tickets that they buy, as problems.
 
-use app::payments::{BeginError, RefundError};
+use app::payments::{BeginError, RefundError, SettleError};
 use app::tickets::{CheckError, IssueError};
 use domain::ticket::AdmissionRefusal;
 
@@ -11,6 +11,10 @@ impl From<BeginError> for Problem {
         match error {
             BeginError::NotFound => Self::not_found(),
             BeginError::Transition(error) => error.into(),
+            BeginError::ConcertCancelled => Self::new(
+                Code::InvalidState,
+                "The concert was cancelled, so there is nothing to pay.",
+            ),
             BeginError::NoProvider => Self::internal(),
             BeginError::Store(error) => error.into(),
         }
@@ -26,6 +30,25 @@ impl From<RefundError> for Problem {
                 "Nothing was paid for this reservation that could go back.",
             ),
             RefundError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SettleError> for Problem {
+    fn from(error: SettleError) -> Self {
+        let refused = |detail| Self::new(Code::InvalidState, detail);
+        match error {
+            SettleError::NotFound => Self::not_found(),
+            SettleError::NotStuck => {
+                refused("This payment's money isn't stuck on its way back, or is back already.")
+            }
+            SettleError::ByHand => {
+                refused("It was paid by hand, so that no provider can send it back.")
+            }
+            SettleError::BeingSent => refused(
+                "Its provider is being asked for the money at this moment. Look at its answer first.",
+            ),
+            SettleError::Store(error) => error.into(),
         }
     }
 }

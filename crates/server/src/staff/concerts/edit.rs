@@ -11,10 +11,11 @@ use domain::role::Permission;
 use http::StatusCode;
 use serde::Deserialize;
 
+use super::doubts::Doubts;
 use super::{PATH, address, refusal};
 use crate::api::admin::concerts::read_new;
 use crate::http::fields::{FieldError, FieldReason, Fields};
-use crate::http::page::show;
+use crate::http::page::{figure, show};
 use crate::http::pairs::{Pairs, value};
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
@@ -38,6 +39,7 @@ const FIELDS: [(&str, &str, &str); 8] = [
 /// What the form has besides.
 const VERSION: &str = "version";
 const PREVIEW: &str = "preview";
+const CONFIRMED: &str = "confirmed";
 
 /// What is typed into the form, in the order of [`FIELDS`].
 #[derive(Clone, Debug, Default)]
@@ -128,9 +130,13 @@ pub(super) async fn create(
         Ok(new) => new,
         Err(errors) => return Ok(wrong(member.frame, &Of::New, (&typed, &errors))),
     };
+    let doubts = Doubts::about(&app, &member.frame, (None, &new));
     if !value(&pairs, PREVIEW).is_empty() {
-        let page = FormPage::new(member.frame, &Of::New, &typed, &[]);
-        return Ok(show(StatusCode::OK, &page.previewing(&app, &new)));
+        let page = FormPage::new(member.frame, &Of::New, &typed, &[]).doubting(doubts);
+        return Ok(show(StatusCode::OK, &page.previewing(&app, (&new, 0))));
+    }
+    if !doubts.are_confirmed(value(&pairs, CONFIRMED)) {
+        return Ok(doubtful(member.frame, &Of::New, (&typed, doubts)));
     }
     let made = change::create(&app, new, member.acting).await?;
     Ok(done(&address(made.id), "concert-made"))
@@ -147,6 +153,9 @@ pub(super) async fn show_edit(
     if concert.status == ConcertStatus::Archived {
         return refusal(member.frame, id, ChangeError::Archived);
     }
+    if concerts::was_cancelled(&app, &concert).await? {
+        return refusal(member.frame, id, ChangeError::Cancelled);
+    }
     let of = Of::Old(id, change::version(&concert));
     let page = FormPage::new(member.frame, &of, &Typed::of_concert(&concert), &[]);
     Ok(show(StatusCode::OK, &page))
@@ -161,13 +170,31 @@ pub(super) async fn save(
 ) -> Result<Response, Problem> {
     let version = value(&pairs, VERSION).to_owned();
     let (typed, of) = (Typed::of(&pairs), Of::Old(id, version.clone()));
+    let found = concerts::show_to_staff(&app, id).await?;
+    // Before anything that whoever typed would mend in vain.
+    if let Some(concert) = &found
+        && concerts::was_cancelled(&app, concert).await?
+    {
+        return refusal(member.frame, id, ChangeError::Cancelled);
+    }
     let new = match typed.read() {
         Ok(new) => new,
         Err(errors) => return Ok(wrong(member.frame, &of, (&typed, &errors))),
     };
+    // Of what somebody else has edited meanwhile both versions are shown first.
+    let read = found
+        .as_ref()
+        .filter(|concert| change::version(concert) == version);
+    let doubts = read.map_or_else(Doubts::default, |concert| {
+        Doubts::about(&app, &member.frame, (Some(concert), &new))
+    });
     if !value(&pairs, PREVIEW).is_empty() {
-        let page = FormPage::new(member.frame, &of, &typed, &[]);
-        return Ok(show(StatusCode::OK, &page.previewing(&app, &new)));
+        let taken = found.map_or(0, |concert| concert.taken());
+        let page = FormPage::new(member.frame, &of, &typed, &[]).doubting(doubts);
+        return Ok(show(StatusCode::OK, &page.previewing(&app, (&new, taken))));
+    }
+    if !doubts.are_confirmed(value(&pairs, CONFIRMED)) {
+        return Ok(doubtful(member.frame, &of, (&typed, doubts)));
     }
     let wanted = (whole_edit(new), Expected::OneOf(vec![version]));
     match change::edit(&app, id, wanted, member.acting.clone()).await {
@@ -190,6 +217,12 @@ fn wrong(frame: Frame, of: &Of, (typed, errors): (&Typed, &[FieldError])) -> Res
     show(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
+/// The form once more, with what wants a second press.
+fn doubtful(frame: Frame, of: &Of, (typed, doubts): (&Typed, Doubts)) -> Response {
+    let page = FormPage::new(frame, of, typed, &[]).doubting(doubts);
+    show(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
 /// Which concert the form is of.
 #[derive(Debug)]
 enum Of {
@@ -209,6 +242,7 @@ struct FormPage {
     errors: Vec<(&'static str, String)>,
     fields: Vec<Field>,
     description: Field,
+    doubts: Doubts,
     preview: Option<Preview>,
 }
 
@@ -260,13 +294,20 @@ impl FormPage {
             errors,
             description: fields.pop().unwrap_or_default(),
             fields,
+            doubts: Doubts::default(),
             preview: None,
             frame: frame.titled(&title),
             title,
         }
     }
 
-    fn previewing(self, app: &App, new: &NewConcert) -> Self {
+    fn doubting(self, doubts: Doubts) -> Self {
+        Self { doubts, ..self }
+    }
+
+    fn previewing(self, app: &App, (new, taken): (&NewConcert, i32)) -> Self {
+        let all = new.total_tickets.get();
+        let left = figure((all - taken).max(0));
         let lang = self.frame.lang();
         let text = new.description.as_ref().map_or("", |text| text.as_str());
         let preview = Preview {
@@ -275,7 +316,7 @@ impl FormPage {
             venue: new.venue.to_string(),
             date: lang.date_long(new.date),
             price: price(lang, new.price, app.settings().currency),
-            total: lang.count("concert-left-of", i64::from(new.total_tickets.get())),
+            total: format!("{left} {}", lang.count("concert-left-of", i64::from(all))),
             poster: new.image_url.as_ref().map(|path| path.as_str().to_owned()),
             paragraphs: paragraphs(text),
         };
@@ -320,7 +361,7 @@ async fn conflict(
     Ok(show(StatusCode::CONFLICT, &page))
 }
 
-/// Who changed the concert last and when, for whoever may read it.
+/// Who edited the concert last and when, for whoever may read it.
 async fn last_edit(
     app: &App,
     frame: &Frame,
@@ -330,24 +371,12 @@ async fn last_edit(
     if !frame.may(Permission::ReadAuditLog) {
         return Ok(None);
     }
-    let filter = audit::Filter {
-        table_name: Some("concerts".to_owned()),
-        record_id: Some(id.to_string()),
-        action: Some("UPDATE".to_owned()),
-        ..audit::Filter::default()
-    };
-    let found = audit::list(app, by, &filter, (None, LOOK_BACK)).await?;
-    // A sale changes the concert's row too; editors are people.
-    let edit = found.into_iter().find(|entry| entry.username.is_some());
-    Ok(edit.map(|entry| {
+    let edit = audit::last_edit(app, by, id).await?;
+    Ok(edit.map(|(who, at)| {
         let zone = &frame.layout.site.time_zone;
-        let when = moment(frame.lang(), "sc-moment", (entry.created_at, zone));
-        (entry.username.unwrap_or_default(), when)
+        (who, moment(frame.lang(), "sc-moment", (at, zone)))
     }))
 }
-
-/// So many changes of a concert are looked at for the last one by a person.
-const LOOK_BACK: i32 = 50;
 
 #[derive(Debug, Template)]
 #[template(path = "staff/concert_conflict.html")]

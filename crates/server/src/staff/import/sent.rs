@@ -19,6 +19,8 @@ pub(super) struct Sent {
     text: Bytes,
     /// What was previewed, as [`carry`] writes it.
     previewed: Bytes,
+    /// That what the preview asks once more is meant.
+    confirmed: Bytes,
 }
 
 /// A file that can be looked at.
@@ -27,6 +29,7 @@ pub(super) struct File {
     pub content: String,
     /// Whether it was shown before, and shall be imported now.
     pub is_previewed: bool,
+    pub is_confirmed: bool,
 }
 
 /// Why there is nothing to look at.
@@ -67,6 +70,7 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
                 "file" => sent.file = value,
                 "text" => sent.text = value,
                 "previewed" => sent.previewed = value,
+                "confirmed" => sent.confirmed = value,
                 _ => {}
             }
         }
@@ -94,6 +98,7 @@ impl Sent {
         Ok(File {
             content,
             is_previewed,
+            is_confirmed: !self.confirmed.is_empty(),
         })
     }
 }
@@ -112,6 +117,7 @@ mod tests {
             file: Bytes::copy_from_slice(file),
             text: Bytes::copy_from_slice(text.as_bytes()),
             previewed: Bytes::copy_from_slice(previewed.as_bytes()),
+            confirmed: Bytes::new(),
         };
         sent.read().map(|file| (file.content, file.is_previewed))
     }

@@ -7,8 +7,8 @@ use domain::report::{Outcome, Sales, Share, Sum};
 use jiff::SignedDuration;
 
 use super::PATH;
-use super::chart::{DayChart, Named, RowChart};
 use crate::i18n::{Lang, money, number};
+use crate::staff::chart::{DayChart, Named, RowChart};
 use crate::staff::exports::{Takeaway, links};
 use crate::staff::frame::Frame;
 
@@ -28,6 +28,8 @@ pub(super) struct Part {
     pub(super) sentence: String,
     pub(super) by_day: Option<Days>,
     pub(super) by_row: Option<RowChart>,
+    /// That the chart has no room for all of them.
+    pub(super) cut: Option<String>,
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Vec<Cell>>,
     pub(super) takeaway: Vec<Takeaway>,
@@ -86,6 +88,7 @@ pub(super) fn parts(
         Part {
             id: figure.as_str(),
             takeaway: query.map_or_else(Vec::new, |query| links(frame, &path, query)),
+            cut: view.told_of_cut(&part),
             ..part
         }
     };
@@ -118,10 +121,20 @@ impl View<'_> {
             sentence,
             by_day: None,
             by_row: None,
+            cut: None,
             rows: rows.into_iter().map(row).collect(),
             columns,
             takeaway: Vec::new(),
         }
+    }
+
+    fn told_of_cut(&self, part: &Part) -> Option<String> {
+        let chart = part.by_row.as_ref().filter(|chart| chart.left_out > 0)?;
+        let written = |count: usize| number(i64::try_from(count).unwrap_or(i64::MAX));
+        let shown = written(chart.rows.len());
+        let total = written(chart.rows.len() + chart.left_out);
+        let values = [("shown", &*shown), ("total", &*total)];
+        Some(self.lang().text_with("rp-chart-cut", &values))
     }
 
     fn sales(&self) -> Part {
@@ -130,7 +143,7 @@ impl View<'_> {
         let values = [("tickets", &*tickets), ("amount", &*revenue)];
         let sentence = self.lang().text_with("rp-sales-sentence", &values);
         let rows = self.day_rows(|sales| (sales.all().reservations, sales.sold()));
-        let columns = ["rp-day", "rp-made", "reservation-tickets", "rp-revenue"];
+        let columns = ["rp-day", "rp-made-all", "rp-tickets-sold", "rp-revenue"];
         Part {
             by_day: self.by_day(|sales| sales.sold().tickets, number),
             ..self.part("rp-sales", sentence, (&columns, rows))
@@ -308,12 +321,28 @@ impl View<'_> {
             "rp-last",
             "rp-took",
         ];
-        let count = i64::try_from(sold_out.len()).unwrap_or(i64::MAX);
-        let sentence = self.lang().count("rp-sell-out-sentence", count);
         Part {
             by_row: RowChart::new(bars.collect(), longest.map_or(0, length)),
-            ..self.part("rp-sell-out", sentence, (&columns, rows.collect()))
+            ..self.part(
+                "rp-sell-out",
+                self.told_of_sell_outs(sold_out.len()),
+                (&columns, rows.collect()),
+            )
         }
+    }
+
+    /// How many concerts are sold out, and that only so many of them are `shown` where there are more.
+    fn told_of_sell_outs(&self, shown: usize) -> String {
+        let concerts = self.report.concerts.iter();
+        let all = concerts.filter(|one| one.is_sold_out()).count();
+        let count = |of: usize| i64::try_from(of).unwrap_or(i64::MAX);
+        let sentence = self.lang().count("rp-sell-out-sentence", count(all));
+        if all <= shown {
+            return sentence;
+        }
+        let values = [("shown", &*number(count(shown)))];
+        let cut = self.lang().text_with("rp-sell-out-cut", &values);
+        format!("{sentence} {cut}")
     }
 
     /// `420 of 500 · 84.0 %`

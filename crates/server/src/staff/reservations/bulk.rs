@@ -12,12 +12,13 @@ use domain::run::RunKind;
 use http::StatusCode;
 
 use super::words::{act_key, refusal_key, status_key};
-use super::{PATH, page_of};
+use super::{came_from, page_of};
 use crate::http::page::show;
 use crate::http::pairs::{Pairs, value};
 use crate::http::problem::Problem;
 use crate::http::staff::ReadReservations;
 use crate::http::web::Web;
+use crate::i18n::{Lang, money, number};
 use crate::staff::frame::{Frame, refused};
 use crate::staff::member::Member;
 
@@ -30,6 +31,8 @@ pub fn routes() -> Router<Web> {
 pub struct Chosen {
     pub kind: RunKind,
     pub ids: Vec<ReservationId>,
+    /// The list on which it was chosen.
+    pub back: String,
 }
 
 impl Chosen {
@@ -44,15 +47,19 @@ impl Chosen {
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        (!ids.is_empty() && kind != RunKind::CancelConcert).then_some(Self { kind, ids })
+        (!ids.is_empty() && kind != RunKind::CancelConcert).then(|| Self {
+            kind,
+            ids,
+            back: came_from(value(pairs, "list")),
+        })
     }
 }
 
 /// Nothing was chosen.
-pub fn nothing_chosen(frame: Frame) -> Response {
+pub fn nothing_chosen(frame: Frame, pairs: &Pairs) -> Response {
     let sentence = frame.t("sr-none-chosen");
     let status = StatusCode::UNPROCESSABLE_ENTITY;
-    refused(frame, status, sentence, PATH.to_owned())
+    refused(frame, status, sentence, came_from(value(pairs, "list")))
 }
 
 /// `POST /staff/reservations/bulk`
@@ -62,13 +69,13 @@ async fn preview(
     Form(pairs): Form<Pairs>,
 ) -> Result<Response, Problem> {
     let Some(chosen) = Chosen::read(&pairs) else {
-        return Ok(nothing_chosen(member.frame));
+        return Ok(nothing_chosen(member.frame, &pairs));
     };
     if !member.frame.may(chosen.kind.permission()) {
         return Err(Problem::not_allowed(member.frame.role));
     }
     let rows = runs::preview(&app, chosen.kind, &chosen.ids, &member.acting).await?;
-    let page = PreviewPage::new(member.frame, chosen.kind, &rows, runs::new_key(&app));
+    let page = PreviewPage::new(&app, member.frame, chosen, &rows);
     Ok(show(StatusCode::OK, &page))
 }
 
@@ -82,8 +89,35 @@ struct PreviewPage {
     key: String,
     /// How many of how many.
     sentence: String,
+    /// What would have to be paid back by hand.
+    by_hand: Option<String>,
+    /// What would go back by itself, in all; none for an act that moves no money.
+    back: Option<String>,
     rows: Vec<Row>,
     ids: Vec<String>,
+    list: String,
+}
+
+/// A sentence about money that doesn't go back by itself, where there is any.
+fn by_hand(app: &App, lang: Lang, found: &[PreviewRow]) -> Option<String> {
+    let count: i64 = found.iter().map(|row| row.by_hand).sum();
+    let minor = found.iter().map(|row| row.hand_minor).sum();
+    let amount = money(minor, app.settings().currency.as_str());
+    let values = [("number", &*number(count)), ("amount", &*amount)];
+    (count > 0).then(|| lang.text_with("sr-preview-by-hand", &values))
+}
+
+/// A sentence about money that does, for acts that move some.
+fn back(app: &App, lang: Lang, (kind, found): (RunKind, &[PreviewRow])) -> Option<String> {
+    if kind == RunKind::Resend {
+        return None;
+    }
+    let count = found.iter().filter(|row| row.back_minor > 0).count();
+    let minor = found.iter().map(|row| row.back_minor).sum();
+    let count = number(i64::try_from(count).unwrap_or(i64::MAX));
+    let amount = money(minor, app.settings().currency.as_str());
+    let values = [("number", &*count), ("amount", &*amount)];
+    Some(lang.text_with("sr-preview-back", &values))
 }
 
 #[derive(Debug)]
@@ -92,12 +126,18 @@ struct Row {
     href: String,
     name: String,
     status: String,
+    /// What would go back, and what of it by hand.
+    money: Option<String>,
+    money_by_hand: Option<String>,
     /// Why it stays as it is; none for what would be done.
     refusal: Option<String>,
 }
 
 impl PreviewPage {
-    fn new(frame: Frame, kind: RunKind, found: &[PreviewRow], key: String) -> Self {
+    fn new(app: &App, frame: Frame, chosen: Chosen, found: &[PreviewRow]) -> Self {
+        let kind = chosen.kind;
+        let currency = app.settings().currency;
+        let some = |minor: i64| (minor > 0).then(|| money(minor, currency.as_str()));
         let rows: Vec<Row> = found
             .iter()
             .map(|row| Row {
@@ -105,6 +145,8 @@ impl PreviewPage {
                 href: page_of(&row.reservation.id),
                 name: row.reservation.customer_name.clone(),
                 status: frame.t(status_key(row.reservation.status)),
+                money: some(row.back_minor),
+                money_by_hand: some(row.hand_minor),
                 refusal: row.verdict.err().map(|why| frame.t(refusal_key(why))),
             })
             .collect();
@@ -115,12 +157,15 @@ impl PreviewPage {
         let values = [("shown", &*shown), ("total", &*total)];
         Self {
             sentence: frame.lang().text_with("sr-preview", &values),
+            by_hand: by_hand(app, frame.lang(), found),
+            back: back(app, frame.lang(), (kind, found)),
             frame: frame.titled(&title),
             title,
             kind: kind.as_str(),
-            key,
+            key: runs::new_key(app),
             rows,
             ids,
+            list: chosen.back,
         }
     }
 }

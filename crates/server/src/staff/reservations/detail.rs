@@ -5,7 +5,7 @@ use app::cancel::{CancelError, cancel_by_staff};
 use app::confirm::{ConfirmError, confirm as confirm_by_hand};
 use app::mails::{ResendError, resend as write_again};
 use app::payments::{self, RefundError};
-use app::story::{self, Story};
+use app::story::{self, DeedKind, Story};
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
@@ -20,7 +20,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 
 use super::page_of;
-use super::words::{news_key, payment_key, reason_key, status_key, transition};
+use super::words::{payment_key, reason_key, status_key, told_text, transition};
 use crate::http::page::show;
 use crate::http::path::Segment;
 use crate::http::problem::Problem;
@@ -33,6 +33,7 @@ use crate::shop::price;
 use crate::staff::frame::{Frame, done, refused};
 use crate::staff::mails;
 use crate::staff::member::Member;
+use crate::staff::refunds::case;
 
 pub fn routes() -> Router<Web> {
     Router::new()
@@ -49,7 +50,8 @@ async fn show_reservation(
     member: Member<ReadReservations>,
     Segment(id): Segment<ReservationId>,
 ) -> Result<Response, Problem> {
-    let found = story::tell(&app, &id, &member.acting).await?;
+    let reads_log = member.frame.may(Permission::ReadAuditLog);
+    let found = story::tell(&app, &id, (&member.acting, reads_log)).await?;
     let story = found.ok_or_else(Problem::not_found)?;
     Ok(show(
         StatusCode::OK,
@@ -154,6 +156,10 @@ struct PaymentLine {
     reason: Option<String>,
     /// Why the money couldn't go back, in the words of whoever said so.
     error: Option<String>,
+    /// How staff paid it back another way.
+    note: Option<String>,
+    /// Where somebody who may can help.
+    href: Option<String>,
 }
 
 #[derive(Debug)]
@@ -191,10 +197,18 @@ impl DetailPage {
                 .refund_reason
                 .map(|reason| frame.t(reason_key(reason))),
             error: one.refund_error.clone(),
+            note: one.refund_note.clone(),
+            href: (one.refund_error.is_some() && frame.may(Permission::Refund))
+                .then(|| case::address(&one.payment.id)),
         });
         let tickets = story.tickets.iter().map(|one| {
+            let unused = if reservation.status == ReservationStatus::Confirmed {
+                "sr-ticket-unused"
+            } else {
+                "sr-ticket-void"
+            };
             let used = one.used_at.map_or_else(
-                || frame.t("sr-ticket-unused"),
+                || frame.t(unused),
                 |at| lang.text_with("sr-ticket-used-at", &[("time", &frame.moment(at))]),
             );
             (number(i64::from(one.number)), used)
@@ -295,11 +309,21 @@ fn acts(frame: &Frame, story: &Story) -> Vec<Act> {
     acts
 }
 
+const fn deed_key(kind: DeedKind) -> &'static str {
+    match kind {
+        DeedKind::Confirmed => "sr-deed-confirmed",
+        DeedKind::Cancelled => "sr-deed-cancelled",
+        DeedKind::Refunded => "sr-deed-refunded",
+        DeedKind::Settled => "sr-deed-settled",
+        DeedKind::WroteAgain => "sr-deed-resent",
+    }
+}
+
 /// Everything of which there is a moment, the oldest first.
 fn events(frame: &Frame, story: &Story) -> Vec<Event> {
     let (lang, one) = (frame.lang(), &story.reservation);
     let event = |at: Timestamp, text: String| Event {
-        when: frame.moment(at),
+        when: frame.exact_moment(at),
         at,
         text,
     };
@@ -307,17 +331,30 @@ fn events(frame: &Frame, story: &Story) -> Vec<Event> {
         one.created_at,
         lang.count("sr-event-made", i64::from(one.quantity)),
     )];
+    for deed in &story.deeds {
+        let values = [("name", &*deed.username)];
+        events.push(event(deed.at, lang.text_with(deed_key(deed.kind), &values)));
+    }
+    let names_hand = story
+        .deeds
+        .iter()
+        .any(|deed| deed.kind == DeedKind::Confirmed);
     for paid in &story.payments {
+        // By whose hand it was is told already.
+        if names_hand && paid.provider == payments::MANUAL {
+            continue;
+        }
         let key = if paid.provider == payments::MANUAL {
             "sr-event-by-hand"
         } else {
             "sr-event-payment"
         };
-        let text = lang.text_with(key, &[("name", &paid.provider)]);
+        let text = lang.text_with(key, &[("name", &frame.provider(&paid.provider))]);
         events.push(event(paid.payment.created_at, text));
     }
     for told in &story.told {
-        events.push(event(told.received_at, frame.t(news_key(&told.news))));
+        let note = told.words.as_deref();
+        events.push(event(told.received_at, told_text(frame, told, note)));
     }
     for mail in &story.mails {
         let kind = frame.t(mails::kind_key(mail.kind));

@@ -3,8 +3,10 @@
 use domain::payment::{PaymentState, RefundReason};
 use domain::reservation::{ReservationStatus, TransitionError};
 use domain::run::{RunKind, RunRefusal};
+use store::payments::Told;
 
 use crate::i18n::Lang;
+use crate::staff::frame::Frame;
 
 pub const fn status_key(status: ReservationStatus) -> &'static str {
     match status {
@@ -38,14 +40,27 @@ pub const fn reason_key(reason: RefundReason) -> &'static str {
 }
 
 /// What a provider told, by the word of `payment_events.news`.
-pub fn news_key(news: &str) -> &'static str {
+fn news_key(news: &str) -> &'static str {
     match news {
         "paid" => "sr-told-paid",
         "failed" => "sr-told-failed",
         "refunded" => "sr-told-refunded",
         "refund_failed" => "sr-told-refund-failed",
+        "refund_refused" => "sr-told-refund-refused",
         "disputed" => "sr-told-disputed",
         _ => "sr-told-refund-moved",
+    }
+}
+
+/// What was told of a payment, as a sentence; of what staff noted with the note.
+pub fn told_text(frame: &Frame, told: &Told, note: Option<&str>) -> String {
+    match (told.news.as_str(), note) {
+        ("settled", Some(note)) => frame
+            .lang()
+            .text_with("sr-told-settled-so", &[("note", note)]),
+        ("settled", None) => frame.t("sr-told-settled"),
+        _ if told.consequence == "paid_twice" => frame.t("sr-told-refunded-too"),
+        (news, _) => frame.t(news_key(news)),
     }
 }
 
@@ -75,6 +90,7 @@ pub const fn refusal_key(refusal: RunRefusal) -> &'static str {
         RunRefusal::Cancelled => "sr-refused-cancelled",
         RunRefusal::Expired => "sr-refused-expired",
         RunRefusal::NothingPaid => "sr-refused-unpaid",
+        RunRefusal::OwedByHand => "sr-refused-owed",
         RunRefusal::NothingToTell => "sr-refused-mail",
         RunRefusal::NotAllowed => "sr-refused-role",
         RunRefusal::Broken => "sr-refused-broken",

@@ -35,7 +35,7 @@ async fn a_row_that_waits_for_its_seal_is_told_until_it_has_one() {
         found.unwrap()["severity"].as_str().unwrap().to_owned()
     };
     let done = doctor().await;
-    assert_eq!(severity(&done), "warning", "{done:?}");
+    assert_eq!(severity(&done), "error", "{done:?}");
     assert!(
         done.stdout.contains("rows wait for their seal since"),
         "{done:?}"

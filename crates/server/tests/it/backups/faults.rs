@@ -230,16 +230,17 @@ async fn a_full_repository_stops_backups_and_archiving_and_loses_nothing() {
     disk.fill_but(1_200_000);
     let done = lab.run(&["run"]).await;
     assert_eq!(done.code, 1, "{done:?}");
-    assert!(
-        done.stderr.contains("free or grow its disk, which is full"),
-        "{done:?}"
-    );
+    // Which of the two it is depends on the file that didn't fit: pgBackRest has the system's word for
+    // some of its writes alone.
+    let causes = [
+        "a disk is full: free or grow that disk",
+        "a file can't be written: free or grow its disk, which is full",
+    ];
+    let told = causes.iter().find(|cause| done.stderr.contains(*cause));
+    let told = told.unwrap_or_else(|| panic!("{done:?}"));
     shop.sell("beside-a-full-disk").await;
     shop.until(&failed("full", 1), |at| at > 1.0e9).await;
-    let said = [
-        "\"warning\" \"repository 1: the last backup failed",
-        "which is full",
-    ];
+    let said = ["\"warning\" \"repository 1: the last backup failed", *told];
     is_told(&lab, &said).await;
 
     disk.fill_but(0);

@@ -53,6 +53,7 @@ pub(super) const ERASE_ME: Call = ("post", "/me/erase");
 pub(super) const MINE: Call = ("get", "/me/reservations");
 pub(super) const ASK_FOR_LINK: Call = ("post", "/sessions/email");
 pub(super) const RETRY_MAIL: Call = ("post", "/admin/mails/{id}/retry");
+pub(super) const HEALTH: Call = ("get", "/admin/health");
 pub(super) const REPORT: Call = ("get", "/admin/reports/sales");
 pub(super) const AUDIT_CSV: Call = ("get", "/admin/exports/audit-logs.csv");
 pub(super) const AUDIT_XLSX: Call = ("get", "/admin/exports/audit-logs.xlsx");
@@ -61,7 +62,7 @@ pub(super) const CONCERTS_XLSX: Call = ("get", "/admin/exports/concerts.xlsx");
 pub(super) const RESERVATIONS_CSV: Call = ("get", "/admin/exports/reservations.csv");
 pub(super) const RESERVATIONS_XLSX: Call = ("get", "/admin/exports/reservations.xlsx");
 /// The calls of the API, as the router has them, in alphabetical order.
-pub(super) const CALLS: [Call; 57] = [
+pub(super) const CALLS: [Call; 58] = [
     DELETE,
     DELETE_RESERVATION,
     SIGN_OUT,
@@ -78,6 +79,7 @@ pub(super) const CALLS: [Call; 57] = [
     CONCERTS_XLSX,
     RESERVATIONS_CSV,
     RESERVATIONS_XLSX,
+    HEALTH,
     LIST_MAILS,
     REPORT,
     LIST_RESERVATIONS,

@@ -147,7 +147,7 @@ async fn a_raised_capacity_is_on_sale_soon() {
             .unwrap()
             .unwrap();
         keep_refusing(app, concert).await;
-        let raise = "UPDATE concerts SET total_tickets = 2, available_tickets = 1";
+        let raise = "UPDATE concerts SET total_tickets = 2, available_tickets = 1 WHERE id > 0";
         app.postgres.batch_execute(raise).await.unwrap();
         let took = on_sale_again(app, concert, "next").await;
         eprintln!("on sale {took:?} after the capacity was raised");

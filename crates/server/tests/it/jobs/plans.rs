@@ -31,8 +31,44 @@ async fn statements_on_jobs_use_the_indexes_that_they_name() {
                 plan = plan + row.get(0).unwrap() + "\n";
             }
         }
-        let is_indexed = plan.contains("jobs_run_at_idx") || plan.contains("jobs_finished_at_idx");
+        let is_indexed =
+            plan.contains("jobs_task_run_at_idx") || plan.contains("jobs_finished_at_idx");
         assert!(is_indexed && !plan.contains("Seq Scan"), "{name}\n{plan}");
+    }
+}
+
+/// Blocks that a statement reads where thousands of jobs of another task are due.
+async fn blocks_beside_a_backlog(database: &TestDatabase, statement: &str) -> u64 {
+    let postgres = database.superuser().await;
+    let explain = format!("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) {statement}");
+    let messages = postgres.simple_query(&explain).await.unwrap();
+    let lines = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    // The first line of its kind has the sum.
+    let mut read = lines.filter_map(|line| line.trim().strip_prefix("Buffers: shared "));
+    let read = read.next().expect("what was read");
+    let counts = read.split(' ').filter_map(|part| part.split_once('='));
+    counts
+        .map(|(_, blocks)| blocks.parse::<u64>().unwrap())
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backlog_of_one_task_is_not_read_to_find_another() {
+    let database = TestDatabase::migrated().await;
+    let postgres = database.superuser().await;
+    let backlog = "INSERT INTO jobs (task, payload, dedup_key, run_at, attempts_max)
+                   SELECT 'send_mail', '{}', n, '2026-11-21', 25 FROM generate_series(1, 20000) n";
+    postgres.batch_execute(backlog).await.unwrap();
+    postgres.batch_execute("VACUUM ANALYZE jobs").await.unwrap();
+    let of_another = statement("take").replace("send_mail", "payment.open");
+    let of_both = "ARRAY['payment.open', 'send_mail']";
+    let oldest = statement("list_oldest").replace("ARRAY['send_mail']", of_both);
+    for statement in [of_another, oldest] {
+        let blocks = blocks_beside_a_backlog(&database, &statement).await;
+        assert!(blocks < 30, "{blocks} blocks\n{statement}");
     }
 }
 

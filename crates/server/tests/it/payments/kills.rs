@@ -9,9 +9,10 @@ use super::house::{House, Network};
 use super::*;
 use crate::support::fake_stripe::Fault;
 use crate::support::smtp_server::Mood;
+use crate::support::wait::{LIMIT, eventually};
 
 /// What a test keeps the server from writing.
-const RESERVATION: &str = "SELECT FROM reservations FOR UPDATE";
+const RESERVATION: &str = "SELECT FROM reservations WHERE concert_id > 0 FOR UPDATE";
 const PAYMENT: &str = "SELECT FROM payments FOR UPDATE";
 const MAIL: &str = "SELECT FROM mails FOR UPDATE";
 const ORDER: &str = "SELECT FROM sandbox_orders FOR UPDATE";
@@ -167,6 +168,9 @@ async fn a_kill_between_a_refund_and_our_commit_sends_the_money_back_once() {
     house.stripe.fail(&[Fault::Slow(Duration::from_secs(5))]);
     let cancelled = house.post(&server, "/cancel").send().await.unwrap();
     assert_eq!(cancelled.status(), 200);
+    // The job looks behind the payment's lock before it asks.
+    let is_asked = async || house.stripe.faults_left() == 0;
+    eventually("the question", LIMIT, is_asked).await;
     let keeper = house.lock(PAYMENT).await;
     house.written(2).await;
     house.waits().await;

@@ -3,7 +3,7 @@
 
 use super::*;
 
-async fn staff(app: &TestApp, token: &str, hold: &Value, action: &str) -> (u16, Value) {
+pub(super) async fn staff(app: &TestApp, token: &str, hold: &Value, action: &str) -> (u16, Value) {
     let id = hold["id"].as_str().unwrap();
     let path = format!("/api/v1/admin/reservations/{id}/{action}");
     let request = app.request(Method::POST, &path).bearer_auth(token);
@@ -11,7 +11,7 @@ async fn staff(app: &TestApp, token: &str, hold: &Value, action: &str) -> (u16, 
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-async fn cancel(buyer: &Buyer<'_>) {
+pub(super) async fn cancel(buyer: &Buyer<'_>) {
     let cancel = buyer.app.with_token(Method::POST, &buyer.hold, "/cancel");
     let answer = cancel.send().await.unwrap();
     let status = answer.status();
@@ -19,7 +19,7 @@ async fn cancel(buyer: &Buyer<'_>) {
 }
 
 /// A buyer who has given the tickets back, and whose money can't go back by itself.
-async fn stuck(app: &TestApp) -> (Worker, Buyer<'_>, String) {
+pub(super) async fn stuck(app: &TestApp) -> (Worker, Buyer<'_>, String) {
     let worker = Worker::start(app);
     let buyer = Buyer::of(app, 10).await;
     let payment = buyer.begin().await;
@@ -30,12 +30,12 @@ async fn stuck(app: &TestApp) -> (Worker, Buyer<'_>, String) {
 }
 
 /// From now on the provider sends the money back that it couldn't.
-async fn mend(app: &TestApp) {
+pub(super) async fn mend(app: &TestApp) {
     let mended = "UPDATE sandbox_orders SET outcome = 'pay'";
     app.postgres.batch_execute(mended).await.unwrap();
 }
 
-async fn reported(app: &TestApp) {
+pub(super) async fn reported(app: &TestApp) {
     let stuck = "SELECT count(*) FROM payments WHERE refund_error IS NOT NULL";
     eventually("a report", LIMIT, async || app.count(stuck).await == 1).await;
 }
@@ -216,6 +216,26 @@ async fn what_staff_had_by_hand_is_owed_until_they_say_that_it_went_back() {
     .await;
 }
 
+/// Who may cancel needn't have handed out anything.
+#[tokio::test]
+async fn what_staff_had_by_hand_is_owed_when_they_cancel() {
+    TestApp::run(async |app| {
+        let admin = app.plant_signed_in("admin1", "admin").await;
+        let buyer = Buyer::of(app, 10).await;
+        assert_eq!(staff(app, &admin, &buyer.hold, "confirm").await.0, 200);
+        let (status, body) = staff(app, &admin, &buyer.hold, "cancel").await;
+        assert_eq!(status, 200, "{body}");
+        assert_eq!(body["status"], "cancelled");
+        assert_eq!(body["payment_status"], "completed");
+        reported(app).await;
+        let (status, body) = staff(app, &admin, &buyer.hold, "refund").await;
+        assert_eq!(status, 200, "{body}");
+        assert_eq!(body["payment_status"], "refunded");
+        assert_eq!(app.available(buyer.concert).await, 10);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_refund_that_failed_is_tried_again_when_staff_say_so() {
     TestApp::run(async |app| {
@@ -303,7 +323,8 @@ async fn old_news_of_a_refund_does_not_hide_that_it_failed() {
         let body = body.to_string();
         let signature = signed(SECRET, app.app.ctx().now().as_second(), &body);
         assert_eq!(deliver(app, &signature, &body).await.status(), 200);
-        let asked = "SELECT count(*) FROM jobs WHERE task = 'payment.ask' AND status = 'done'";
+        let asked =
+            "SELECT count(*) FROM jobs WHERE task = 'payment.ask_refund' AND status = 'done'";
         let before = app.count(asked).await;
         buyer.wait(Duration::from_secs(1)).await;
         eventually("an answer", LIMIT, async || {

@@ -121,10 +121,12 @@ const FORBIDDEN: &[&str] = &[
     "DELETE FROM audit_erasures",
     "SELECT sign_audit_erasure(1, '', '')",
     "SELECT erased_values('{}', '', '{}', '', '')",
+    "SELECT names_customer('', '', '{}')",
     "UPDATE audit_seals SET sealed_at = now()",
     "DELETE FROM audit_seals",
     "SELECT audit_digest(NULL)",
     "SELECT FROM list_audit_logs(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 9)",
+    "SELECT FROM list_audit_logs(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 9, true)",
     "SELECT password FROM admin_users",
     "SELECT * FROM admin_users",
     "SELECT u FROM admin_users u",
@@ -169,7 +171,7 @@ async fn the_servers_login_may_do_nothing_else() {
         GOOD_ROWS[1].insert(None),
         GOOD_ROWS[2].insert(None),
         "SELECT password_hash FROM find_admin_credentials('u')".to_owned(),
-        "UPDATE concerts SET available_tickets = 9".to_owned(),
+        "UPDATE concerts SET available_tickets = 9 WHERE id > 0".to_owned(),
         "SELECT 1 FROM concerts FOR UPDATE".to_owned(),
     ] {
         let done = app.batch_execute(&statement).await;

@@ -42,6 +42,7 @@ const TABLE: &str = "
     get    /admin/exports/concerts.xlsx           401    401       403   200        200      401     401
     get    /admin/exports/reservations.csv        401    401       403   200        200      401     401
     get    /admin/exports/reservations.xlsx       401    401       403   200        200      401     401
+    get    /admin/health                          401    401       200   200        200      401     401
     get    /admin/mails                           401    401       200   200        200      401     401
     get    /admin/reports/sales                   401    401       403   200        200      401     401
     get    /admin/reservations                    401    401       200   200        200      401     401

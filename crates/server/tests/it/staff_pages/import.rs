@@ -1,11 +1,13 @@
 //! Importing concerts on a page: a preview that changes nothing, errors by row and column, and an
 //! import that happens once.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use reqwest::{Method, Response};
 
 use crate::support::TestApp;
+use crate::support::wait::{LIMIT, eventually};
 
 const PATH: &str = "/staff/concerts/import";
 const HEADER: &str = "name,artist,date,venue,total_tickets,price,description\n";
@@ -50,7 +52,8 @@ fn previewed(page: &str) -> Vec<u8> {
 }
 
 async fn concerts(app: &TestApp) -> i64 {
-    app.count("SELECT count(*) FROM concerts").await
+    app.count("SELECT count(*) FROM concerts WHERE id > 0")
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,6 +147,39 @@ async fn a_file_that_is_sent_twice_at_once_makes_its_concerts_once() {
     .await;
 }
 
+/// Another server imports meanwhile: of those that wait for it here, one has a connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn imports_that_wait_for_each_other_hold_no_connections() {
+    TestApp::run(async |app| {
+        let admin = format!("{}; lang=en", app.as_member("admin").await);
+        let shown = page(app, &admin, &[("file", TWO.as_bytes())], 200).await;
+        let carried = previewed(&shown);
+        let fields: [(&str, &[u8]); 1] = [("previewed", &carried)];
+        let lock = "BEGIN; SELECT pg_advisory_xact_lock(7164913)";
+        let other = app.database.superuser().await;
+        other.batch_execute(lock).await.unwrap();
+        let presses = join_all((0..5).map(|_| send(app, &admin, &fields)));
+        let looking = async {
+            let waiting = "SELECT count(*) FROM pg_stat_activity
+                           WHERE query LIKE '%lock_import%' AND wait_event_type = 'Lock'
+                             AND datname = current_database()";
+            eventually("an import that waits", LIMIT, async || {
+                app.count(waiting).await > 0
+            })
+            .await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let waiting = app.count(waiting).await;
+            other.batch_execute("COMMIT").await.unwrap();
+            waiting
+        };
+        let (answers, waiting) = tokio::join!(presses, looking);
+        assert_eq!(waiting, 1);
+        assert!(answers.iter().all(|answer| answer.status() == 303));
+        assert_eq!(concerts(app).await, 2);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_told_by_row_and_column_in_both_languages() {
     TestApp::run(async |app| {
@@ -173,11 +209,25 @@ async fn what_is_wrong_is_told_by_row_and_column_in_both_languages() {
             assert!(wrong.contains("31.1.2027"), "{wrong}");
             assert!(!wrong.contains("name=\"previewed\""), "{wrong}");
         }
-        let admin = format!("{member}; lang=en");
+        assert_eq!(concerts(app).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_of_concerts_is_told_in_a_sentence() {
+    TestApp::run(async |app| {
+        let admin = format!("{}; lang=en", app.as_member("admin").await);
         let html =
             b"name,artist,date,venue,total_tickets,price,<b>x\na,b,2027-01-01,c,1,1,\"</td>\"\n";
         let large = vec![b'a'; 2 * 1024 * 1024 + 1];
-        let cases: [(&str, &[u8], &str); 8] = [
+        let long = format!("{}{}\n", HEADER.replace('\n', ","), "x".repeat(65));
+        let cases: [(&str, &[u8], &str); 9] = [
+            (
+                "a long name",
+                long.as_bytes(),
+                "No column has such a name: one has at most 64 characters.",
+            ),
             ("nothing", b"", "Choose a file or paste its content first."),
             ("blank", b" \r\n ", "The first line must name the columns"),
             ("no rows", HEADER.as_bytes(), "No concerts are in it"),
@@ -262,6 +312,37 @@ async fn the_template_is_a_file_that_can_be_imported() {
         let file = file.bytes().await.unwrap();
         let shown = page(app, &admin, &[("file", &file)], 200).await;
         assert!(shown.contains("One concert would be made"), "{shown}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_that_are_over_are_told_and_asked_once_more() {
+    TestApp::run(async |app| {
+        let admin = format!("{}; lang=en", app.as_member("admin").await);
+        let file = format!(
+            "{HEADER}Old,Ones,2026-11-21,Hall,10,1.00,\nNew,Ones,2026-11-22,Hall,10,1.00,\n"
+        );
+        let shown = page(app, &admin, &[("file", file.as_bytes())], 200).await;
+        assert!(
+            shown.contains("One of them has a day that is over"),
+            "{shown}"
+        );
+        assert_eq!(shown.matches("in the past").count(), 1, "{shown}");
+        let carried = previewed(&shown);
+        let again = page(app, &admin, &[("previewed", &carried)], 422).await;
+        assert!(
+            again.contains("One of them has a day that is over"),
+            "{again}"
+        );
+        assert_eq!(concerts(app).await, 0);
+        let confirmed: [(&str, &[u8]); 2] = [("previewed", &carried), ("confirmed", b"1")];
+        assert_eq!(send(app, &admin, &confirmed).await.status(), 303);
+        assert_eq!(concerts(app).await, 2);
+        // Sent again, it was done before, and isn't asked about.
+        let again = send(app, &admin, &[("previewed", &carried)]).await;
+        assert_eq!(again.status(), 303);
+        assert_eq!(concerts(app).await, 2);
     })
     .await;
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::Response;
+use reqwest::{Method, Response};
 use serde_json::Value;
 
 use crate::support::paid::plant_paid;
@@ -274,7 +274,27 @@ async fn watching_does_not_count_as_being_there() {
         while begun.elapsed() < Duration::from_secs(5) {
             events.next().await.unwrap();
         }
+        // Nor does coming back when the connection broke, nor a run's page that looks again.
+        drop(events);
+        Events::open(app, &moderator, concert).await;
+        let run = async |is_by_itself: bool| {
+            let request = app.as_browser(&moderator, Method::GET, "/staff/runs/1");
+            let request = if is_by_itself {
+                request.header("hx-request", "true")
+            } else {
+                request
+            };
+            request.send().await.unwrap()
+        };
+        assert_eq!(run(true).await.status(), 404);
         assert_eq!(app.count(used).await, before);
+        assert_eq!(run(false).await.status(), 404);
+        assert_ne!(app.count(used).await, before);
+        app.pass(Duration::from_hours(13)).await;
+        let ended = run(true).await;
+        assert_eq!(ended.status(), 204);
+        let place = "/staff/sign-in?return_to=%2Fstaff%2Fruns%2F1";
+        assert_eq!(ended.headers()["hx-redirect"], place);
     })
     .await;
 }

@@ -23,6 +23,7 @@ const CALLERS: [&str; 6] = [
 const TABLE: &str = "
                                      nobody moderator admin superadmin disabled expired
     get  /staff                         303    200       200   200        303      303
+    get  /staff/                        303    303       303   303        303      303
     get  /staff/account                 303    200       200   200        303      303
     get  /staff/audit                   303    403       200   200        303      303
     get  /staff/concerts                303    200       200   200        303      303
@@ -37,10 +38,13 @@ const TABLE: &str = "
     get  /staff/exports/reservations.csv 303   403      200   200        303      303
     get  /staff/mails                   303    200       200   200        303      303
     get  /staff/refunds                 303    403       200   200        303      303
+    get  /staff/refunds/{id}            303    403       404   404        303      303
+    get  /staff/health                  303    200       200   200        303      303
     get  /staff/reports                 303    403       200   200        303      303
     get  /staff/reports/sales.csv       303    403       200   200        303      303
     get  /staff/reservations            303    200       200   200        303      303
     get  /staff/reservations/{id}       303    200       200   200        303      303
+    get  /staff/runs                    303    200       200   200        303      303
     get  /staff/runs/{id}               303    404       404   404        303      303
     get  /staff/sign-in                 200    303       303   303        200      200
     get  /staff/users                   303    403       403   200        303      303
@@ -58,6 +62,8 @@ const TABLE: &str = "
     post /staff/concerts/{id}/open      303    403       303   303        303      303
     post /staff/concerts/{id}/poster    303    403       422   422        303      303
     post /staff/mails/{id}/retry        303    404       404   404        303      303
+    post /staff/refunds/{id}/ask        303    403       404   404        303      303
+    post /staff/refunds/{id}/settle     303    403       404   404        303      303
     post /staff/reservations/bulk       303    422       422   422        303      303
     post /staff/reservations/{id}/cancel 303   303       303   303        303      303
     post /staff/reservations/{id}/confirm 303  403       303   303        303      303

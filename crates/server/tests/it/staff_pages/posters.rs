@@ -99,6 +99,11 @@ async fn what_is_no_plain_picture_is_refused_with_its_reason_and_nothing_is_kept
                 "by its content",
             ),
             ("half a JPEG", half(&jpeg), "only a part"),
+            (
+                "half a JPEG with its end",
+                [&*half(&jpeg), b"\xff\xd9"].concat(),
+                "can be read",
+            ),
             ("half a PNG", half(&png), "only a part"),
             ("half a WebP", half(&webp), "only a part"),
             (
@@ -189,7 +194,9 @@ async fn a_photograph_is_turned_upright_and_tells_nothing_of_its_place() {
             assert_eq!(one.headers()["content-type"], "image/jpeg");
             let caching = one.headers()["cache-control"].to_str().unwrap();
             assert_eq!(caching, "public, max-age=31536000, immutable");
+            let length = one.content_length();
             let bytes = one.bytes().await.unwrap();
+            assert_eq!(length, Some(bytes.len() as u64));
             assert!(!bytes.windows(3).any(|part| part == b"GPS"));
             assert!(!bytes.windows(4).any(|part| part == b"Exif"));
             let drawn = image::load_from_memory(&bytes).unwrap().into_rgb8();

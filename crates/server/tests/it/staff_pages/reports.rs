@@ -7,8 +7,13 @@ use serde_json::Value;
 
 use crate::support::{NewConcert, TestApp};
 
+pub(super) const SETTLE_STOCK: &str = "
+    UPDATE concerts SET available_tickets = total_tickets - coalesce((
+        SELECT sum(quantity) FROM reservations
+        WHERE concert_id = concerts.id AND status IN ('pending', 'confirmed')), 0)";
+
 /// Two concerts with 400 reservations of the last four months, in every state, and one that sold out.
-async fn plant_sales(app: &TestApp) -> [i32; 3] {
+pub(super) async fn plant_sales(app: &TestApp) -> [i32; 3] {
     let many = NewConcert {
         tickets: 5000,
         ..NewConcert::default()
@@ -40,16 +45,18 @@ async fn plant_sales(app: &TestApp) -> [i32; 3] {
          SELECT 'RES90' || n || '-00000000', {sold_out}, 'Nok', 'nok' || n || '@example.com', 1,
                 1250, 'confirmed', 'completed', timestamp '2026-11-20 10:00' + n * interval '50 minutes'
          FROM generate_series(1, 3) n;
-         UPDATE concerts SET available_tickets = total_tickets - coalesce((
-             SELECT sum(quantity) FROM reservations
-             WHERE concert_id = concerts.id AND status IN ('pending', 'confirmed')), 0)"
+         {SETTLE_STOCK}"
     );
     app.postgres.batch_execute(&plant).await.unwrap();
     [first, second, sold_out]
 }
 
 /// Sums by hand: by the days' names in the concerts' time zone, each figure by a condition of its own.
-async fn by_hand(app: &TestApp, group: &str, and: &str) -> BTreeMap<String, [String; 6]> {
+pub(super) async fn by_hand(
+    app: &TestApp,
+    group: &str,
+    and: &str,
+) -> BTreeMap<String, [String; 6]> {
     let statement = format!(
         "WITH told AS (
              SELECT *, ((created_at AT TIME ZONE 'utc') AT TIME ZONE 'Asia/Bangkok')::date AS day,
@@ -81,7 +88,7 @@ async fn by_hand(app: &TestApp, group: &str, and: &str) -> BTreeMap<String, [Str
 }
 
 /// The same figures of the API's answer.
-fn figures(sales: &Value) -> [String; 6] {
+pub(super) fn figures(sales: &Value) -> [String; 6] {
     let text = |name: &str| match &sales[name] {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -96,7 +103,7 @@ fn figures(sales: &Value) -> [String; 6] {
     ]
 }
 
-async fn report(app: &TestApp, token: &str, query: &str) -> Value {
+pub(super) async fn report(app: &TestApp, token: &str, query: &str) -> Value {
     let path = format!("/reports/sales{query}");
     let answer = app.as_staff(token, Method::GET, &path).send().await;
     let answer = answer.unwrap();
@@ -104,7 +111,7 @@ async fn report(app: &TestApp, token: &str, query: &str) -> Value {
     answer.json().await.unwrap()
 }
 
-fn zeros() -> [String; 6] {
+pub(super) fn zeros() -> [String; 6] {
     ["0", "0", "0.00", "0.00", "0", "0"].map(str::to_owned)
 }
 
@@ -232,8 +239,8 @@ async fn the_pages_charts_tables_and_files_have_the_same_numbers() {
         let days = by_hand(app, "day", "").await;
         let day = &days["2026-11-20"];
         let row = format!(
-            "<th scope=\"row\">Fri 20 Nov 2026</th><td data-label=\"Reservations\">{}</td>\
-             <td data-label=\"Tickets\">{}</td><td data-label=\"Revenue\">{}</td>",
+            "<th scope=\"row\">Fri 20 Nov 2026</th><td data-label=\"Reservations made\">{}</td>\
+             <td data-label=\"Tickets sold\">{}</td><td data-label=\"Revenue\">{}</td>",
             day[0],
             day[1],
             shown(&day[2])
@@ -254,7 +261,7 @@ async fn the_pages_charts_tables_and_files_have_the_same_numbers() {
         assert_eq!(csv.headers()["content-disposition"], name);
         let csv = csv.text().await.unwrap();
         let mut lines = csv.lines();
-        assert_eq!(lines.next(), Some("day,reservations,tickets,revenue,currency"));
+        assert_eq!(lines.next(), Some("day,reservations_made,tickets_sold,revenue,currency"));
         assert_eq!(lines.clone().count(), 30);
         for line in lines {
             let cells: Vec<&str> = line.split(',').collect();
@@ -267,6 +274,39 @@ async fn the_pages_charts_tables_and_files_have_the_same_numbers() {
         assert_eq!(app.count(told).await, 1);
         let unknown = app.page_as(&cookie, "/staff/reports/nothing.csv").await;
         assert_eq!(unknown.status(), 404);
+    })
+    .await;
+}
+
+/// Of many concerts that are sold out those that sold most have their times, and all of them are counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_concerts_that_are_sold_out_are_all_counted() {
+    TestApp::run(async |app| {
+        let token = app.plant_signed_in("nok", "admin").await;
+        let cookie = app.as_member("admin").await;
+        let plant = "
+            INSERT INTO concerts (name, artist, date, venue, total_tickets, available_tickets, price,
+                                  status)
+            SELECT 'Night ' || n, 'Som', '2026-12-24', 'Hall', n, 0, 100, 'open'
+            FROM generate_series(1, 60) n ORDER BY n;
+            INSERT INTO reservations (id, concert_id, customer_name, customer_email, quantity,
+                                      total_price, status, payment_status, created_at)
+            SELECT 'RES' || 1000 + id || '-00000000', id, 'Nok', 'nok@example.com', total_tickets,
+                   total_tickets * 100, 'confirmed', 'completed', '2026-11-20 10:00'
+            FROM concerts WHERE artist = 'Som'";
+        app.postgres.batch_execute(plant).await.unwrap();
+        let page = app.page_as(&cookie, "/staff/reports?lang=en").await;
+        let page = page.text().await.unwrap();
+        assert!(page.contains("60 concerts are sold out"), "{page}");
+        assert!(page.contains("Times are shown for the 50 that sold most."), "{page}");
+        let found = report(app, &token, "?group_by=concert").await;
+        let items = found["items"].as_array().unwrap();
+        assert_eq!(items.len(), 60);
+        for item in items {
+            let has_time = item["sold_out_within_s"].as_i64().is_some();
+            let tickets = item["total_tickets"].as_i64().unwrap();
+            assert_eq!(has_time, tickets > 10, "{item}");
+        }
     })
     .await;
 }

@@ -97,6 +97,8 @@ async fn a_long_list_is_read_page_by_page() {
         let mut pages = 0;
         while let Some(path) = next {
             let page = text(app, &cookie, &path).await;
+            let newest = "<a href=\"/staff/reservations?status=pending\">Newest</a>";
+            assert_eq!(page.contains(newest), pages > 0, "{page}");
             let ids = page.split("name=\"id\" value=\"").skip(1);
             seen.extend(ids.map(|rest| rest.split('"').next().unwrap().to_owned()));
             let more = page
@@ -116,6 +118,100 @@ async fn a_long_list_is_read_page_by_page() {
         seen.sort();
         seen.dedup();
         assert_eq!((pages, all, seen.len()), (3, 250, 250));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_looks_at_several_comes_back_to_the_list_with_its_filters() {
+    TestApp::run(async |app| {
+        let cookie = app.as_member("admin").await;
+        let concert = app.plant(NewConcert::default()).await;
+        let sold = app.reserved(concert, 1, "som").await;
+        let id = sold["id"].as_str().unwrap();
+        let list = text(app, &cookie, "/staff/reservations?status=pending&q=som").await;
+        let (_, carried) = list.split_once("name=\"list\" value=\"").expect(&list);
+        let carried = carried.split('"').next().unwrap();
+        let carried = carried.replace("&#38;", "&").replace("&amp;", "&");
+        let back = async |fields: &[(&str, &str)]| {
+            let path = "/staff/reservations/bulk";
+            let answer = app.form_as(&format!("{cookie}; lang=en"), path, fields);
+            let answer = answer.send().await.unwrap().text().await.unwrap();
+            let links = answer.split("href=\"/staff/reservations?").skip(1);
+            let links = links.map(|rest| rest.split('"').next().unwrap().to_owned());
+            links.collect::<Vec<_>>()
+        };
+        let list = ("list", &*carried);
+        let filters = ["q=som&#38;status=pending"];
+        assert_eq!(back(&[("kind", "cancel"), ("id", id), list]).await, filters);
+        assert_eq!(back(&[("kind", "cancel"), list]).await, filters);
+        let strange = ("list", "//elsewhere.example/?x=1&next=2");
+        assert!(
+            back(&[("kind", "cancel"), ("id", id), strange])
+                .await
+                .is_empty()
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_a_page_are_chosen_by_a_link_and_what_goes_back_is_told_before() {
+    TestApp::run(async |app| {
+        let admin = format!("{}; lang=en", app.as_member("admin").await);
+        let concert = app.plant(NewConcert::default()).await;
+        app.postgres
+            .batch_execute(&plant_paid(concert, 1000, 2))
+            .await
+            .unwrap();
+        let held = app.reserved(concert, 2, "som").await;
+        let ticks = |page: &str| page.matches("\" checked>").count();
+        let filter = format!("/staff/reservations?concert_id={concert}");
+        let plain = text(app, &admin, &filter).await;
+        assert_eq!(ticks(&plain), 0, "{plain}");
+        let link = format!("href=\"{filter}&#38;all=1\"");
+        assert!(plain.contains(&link), "{plain}");
+        let all = text(app, &admin, &format!("{filter}&all=1")).await;
+        assert_eq!(ticks(&all), 3, "{all}");
+        assert!(
+            all.contains(&format!("<a href=\"{filter}\">Choose none</a>")),
+            "{all}"
+        );
+        let more = text(app, &admin, "/staff/reservations?all=1").await;
+        assert_eq!(ticks(&more), 3, "{more}");
+
+        let ids = ["RES1000-00000000", "RES1001-00000000", id_of(&held)];
+        let preview = async |kind| {
+            let mut form = vec![("kind", kind)];
+            form.extend(ids.map(|id| ("id", id)));
+            let answer = app.form_as(&admin, "/staff/reservations/bulk", &form);
+            answer.send().await.unwrap().text().await.unwrap()
+        };
+        for kind in ["cancel", "refund"] {
+            let page = preview(kind).await;
+            let total = "Goes back the way it was paid: ฿2,500, from 2 of these reservations.";
+            assert!(page.contains(total), "{kind}: {page}");
+            assert_eq!(
+                page.matches("\"Money back\">฿1,250</td>").count(),
+                2,
+                "{kind}: {page}"
+            );
+            assert_eq!(
+                page.matches("\"Money back\">–</td>").count(),
+                1,
+                "{kind}: {page}"
+            );
+        }
+        let page = preview("resend").await;
+        assert!(!page.contains("Money back"), "{page}");
+        let stuck = "UPDATE payments SET status = 'refunding', refund_error = 'no',
+                            refund_reason = 'by_staff'
+                     WHERE id = 'PAY1000-00000000'";
+        app.postgres.batch_execute(stuck).await.unwrap();
+        let page = preview("cancel").await;
+        assert!(page.contains("฿1,250, from 1 of these"), "{page}");
+        let page = preview("refund").await;
+        assert!(page.contains("฿2,500, from 2 of these"), "{page}");
     })
     .await;
 }
@@ -160,7 +256,7 @@ async fn a_reservation_tells_its_story_and_offers_what_its_state_and_the_role_al
         let page = text(app, &admin, &format!("{path}?said=reservation-confirmed")).await;
         assert!(page.contains("The reservation is confirmed."), "{page}");
         assert!(
-            page.contains("Staff confirmed it: it was paid by hand."),
+            page.contains("a-admin confirmed it: it was paid by hand."),
             "{page}"
         );
         assert!(page.contains("A mail was written: tickets."), "{page}");
@@ -178,6 +274,18 @@ async fn a_reservation_tells_its_story_and_offers_what_its_state_and_the_role_al
         assert!(place.contains("It is cancelled already."), "{place}");
         assert_eq!(act(app, &moderator, &format!("{path}/refund")).await.0, 403);
         assert_eq!(app.count("SELECT count(*) FROM mails").await, 3);
+        let page = text(app, &admin, &path).await;
+        for told in [
+            "a-moderator wrote to the buyer again.",
+            "a-moderator cancelled it.",
+            "a-moderator gave the money back.",
+        ] {
+            assert_eq!(page.matches(told).count(), 1, "{told}: {page}");
+        }
+        // Who did what is the audit log's, which a moderator doesn't read.
+        let page = text(app, &moderator, &path).await;
+        assert!(!page.contains("a-admin"), "{page}");
+        assert!(page.contains("Staff confirmed it"), "{page}");
     })
     .await;
 }

@@ -19,6 +19,7 @@ async fn all_the_money_goes_back_once() {
             fact: Fact::Refunded,
             money: Some(money.clone()),
         },
+        words: None,
     };
     assert_eq!(first.as_ref(), Some(&expected));
     let seen = fake.take_seen();

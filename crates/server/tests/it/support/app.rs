@@ -46,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) database_url: Option<String>,
     /// Read replicas, each as the server's login.
     pub(crate) replica_urls: Vec<String>,
+    /// A login that sees more than the server's.
+    pub(crate) monitor_url: Option<String>,
     /// Without announcing and listening, where a test counts statements or connections.
     pub(crate) is_alone: bool,
     /// Two products on one database need different ones.
@@ -73,6 +75,7 @@ impl Default for Options {
             database_port: None,
             database_url: None,
             replica_urls: Vec::new(),
+            monitor_url: None,
             is_alone: false,
             random_seed: 7,
             secrets: &[b"a key that is only used for tests"],
@@ -391,6 +394,16 @@ pub(crate) fn open_app_with(
         .writing_to_people(post)
         .keeping_files(Files::new(options.files.path()));
     let app = if options.is_alone { app.alone() } else { app };
+    let monitor = options.monitor_url.as_ref().map(|url| {
+        let settings = PoolSettings {
+            name: "monitor",
+            max: 1,
+            min: 0,
+            ..pool_settings(options)
+        };
+        Pool::open(url, settings, Arc::new(|_| {})).expect("a pool")
+    });
+    let app = app.watching(monitor, false);
     if options.replica_urls.is_empty() {
         return app;
     }

@@ -29,6 +29,11 @@ pub(crate) struct BackupLab {
 impl BackupLab {
     /// `None`, with a word about it, where pgBackRest isn't installed.
     pub(crate) async fn start(name: &str) -> Option<Self> {
+        Self::start_with(name, &[("fsync", "off")]).await
+    }
+
+    /// The same with settings of its own.
+    pub(crate) async fn start_with(name: &str, more: &[(&str, &str)]) -> Option<Self> {
         if Command::new("pgbackrest").arg("version").output().is_err() {
             eprintln!("SKIPPED: pgbackrest isn't installed (scripts/install-packages.sh test)");
             return None;
@@ -39,12 +44,11 @@ impl BackupLab {
             "pgbackrest --config={} --stanza={STANZA} archive-push %p",
             config.display()
         );
-        let settings = [
+        let archiving = [
             ("archive_mode", "on"),
             ("archive_command", archive.as_str()),
-            ("fsync", "off"),
         ];
-        let cluster = OwnCluster::start_with(name, &settings).await;
+        let cluster = OwnCluster::start_with(name, &[&archiving, more].concat()).await;
         let meta = fs::metadata(cluster.0.data_folder()).expect("the data folder");
         let lab = Self {
             cluster,

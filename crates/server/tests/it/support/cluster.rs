@@ -76,7 +76,17 @@ impl TestDatabase {
                     .expect("a migrated template");
             })
             .await;
-        Self::create(&format!("OWNER {OWNER} TEMPLATE {TEMPLATE}")).await
+        let database = Self::create(&format!("OWNER {OWNER} TEMPLATE {TEMPLATE}")).await;
+        // Who may come in is the only thing that a copy doesn't have.
+        let name = &database.name;
+        let doors = format!(
+            "REVOKE ALL ON DATABASE {name} FROM PUBLIC;
+             GRANT CONNECT ON DATABASE {name}
+                 TO stagedoor_app, stagedoor_report, stagedoor_monitor, stagedoor_backup"
+        );
+        let client = connect(&cluster().superuser_url("postgres")).await;
+        client.batch_execute(&doors).await.expect("open doors");
+        database
     }
 
     /// A database that nobody migrated.

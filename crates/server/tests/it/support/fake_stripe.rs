@@ -117,6 +117,11 @@ impl FakeStripe {
         self.lock().faults.extend(faults);
     }
 
+    /// Requests that still have a fault before them.
+    pub(crate) fn faults_left(&self) -> usize {
+        self.lock().faults.len()
+    }
+
     pub(crate) fn set_now(&self, now: Timestamp) {
         self.lock().account.now = now;
     }

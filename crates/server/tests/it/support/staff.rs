@@ -1,7 +1,7 @@
 //! Staff for tests: planted accounts and sessions, and signing in from any address.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -39,7 +39,7 @@ impl Authenticator {
     }
 }
 
-static NEXT_TOKEN: AtomicU8 = AtomicU8::new(1);
+static NEXT_TOKEN: AtomicU32 = AtomicU32::new(1);
 
 impl TestApp {
     /// Plants an account with plain SQL; returns its number.
@@ -57,7 +57,8 @@ impl TestApp {
 
     /// Plants a session that begins now; returns its token. No password is hashed for it.
     pub(crate) async fn plant_session(&self, staff: i32) -> String {
-        let token = [NEXT_TOKEN.fetch_add(1, Ordering::Relaxed); 32];
+        let mut token = [0; 32];
+        token[..4].copy_from_slice(&NEXT_TOKEN.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         let now = self.app.ctx().now();
         let statement = format!(
             "INSERT INTO admin_sessions (token_digest, admin_user_id, created_at, last_used_at,

@@ -606,7 +606,7 @@ impl SetLimitsStmt {
 pub struct LockConcertsStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn lock_concerts() -> LockConcertsStmt {
     LockConcertsStmt(
-        "/* admission.lock_concerts */ SELECT id, available_tickets, price, status, date FROM concerts WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR UPDATE",
+        "/* admission.lock_concerts */ SELECT id, available_tickets, price, status, date FROM concerts WHERE id = ANY($1) AND (deleted_at IS NULL OR id = 0) ORDER BY id FOR UPDATE",
         None,
     )
 }

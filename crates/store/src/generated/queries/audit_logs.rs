@@ -15,6 +15,17 @@ pub struct ListParams<
     pub before_at: Option<jiff::civil::DateTime>,
     pub before_id: Option<i32>,
     pub rows_max: i32,
+    pub by_people: bool,
+}
+#[derive(Debug)]
+pub struct FindLastEditParams<
+    T1: crate::generated::StringSql,
+    T2: crate::generated::StringSql,
+    T3: crate::generated::ArraySql<Item = T2>,
+> {
+    pub of_record: T1,
+    pub rows_max: i32,
+    pub columns: T3,
 }
 #[derive(Debug)]
 pub struct LogExportParams<T1: crate::generated::StringSql, T2: crate::generated::StringSql> {
@@ -115,6 +126,28 @@ impl<'a> From<EntryBorrowed<'a>> for Entry {
             actor_kind: actor_kind.map(|v| v.into()),
             actor: actor.map(|v| v.into()),
             request_id,
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
+pub struct FindLastEdit {
+    pub username: String,
+    pub created_at: jiff::civil::DateTime,
+}
+pub struct FindLastEditBorrowed<'a> {
+    pub username: &'a str,
+    pub created_at: jiff::civil::DateTime,
+}
+impl<'a> From<FindLastEditBorrowed<'a>> for FindLastEdit {
+    fn from(
+        FindLastEditBorrowed {
+            username,
+            created_at,
+        }: FindLastEditBorrowed<'a>,
+    ) -> Self {
+        Self {
+            username: username.into(),
+            created_at,
         }
     }
 }
@@ -299,6 +332,66 @@ where
 {
     pub fn map<R>(self, mapper: fn(EntryBorrowed) -> R) -> EntryQuery<'c, 'a, 's, C, R, N> {
         EntryQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct FindLastEditQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<FindLastEditBorrowed, tokio_postgres::Error>,
+    mapper: fn(FindLastEditBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> FindLastEditQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(
+        self,
+        mapper: fn(FindLastEditBorrowed) -> R,
+    ) -> FindLastEditQuery<'c, 'a, 's, C, R, N> {
+        FindLastEditQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -810,7 +903,7 @@ where
 pub struct ListStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list() -> ListStmt {
     ListStmt(
-        "/* audit_logs.list */ SELECT id, user_id, username, action, table_name, record_id, old_values, new_values, ip_address, created_at, actor_kind, actor, request_id FROM list_audit_logs($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "/* audit_logs.list */ SELECT id, user_id, username, action, table_name, record_id, old_values, new_values, ip_address, created_at, actor_kind, actor, request_id FROM list_audit_logs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         None,
     )
 }
@@ -842,12 +935,13 @@ impl ListStmt {
         before_at: &'a Option<jiff::civil::DateTime>,
         before_id: &'a Option<i32>,
         rows_max: &'a i32,
-    ) -> EntryQuery<'c, 'a, 's, C, Entry, 9> {
+        by_people: &'a bool,
+    ) -> EntryQuery<'c, 'a, 's, C, Entry, 10> {
         EntryQuery {
             client,
             params: [
                 of_table, of_record, of_user, of_action, from_at, to_at, before_at, before_id,
-                rows_max,
+                rows_max, by_people,
             ],
             query: self.0,
             cached: self.1.as_ref(),
@@ -880,14 +974,14 @@ impl<
     T1: crate::generated::StringSql,
     T2: crate::generated::StringSql,
     T3: crate::generated::StringSql,
-> crate::client::Params<'c, 'a, 's, ListParams<T1, T2, T3>, EntryQuery<'c, 'a, 's, C, Entry, 9>, C>
+> crate::client::Params<'c, 'a, 's, ListParams<T1, T2, T3>, EntryQuery<'c, 'a, 's, C, Entry, 10>, C>
     for ListStmt
 {
     fn params(
         &'s self,
         client: &'c C,
         params: &'a ListParams<T1, T2, T3>,
-    ) -> EntryQuery<'c, 'a, 's, C, Entry, 9> {
+    ) -> EntryQuery<'c, 'a, 's, C, Entry, 10> {
         self.bind(
             client,
             &params.of_table,
@@ -899,7 +993,80 @@ impl<
             &params.before_at,
             &params.before_id,
             &params.rows_max,
+            &params.by_people,
         )
+    }
+}
+pub struct FindLastEditStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn find_last_edit() -> FindLastEditStmt {
+    FindLastEditStmt(
+        "/* audit_logs.find_last_edit */ SELECT username, created_at FROM list_audit_logs('concerts', $1, NULL, 'UPDATE', NULL, NULL, NULL, NULL, $2, false) WHERE user_id IS NOT NULL AND jsonb_exists_any(new_values::jsonb, $3::text[]) ORDER BY created_at DESC, id DESC LIMIT 1",
+        None,
+    )
+}
+impl FindLastEditStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::StringSql,
+        T3: crate::generated::ArraySql<Item = T2>,
+    >(
+        &'s self,
+        client: &'c C,
+        of_record: &'a T1,
+        rows_max: &'a i32,
+        columns: &'a T3,
+    ) -> FindLastEditQuery<'c, 'a, 's, C, FindLastEdit, 3> {
+        FindLastEditQuery {
+            client,
+            params: [of_record, rows_max, columns],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<FindLastEditBorrowed, tokio_postgres::Error> {
+                    Ok(FindLastEditBorrowed {
+                        username: row.try_get(0)?,
+                        created_at: row.try_get(1)?,
+                    })
+                },
+            mapper: |it| FindLastEdit::from(it),
+        }
+    }
+}
+impl<
+    'c,
+    'a,
+    's,
+    C: GenericClient,
+    T1: crate::generated::StringSql,
+    T2: crate::generated::StringSql,
+    T3: crate::generated::ArraySql<Item = T2>,
+>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        FindLastEditParams<T1, T2, T3>,
+        FindLastEditQuery<'c, 'a, 's, C, FindLastEdit, 3>,
+        C,
+    > for FindLastEditStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a FindLastEditParams<T1, T2, T3>,
+    ) -> FindLastEditQuery<'c, 'a, 's, C, FindLastEdit, 3> {
+        self.bind(client, &params.of_record, &params.rows_max, &params.columns)
     }
 }
 pub struct LogExportStmt(&'static str, Option<tokio_postgres::Statement>);

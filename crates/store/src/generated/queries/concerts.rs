@@ -36,6 +36,16 @@ pub struct ListForStaffParams<
     pub after_id: i32,
     pub limit: i64,
 }
+#[derive(Clone, Copy, Debug)]
+pub struct ListNearParams {
+    pub day: jiff::civil::Date,
+    pub each: i64,
+}
+#[derive(Debug)]
+pub struct ListNamedParams<T1: crate::generated::StringSql> {
+    pub pattern: T1,
+    pub limit: i64,
+}
 #[derive(Debug)]
 pub struct ListVenuesParams<T1: crate::generated::StringSql> {
     pub status: T1,
@@ -193,6 +203,36 @@ impl<'a> From<ConcertBorrowed<'a>> for Concert {
     }
 }
 #[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    pub id: i32,
+    pub name: String,
+    pub artist: String,
+    pub date: jiff::civil::Date,
+}
+pub struct NamedBorrowed<'a> {
+    pub id: i32,
+    pub name: &'a str,
+    pub artist: &'a str,
+    pub date: jiff::civil::Date,
+}
+impl<'a> From<NamedBorrowed<'a>> for Named {
+    fn from(
+        NamedBorrowed {
+            id,
+            name,
+            artist,
+            date,
+        }: NamedBorrowed<'a>,
+    ) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            artist: artist.into(),
+            date,
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
 pub struct Lock {
     pub available_tickets: i32,
     pub price: rust_decimal::Decimal,
@@ -238,6 +278,120 @@ where
 {
     pub fn map<R>(self, mapper: fn(ConcertBorrowed) -> R) -> ConcertQuery<'c, 'a, 's, C, R, N> {
         ConcertQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct NamedQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<NamedBorrowed, tokio_postgres::Error>,
+    mapper: fn(NamedBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> NamedQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(NamedBorrowed) -> R) -> NamedQuery<'c, 'a, 's, C, R, N> {
+        NamedQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct I32Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<i32, tokio_postgres::Error>,
+    mapper: fn(i32) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> I32Query<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(i32) -> R) -> I32Query<'c, 'a, 's, C, R, N> {
+        I32Query {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -455,63 +609,6 @@ where
         Ok(mapped)
     }
 }
-pub struct I32Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
-    client: &'c C,
-    params: [&'a (dyn postgres_types::ToSql + Sync); N],
-    query: &'static str,
-    cached: Option<&'s tokio_postgres::Statement>,
-    extractor: fn(&tokio_postgres::Row) -> Result<i32, tokio_postgres::Error>,
-    mapper: fn(i32) -> T,
-}
-impl<'c, 'a, 's, C, T: 'c, const N: usize> I32Query<'c, 'a, 's, C, T, N>
-where
-    C: GenericClient,
-{
-    pub fn map<R>(self, mapper: fn(i32) -> R) -> I32Query<'c, 'a, 's, C, R, N> {
-        I32Query {
-            client: self.client,
-            params: self.params,
-            query: self.query,
-            cached: self.cached,
-            extractor: self.extractor,
-            mapper,
-        }
-    }
-    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
-        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
-        Ok((self.mapper)((self.extractor)(&row)?))
-    }
-    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
-        self.iter().await?.try_collect().await
-    }
-    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
-        let opt_row =
-            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
-        Ok(opt_row
-            .map(|row| {
-                let extracted = (self.extractor)(&row)?;
-                Ok((self.mapper)(extracted))
-            })
-            .transpose()?)
-    }
-    pub async fn iter(
-        self,
-    ) -> Result<
-        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
-        tokio_postgres::Error,
-    > {
-        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
-        let mapped = stream
-            .map(move |res| {
-                res.and_then(|row| {
-                    let extracted = (self.extractor)(&row)?;
-                    Ok((self.mapper)(extracted))
-                })
-            })
-            .into_stream();
-        Ok(mapped)
-    }
-}
 pub struct BoolQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
@@ -676,7 +773,7 @@ impl FindStmt {
 pub struct ListStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list() -> ListStmt {
     ListStmt(
-        "/* concerts.list */ SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url, description, created_at, updated_at FROM concerts WHERE status = $1 AND deleted_at IS NULL AND date >= coalesce($2, '-infinity'::date) AND date <= coalesce($3, 'infinity'::date) AND ($4::text IS NULL OR venue = $4) AND ($5::text IS NULL OR name ILIKE $5 OR artist ILIKE $5 OR venue ILIKE $5) AND (date, id) > ($6::date, $7::int) ORDER BY date, id LIMIT $8",
+        "/* concerts.list */ SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url, description, created_at, updated_at FROM concerts WHERE status = $1 AND deleted_at IS NULL AND id <> 0 AND date >= coalesce($2, '-infinity'::date) AND date <= coalesce($3, 'infinity'::date) AND ($4::text IS NULL OR venue = $4) AND ($5::text IS NULL OR name ILIKE $5 OR artist ILIKE $5 OR venue ILIKE $5) AND (date, id) > ($6::date, $7::int) ORDER BY date, id LIMIT $8",
         None,
     )
 }
@@ -776,7 +873,7 @@ impl<
 pub struct ListAllStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_all() -> ListAllStmt {
     ListAllStmt(
-        "/* concerts.list_all */ SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url, description, created_at, updated_at FROM concerts WHERE deleted_at IS NULL AND id > $1 ORDER BY id LIMIT $2",
+        "/* concerts.list_all */ SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url, description, created_at, updated_at FROM concerts WHERE deleted_at IS NULL AND id > $1 AND id <> 0 ORDER BY id LIMIT $2",
         None,
     )
 }
@@ -836,7 +933,7 @@ impl<'c, 'a, 's, C: GenericClient>
 pub struct ListForStaffStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_for_staff() -> ListForStaffStmt {
     ListForStaffStmt(
-        "/* concerts.list_for_staff */ SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url, description, created_at, updated_at FROM concerts WHERE (deleted_at IS NOT NULL) = $1 AND ($2::text IS NULL OR status = $2) AND date >= coalesce($3, '-infinity'::date) AND date <= coalesce($4, 'infinity'::date) AND ($5::text IS NULL OR venue = $5) AND ($6::text IS NULL OR name ILIKE $6 OR artist ILIKE $6 OR venue ILIKE $6) AND (date, id) > ($7::date, $8::int) ORDER BY date, id LIMIT $9",
+        "/* concerts.list_for_staff */ SELECT id, name, artist, date, venue, total_tickets, available_tickets, price, status, image_url, description, created_at, updated_at FROM concerts WHERE (deleted_at IS NOT NULL) = $1 AND id <> 0 AND ($2::text IS NULL OR status = $2) AND date >= coalesce($3, '-infinity'::date) AND date <= coalesce($4, 'infinity'::date) AND ($5::text IS NULL OR venue = $5) AND ($6::text IS NULL OR name ILIKE $6 OR artist ILIKE $6 OR venue ILIKE $6) AND (date, id) > ($7::date, $8::int) ORDER BY date, id LIMIT $9",
         None,
     )
 }
@@ -982,10 +1079,177 @@ impl ListByIdsStmt {
         }
     }
 }
+pub struct ListNearStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_near() -> ListNearStmt {
+    ListNearStmt(
+        "/* concerts.list_near */ (SELECT id, name, artist, date FROM concerts WHERE date < $1 AND deleted_at IS NULL AND id <> 0 ORDER BY date DESC, id DESC LIMIT $2) UNION ALL (SELECT id, name, artist, date FROM concerts WHERE date >= $1 AND deleted_at IS NULL AND id <> 0 ORDER BY date, id LIMIT $2) ORDER BY date, id",
+        None,
+    )
+}
+impl ListNearStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        day: &'a jiff::civil::Date,
+        each: &'a i64,
+    ) -> NamedQuery<'c, 'a, 's, C, Named, 2> {
+        NamedQuery {
+            client,
+            params: [day, each],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row: &tokio_postgres::Row| -> Result<NamedBorrowed, tokio_postgres::Error> {
+                Ok(NamedBorrowed {
+                    id: row.try_get(0)?,
+                    name: row.try_get(1)?,
+                    artist: row.try_get(2)?,
+                    date: row.try_get(3)?,
+                })
+            },
+            mapper: |it| Named::from(it),
+        }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient>
+    crate::client::Params<'c, 'a, 's, ListNearParams, NamedQuery<'c, 'a, 's, C, Named, 2>, C>
+    for ListNearStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListNearParams,
+    ) -> NamedQuery<'c, 'a, 's, C, Named, 2> {
+        self.bind(client, &params.day, &params.each)
+    }
+}
+pub struct ListNamedStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_named() -> ListNamedStmt {
+    ListNamedStmt(
+        "/* concerts.list_named */ SELECT id, name, artist, date FROM concerts WHERE deleted_at IS NULL AND id <> 0 AND (artist || ': ' || name) ILIKE $1 ORDER BY date DESC, id DESC LIMIT $2",
+        None,
+    )
+}
+impl ListNamedStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        pattern: &'a T1,
+        limit: &'a i64,
+    ) -> NamedQuery<'c, 'a, 's, C, Named, 2> {
+        NamedQuery {
+            client,
+            params: [pattern, limit],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row: &tokio_postgres::Row| -> Result<NamedBorrowed, tokio_postgres::Error> {
+                Ok(NamedBorrowed {
+                    id: row.try_get(0)?,
+                    name: row.try_get(1)?,
+                    artist: row.try_get(2)?,
+                    date: row.try_get(3)?,
+                })
+            },
+            mapper: |it| Named::from(it),
+        }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>
+    crate::client::Params<'c, 'a, 's, ListNamedParams<T1>, NamedQuery<'c, 'a, 's, C, Named, 2>, C>
+    for ListNamedStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListNamedParams<T1>,
+    ) -> NamedQuery<'c, 'a, 's, C, Named, 2> {
+        self.bind(client, &params.pattern, &params.limit)
+    }
+}
+pub struct ListNamesStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_names() -> ListNamesStmt {
+    ListNamesStmt(
+        "/* concerts.list_names */ SELECT id, name, artist, date FROM concerts WHERE id = ANY($1)",
+        None,
+    )
+}
+impl ListNamesStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::ArraySql<Item = i32>>(
+        &'s self,
+        client: &'c C,
+        ids: &'a T1,
+    ) -> NamedQuery<'c, 'a, 's, C, Named, 1> {
+        NamedQuery {
+            client,
+            params: [ids],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row: &tokio_postgres::Row| -> Result<NamedBorrowed, tokio_postgres::Error> {
+                Ok(NamedBorrowed {
+                    id: row.try_get(0)?,
+                    name: row.try_get(1)?,
+                    artist: row.try_get(2)?,
+                    date: row.try_get(3)?,
+                })
+            },
+            mapper: |it| Named::from(it),
+        }
+    }
+}
+pub struct ListCancelledStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_cancelled() -> ListCancelledStmt {
+    ListCancelledStmt(
+        "/* concerts.list_cancelled */ SELECT id FROM concerts WHERE id = ANY($1) AND id IN (SELECT list_cancelled_concerts($1))",
+        None,
+    )
+}
+impl ListCancelledStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::ArraySql<Item = i32>>(
+        &'s self,
+        client: &'c C,
+        ids: &'a T1,
+    ) -> I32Query<'c, 'a, 's, C, i32, 1> {
+        I32Query {
+            client,
+            params: [ids],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
 pub struct ListVenuesStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_venues() -> ListVenuesStmt {
     ListVenuesStmt(
-        "/* concerts.list_venues */ SELECT DISTINCT venue FROM concerts WHERE status = $1 AND deleted_at IS NULL AND date >= $2 ORDER BY venue LIMIT $3",
+        "/* concerts.list_venues */ SELECT DISTINCT venue FROM concerts WHERE status = $1 AND deleted_at IS NULL AND id <> 0 AND date >= $2 ORDER BY venue LIMIT $3",
         None,
     )
 }
@@ -1035,7 +1299,7 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>
 pub struct ListMonthsStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_months() -> ListMonthsStmt {
     ListMonthsStmt(
-        "/* concerts.list_months */ SELECT DISTINCT date_trunc('month', date)::date AS month FROM concerts WHERE status = $1 AND deleted_at IS NULL AND date >= $2 ORDER BY month LIMIT $3",
+        "/* concerts.list_months */ SELECT DISTINCT date_trunc('month', date)::date AS month FROM concerts WHERE status = $1 AND deleted_at IS NULL AND id <> 0 AND date >= $2 ORDER BY month LIMIT $3",
         None,
     )
 }
@@ -1621,7 +1885,7 @@ impl<
 pub struct ExistStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn exist() -> ExistStmt {
     ExistStmt(
-        "/* concerts.exist */ SELECT EXISTS (SELECT 1 FROM concerts) AS any_concert",
+        "/* concerts.exist */ SELECT EXISTS (SELECT 1 FROM concerts WHERE id <> 0) AS any_concert",
         None,
     )
 }
@@ -1679,7 +1943,7 @@ impl LockImportStmt {
 pub struct ListExistingStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_existing() -> ListExistingStmt {
     ListExistingStmt(
-        "/* concerts.list_existing */ SELECT wanted.place FROM unnest($1::text[], $2::text[], $3::date[], $4::text[]) WITH ORDINALITY AS wanted (name, artist, date, venue, place) WHERE EXISTS ( SELECT FROM concerts c WHERE c.date = wanted.date AND c.name = wanted.name AND c.artist = wanted.artist AND c.venue = wanted.venue AND c.deleted_at IS NULL) ORDER BY wanted.place",
+        "/* concerts.list_existing */ SELECT wanted.place FROM unnest($1::text[], $2::text[], $3::date[], $4::text[]) WITH ORDINALITY AS wanted (name, artist, date, venue, place) WHERE EXISTS ( SELECT FROM concerts c WHERE c.date = wanted.date AND c.name = wanted.name AND c.artist = wanted.artist AND c.venue = wanted.venue AND c.deleted_at IS NULL AND c.id <> 0) ORDER BY wanted.place",
         None,
     )
 }

@@ -20,6 +20,13 @@ pub struct TakeParams<T1: crate::generated::StringSql, T2: crate::generated::Arr
     pub limit: i64,
     pub leased_until: jiff::civil::DateTime,
 }
+#[derive(Debug)]
+pub struct ExistsLeasedParams<T1: crate::generated::StringSql, T2: crate::generated::StringSql> {
+    pub task: T1,
+    pub dedup_key: T2,
+    pub now: jiff::civil::DateTime,
+    pub leased_until: jiff::civil::DateTime,
+}
 #[derive(Clone, Copy, Debug)]
 pub struct UpdateDoneParams {
     pub now: jiff::civil::DateTime,
@@ -33,6 +40,13 @@ pub struct UpdateRetryParams<T1: crate::generated::StringSql> {
     pub id: i64,
     pub attempts: i32,
 }
+#[derive(Clone, Copy, Debug)]
+pub struct UpdateAgainParams {
+    pub now: jiff::civil::DateTime,
+    pub id: i64,
+    pub attempts: i32,
+    pub run_at: jiff::civil::DateTime,
+}
 #[derive(Debug)]
 pub struct UpdateDeadParams<T1: crate::generated::StringSql> {
     pub now: jiff::civil::DateTime,
@@ -45,8 +59,8 @@ pub struct ListOldestParams<
     T1: crate::generated::StringSql,
     T2: crate::generated::ArraySql<Item = T1>,
 > {
-    pub now: jiff::civil::DateTime,
     pub tasks: T2,
+    pub now: jiff::civil::DateTime,
 }
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteFinishedParams {
@@ -121,6 +135,63 @@ where
 {
     pub fn map<R>(self, mapper: fn(TakenJobBorrowed) -> R) -> TakenJobQuery<'c, 'a, 's, C, R, N> {
         TakenJobQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
+pub struct BoolQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<bool, tokio_postgres::Error>,
+    mapper: fn(bool) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> BoolQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(self, mapper: fn(bool) -> R) -> BoolQuery<'c, 'a, 's, C, R, N> {
+        BoolQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -278,63 +349,6 @@ where
         Ok(mapped)
     }
 }
-pub struct BoolQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
-    client: &'c C,
-    params: [&'a (dyn postgres_types::ToSql + Sync); N],
-    query: &'static str,
-    cached: Option<&'s tokio_postgres::Statement>,
-    extractor: fn(&tokio_postgres::Row) -> Result<bool, tokio_postgres::Error>,
-    mapper: fn(bool) -> T,
-}
-impl<'c, 'a, 's, C, T: 'c, const N: usize> BoolQuery<'c, 'a, 's, C, T, N>
-where
-    C: GenericClient,
-{
-    pub fn map<R>(self, mapper: fn(bool) -> R) -> BoolQuery<'c, 'a, 's, C, R, N> {
-        BoolQuery {
-            client: self.client,
-            params: self.params,
-            query: self.query,
-            cached: self.cached,
-            extractor: self.extractor,
-            mapper,
-        }
-    }
-    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
-        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
-        Ok((self.mapper)((self.extractor)(&row)?))
-    }
-    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
-        self.iter().await?.try_collect().await
-    }
-    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
-        let opt_row =
-            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
-        Ok(opt_row
-            .map(|row| {
-                let extracted = (self.extractor)(&row)?;
-                Ok((self.mapper)(extracted))
-            })
-            .transpose()?)
-    }
-    pub async fn iter(
-        self,
-    ) -> Result<
-        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
-        tokio_postgres::Error,
-    > {
-        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
-        let mapped = stream
-            .map(move |res| {
-                res.and_then(|row| {
-                    let extracted = (self.extractor)(&row)?;
-                    Ok((self.mapper)(extracted))
-                })
-            })
-            .into_stream();
-        Ok(mapped)
-    }
-}
 pub struct InsertStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn insert() -> InsertStmt {
     InsertStmt(
@@ -415,7 +429,7 @@ impl<
 pub struct TakeStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn take() -> TakeStmt {
     TakeStmt(
-        "/* jobs.take */ WITH due AS MATERIALIZED ( SELECT id FROM jobs WHERE status = 'pending' AND task = ANY($1) AND run_at <= $2 ORDER BY run_at, id LIMIT $3 FOR UPDATE SKIP LOCKED ) UPDATE jobs SET attempts = attempts + 1, run_at = $4 FROM due WHERE jobs.id = due.id RETURNING jobs.id, jobs.task, CAST(jobs.payload AS text) AS payload, jobs.attempts, jobs.attempts_max",
+        "/* jobs.take */ WITH due AS MATERIALIZED ( SELECT d.id FROM unnest(CAST($1 AS text[])) AS wanted (task) CROSS JOIN LATERAL ( SELECT j.id, j.run_at FROM jobs j WHERE j.status = 'pending' AND j.task = wanted.task AND j.run_at <= $2 ORDER BY j.run_at, j.id LIMIT $3 FOR UPDATE SKIP LOCKED ) d ORDER BY d.run_at, d.id LIMIT $3 ) UPDATE jobs SET attempts = attempts + 1, run_at = $4 FROM due WHERE jobs.id = due.id RETURNING jobs.id, jobs.task, CAST(jobs.payload AS text) AS payload, jobs.attempts, jobs.attempts_max",
         None,
     )
 }
@@ -488,6 +502,70 @@ impl<
             &params.tasks,
             &params.now,
             &params.limit,
+            &params.leased_until,
+        )
+    }
+}
+pub struct ExistsLeasedStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn exists_leased() -> ExistsLeasedStmt {
+    ExistsLeasedStmt(
+        "/* jobs.exists_leased */ SELECT EXISTS ( SELECT FROM jobs WHERE task = $1 AND dedup_key = $2 AND status = 'pending' AND attempts > 0 AND run_at > $3 AND run_at <= $4 ) AS is_leased",
+        None,
+    )
+}
+impl ExistsLeasedStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::StringSql,
+    >(
+        &'s self,
+        client: &'c C,
+        task: &'a T1,
+        dedup_key: &'a T2,
+        now: &'a jiff::civil::DateTime,
+        leased_until: &'a jiff::civil::DateTime,
+    ) -> BoolQuery<'c, 'a, 's, C, bool, 4> {
+        BoolQuery {
+            client,
+            params: [task, dedup_key, now, leased_until],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql, T2: crate::generated::StringSql>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        ExistsLeasedParams<T1, T2>,
+        BoolQuery<'c, 'a, 's, C, bool, 4>,
+        C,
+    > for ExistsLeasedStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ExistsLeasedParams<T1, T2>,
+    ) -> BoolQuery<'c, 'a, 's, C, bool, 4> {
+        self.bind(
+            client,
+            &params.task,
+            &params.dedup_key,
+            &params.now,
             &params.leased_until,
         )
     }
@@ -593,6 +671,60 @@ impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
         ))
     }
 }
+pub struct UpdateAgainStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn update_again() -> UpdateAgainStmt {
+    UpdateAgainStmt(
+        "/* jobs.update_again */ WITH done AS ( UPDATE jobs SET status = 'done', finished_at = $1 WHERE id = $2 AND attempts = $3 AND status = 'pending' RETURNING task, payload, dedup_key, attempts_max ) INSERT INTO jobs (task, payload, dedup_key, run_at, attempts_max, created_at) SELECT task, payload, dedup_key, $4, attempts_max, $1 FROM done",
+        None,
+    )
+}
+impl UpdateAgainStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        now: &'a jiff::civil::DateTime,
+        id: &'a i64,
+        attempts: &'a i32,
+        run_at: &'a jiff::civil::DateTime,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[now, id, attempts, run_at]).await
+    }
+}
+impl<'a, C: GenericClient + Send + Sync>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        UpdateAgainParams,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for UpdateAgainStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a UpdateAgainParams,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(
+            client,
+            &params.now,
+            &params.id,
+            &params.attempts,
+            &params.run_at,
+        ))
+    }
+}
 pub struct UpdateDeadStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn update_dead() -> UpdateDeadStmt {
     UpdateDeadStmt(
@@ -650,7 +782,7 @@ impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
 pub struct ListOldestStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_oldest() -> ListOldestStmt {
     ListOldestStmt(
-        "/* jobs.list_oldest */ SELECT task, min(run_at) AS run_at FROM jobs WHERE status = 'pending' AND run_at <= $1 AND task = ANY($2) GROUP BY task",
+        "/* jobs.list_oldest */ SELECT wanted.task, d.run_at FROM unnest(CAST($1 AS text[])) AS wanted (task) CROSS JOIN LATERAL ( SELECT j.run_at FROM jobs j WHERE j.status = 'pending' AND j.task = wanted.task AND j.run_at <= $2 ORDER BY j.run_at LIMIT 1 ) d",
         None,
     )
 }
@@ -672,12 +804,12 @@ impl ListOldestStmt {
     >(
         &'s self,
         client: &'c C,
-        now: &'a jiff::civil::DateTime,
         tasks: &'a T2,
+        now: &'a jiff::civil::DateTime,
     ) -> OldestQuery<'c, 'a, 's, C, Oldest, 2> {
         OldestQuery {
             client,
-            params: [now, tasks],
+            params: [tasks, now],
             query: self.0,
             cached: self.1.as_ref(),
             extractor:
@@ -713,7 +845,7 @@ impl<
         client: &'c C,
         params: &'a ListOldestParams<T1, T2>,
     ) -> OldestQuery<'c, 'a, 's, C, Oldest, 2> {
-        self.bind(client, &params.now, &params.tasks)
+        self.bind(client, &params.tasks, &params.now)
     }
 }
 pub struct CountDeadStmt(&'static str, Option<tokio_postgres::Statement>);

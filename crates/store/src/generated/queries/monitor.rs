@@ -362,7 +362,7 @@ impl PrimaryClockStmt {
 pub struct ListBrokenInventoryStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_broken_inventory() -> ListBrokenInventoryStmt {
     ListBrokenInventoryStmt(
-        "/* monitor.list_broken_inventory */ SELECT concerts.id, concerts.total_tickets, concerts.available_tickets, coalesce(held.tickets, 0)::bigint AS held FROM concerts LEFT JOIN ( SELECT concert_id, sum(quantity) AS tickets FROM reservations WHERE status IN ('pending', 'confirmed') GROUP BY concert_id ) AS held ON held.concert_id = concerts.id WHERE concerts.available_tickets <> concerts.total_tickets - coalesce(held.tickets, 0) ORDER BY concerts.id LIMIT $1",
+        "/* monitor.list_broken_inventory */ SELECT concerts.id, concerts.total_tickets, concerts.available_tickets, coalesce(held.tickets, 0)::bigint AS held FROM concerts LEFT JOIN ( SELECT concert_id, sum(quantity) AS tickets FROM reservations WHERE status IN ('pending', 'confirmed') GROUP BY concert_id ) AS held ON held.concert_id = concerts.id WHERE concerts.id <> 0 AND concerts.available_tickets <> concerts.total_tickets - coalesce(held.tickets, 0) ORDER BY concerts.id LIMIT $1",
         None,
     )
 }

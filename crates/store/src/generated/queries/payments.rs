@@ -56,6 +56,12 @@ pub struct UpdateStateParams<
     pub id: T5,
 }
 #[derive(Debug)]
+pub struct UpdateSettledParams<T1: crate::generated::StringSql, T2: crate::generated::StringSql> {
+    pub refund_note: T1,
+    pub now: jiff::civil::DateTime,
+    pub id: T2,
+}
+#[derive(Debug)]
 pub struct UpdateAskAtParams<T1: crate::generated::StringSql> {
     pub ask_at: Option<jiff::civil::DateTime>,
     pub now: jiff::civil::DateTime,
@@ -67,18 +73,26 @@ pub struct ListDueParams {
     pub limit: i64,
 }
 #[derive(Debug)]
+pub struct ListDueRefundsParams<T1: crate::generated::StringSql> {
+    pub now: jiff::civil::DateTime,
+    pub refund_task: T1,
+    pub limit: i64,
+}
+#[derive(Debug)]
 pub struct InsertEventParams<
     T1: crate::generated::StringSql,
     T2: crate::generated::StringSql,
     T3: crate::generated::StringSql,
     T4: crate::generated::StringSql,
     T5: crate::generated::StringSql,
+    T6: crate::generated::StringSql,
 > {
     pub provider: T1,
     pub event_id: T2,
     pub payment_id: Option<T3>,
     pub news: T4,
     pub consequence: T5,
+    pub words: Option<T6>,
     pub now: jiff::civil::DateTime,
 }
 #[derive(Debug)]
@@ -140,6 +154,7 @@ pub struct Payment {
     pub redirect_url: Option<String>,
     pub refund_reason: Option<String>,
     pub refund_error: Option<String>,
+    pub refund_note: Option<String>,
     pub ask_at: Option<jiff::civil::DateTime>,
     pub created_at: jiff::civil::DateTime,
     pub updated_at: jiff::civil::DateTime,
@@ -157,6 +172,7 @@ pub struct PaymentBorrowed<'a> {
     pub redirect_url: Option<&'a str>,
     pub refund_reason: Option<&'a str>,
     pub refund_error: Option<&'a str>,
+    pub refund_note: Option<&'a str>,
     pub ask_at: Option<jiff::civil::DateTime>,
     pub created_at: jiff::civil::DateTime,
     pub updated_at: jiff::civil::DateTime,
@@ -176,6 +192,7 @@ impl<'a> From<PaymentBorrowed<'a>> for Payment {
             redirect_url,
             refund_reason,
             refund_error,
+            refund_note,
             ask_at,
             created_at,
             updated_at,
@@ -194,6 +211,7 @@ impl<'a> From<PaymentBorrowed<'a>> for Payment {
             redirect_url: redirect_url.map(|v| v.into()),
             refund_reason: refund_reason.map(|v| v.into()),
             refund_error: refund_error.map(|v| v.into()),
+            refund_note: refund_note.map(|v| v.into()),
             ask_at,
             created_at,
             updated_at,
@@ -201,28 +219,82 @@ impl<'a> From<PaymentBorrowed<'a>> for Payment {
     }
 }
 #[derive(Debug, Clone, PartialEq)]
+pub struct Returnable {
+    pub reservation_id: String,
+    pub paid: i64,
+    pub paid_minor: i64,
+    pub by_hand: i64,
+    pub hand_minor: i64,
+    pub stuck: i64,
+    pub stuck_minor: i64,
+    pub owed: i64,
+}
+pub struct ReturnableBorrowed<'a> {
+    pub reservation_id: &'a str,
+    pub paid: i64,
+    pub paid_minor: i64,
+    pub by_hand: i64,
+    pub hand_minor: i64,
+    pub stuck: i64,
+    pub stuck_minor: i64,
+    pub owed: i64,
+}
+impl<'a> From<ReturnableBorrowed<'a>> for Returnable {
+    fn from(
+        ReturnableBorrowed {
+            reservation_id,
+            paid,
+            paid_minor,
+            by_hand,
+            hand_minor,
+            stuck,
+            stuck_minor,
+            owed,
+        }: ReturnableBorrowed<'a>,
+    ) -> Self {
+        Self {
+            reservation_id: reservation_id.into(),
+            paid,
+            paid_minor,
+            by_hand,
+            hand_minor,
+            stuck,
+            stuck_minor,
+            owed,
+        }
+    }
+}
+#[derive(Debug, Clone, PartialEq)]
 pub struct Told {
+    pub payment_id: String,
     pub news: String,
     pub consequence: String,
     pub received_at: jiff::civil::DateTime,
+    pub words: Option<String>,
 }
 pub struct ToldBorrowed<'a> {
+    pub payment_id: &'a str,
     pub news: &'a str,
     pub consequence: &'a str,
     pub received_at: jiff::civil::DateTime,
+    pub words: Option<&'a str>,
 }
 impl<'a> From<ToldBorrowed<'a>> for Told {
     fn from(
         ToldBorrowed {
+            payment_id,
             news,
             consequence,
             received_at,
+            words,
         }: ToldBorrowed<'a>,
     ) -> Self {
         Self {
+            payment_id: payment_id.into(),
             news: news.into(),
             consequence: consequence.into(),
             received_at,
+            words: words.map(|v| v.into()),
         }
     }
 }
@@ -400,6 +472,66 @@ where
         Ok(mapped)
     }
 }
+pub struct ReturnableQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+    client: &'c C,
+    params: [&'a (dyn postgres_types::ToSql + Sync); N],
+    query: &'static str,
+    cached: Option<&'s tokio_postgres::Statement>,
+    extractor: fn(&tokio_postgres::Row) -> Result<ReturnableBorrowed, tokio_postgres::Error>,
+    mapper: fn(ReturnableBorrowed) -> T,
+}
+impl<'c, 'a, 's, C, T: 'c, const N: usize> ReturnableQuery<'c, 'a, 's, C, T, N>
+where
+    C: GenericClient,
+{
+    pub fn map<R>(
+        self,
+        mapper: fn(ReturnableBorrowed) -> R,
+    ) -> ReturnableQuery<'c, 'a, 's, C, R, N> {
+        ReturnableQuery {
+            client: self.client,
+            params: self.params,
+            query: self.query,
+            cached: self.cached,
+            extractor: self.extractor,
+            mapper,
+        }
+    }
+    pub async fn one(self) -> Result<T, tokio_postgres::Error> {
+        let row = crate::client::one(self.client, self.query, &self.params, self.cached).await?;
+        Ok((self.mapper)((self.extractor)(&row)?))
+    }
+    pub async fn all(self) -> Result<Vec<T>, tokio_postgres::Error> {
+        self.iter().await?.try_collect().await
+    }
+    pub async fn opt(self) -> Result<Option<T>, tokio_postgres::Error> {
+        let opt_row =
+            crate::client::opt(self.client, self.query, &self.params, self.cached).await?;
+        Ok(opt_row
+            .map(|row| {
+                let extracted = (self.extractor)(&row)?;
+                Ok((self.mapper)(extracted))
+            })
+            .transpose()?)
+    }
+    pub async fn iter(
+        self,
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<T, tokio_postgres::Error>> + 'c,
+        tokio_postgres::Error,
+    > {
+        let stream = crate::client::raw(self.client, self.query, &self.params, self.cached).await?;
+        let mapped = stream
+            .map(move |res| {
+                res.and_then(|row| {
+                    let extracted = (self.extractor)(&row)?;
+                    Ok((self.mapper)(extracted))
+                })
+            })
+            .into_stream();
+        Ok(mapped)
+    }
+}
 pub struct I64Query<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
@@ -457,20 +589,20 @@ where
         Ok(mapped)
     }
 }
-pub struct ToldQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+pub struct BoolQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
     query: &'static str,
     cached: Option<&'s tokio_postgres::Statement>,
-    extractor: fn(&tokio_postgres::Row) -> Result<ToldBorrowed, tokio_postgres::Error>,
-    mapper: fn(ToldBorrowed) -> T,
+    extractor: fn(&tokio_postgres::Row) -> Result<bool, tokio_postgres::Error>,
+    mapper: fn(bool) -> T,
 }
-impl<'c, 'a, 's, C, T: 'c, const N: usize> ToldQuery<'c, 'a, 's, C, T, N>
+impl<'c, 'a, 's, C, T: 'c, const N: usize> BoolQuery<'c, 'a, 's, C, T, N>
 where
     C: GenericClient,
 {
-    pub fn map<R>(self, mapper: fn(ToldBorrowed) -> R) -> ToldQuery<'c, 'a, 's, C, R, N> {
-        ToldQuery {
+    pub fn map<R>(self, mapper: fn(bool) -> R) -> BoolQuery<'c, 'a, 's, C, R, N> {
+        BoolQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -514,20 +646,20 @@ where
         Ok(mapped)
     }
 }
-pub struct BoolQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
+pub struct ToldQuery<'c, 'a, 's, C: GenericClient, T, const N: usize> {
     client: &'c C,
     params: [&'a (dyn postgres_types::ToSql + Sync); N],
     query: &'static str,
     cached: Option<&'s tokio_postgres::Statement>,
-    extractor: fn(&tokio_postgres::Row) -> Result<bool, tokio_postgres::Error>,
-    mapper: fn(bool) -> T,
+    extractor: fn(&tokio_postgres::Row) -> Result<ToldBorrowed, tokio_postgres::Error>,
+    mapper: fn(ToldBorrowed) -> T,
 }
-impl<'c, 'a, 's, C, T: 'c, const N: usize> BoolQuery<'c, 'a, 's, C, T, N>
+impl<'c, 'a, 's, C, T: 'c, const N: usize> ToldQuery<'c, 'a, 's, C, T, N>
 where
     C: GenericClient,
 {
-    pub fn map<R>(self, mapper: fn(bool) -> R) -> BoolQuery<'c, 'a, 's, C, R, N> {
-        BoolQuery {
+    pub fn map<R>(self, mapper: fn(ToldBorrowed) -> R) -> ToldQuery<'c, 'a, 's, C, R, N> {
+        ToldQuery {
             client: self.client,
             params: self.params,
             query: self.query,
@@ -740,7 +872,7 @@ impl<
 pub struct FindStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find() -> FindStmt {
     FindStmt(
-        "/* payments.find */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at FROM payments WHERE id = $1",
+        "/* payments.find */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, refund_note, ask_at, created_at, updated_at FROM payments WHERE id = $1",
         None,
     )
 }
@@ -777,9 +909,10 @@ impl FindStmt {
                         redirect_url: row.try_get(9)?,
                         refund_reason: row.try_get(10)?,
                         refund_error: row.try_get(11)?,
-                        ask_at: row.try_get(12)?,
-                        created_at: row.try_get(13)?,
-                        updated_at: row.try_get(14)?,
+                        refund_note: row.try_get(12)?,
+                        ask_at: row.try_get(13)?,
+                        created_at: row.try_get(14)?,
+                        updated_at: row.try_get(15)?,
                     })
                 },
             mapper: |it| Payment::from(it),
@@ -845,7 +978,7 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql, T2: crate::g
 pub struct ListStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list() -> ListStmt {
     ListStmt(
-        "/* payments.list */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at FROM payments WHERE reservation_id = $1 ORDER BY created_at DESC, id DESC LIMIT 100",
+        "/* payments.list */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, refund_note, ask_at, created_at, updated_at FROM payments WHERE reservation_id = $1 ORDER BY created_at DESC, id DESC LIMIT 100",
         None,
     )
 }
@@ -882,9 +1015,10 @@ impl ListStmt {
                         redirect_url: row.try_get(9)?,
                         refund_reason: row.try_get(10)?,
                         refund_error: row.try_get(11)?,
-                        ask_at: row.try_get(12)?,
-                        created_at: row.try_get(13)?,
-                        updated_at: row.try_get(14)?,
+                        refund_note: row.try_get(12)?,
+                        ask_at: row.try_get(13)?,
+                        created_at: row.try_get(14)?,
+                        updated_at: row.try_get(15)?,
                     })
                 },
             mapper: |it| Payment::from(it),
@@ -894,7 +1028,7 @@ impl ListStmt {
 pub struct LockStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn lock() -> LockStmt {
     LockStmt(
-        "/* payments.lock */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at FROM payments WHERE id = $1 FOR UPDATE",
+        "/* payments.lock */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, refund_note, ask_at, created_at, updated_at FROM payments WHERE id = $1 FOR UPDATE",
         None,
     )
 }
@@ -931,9 +1065,10 @@ impl LockStmt {
                         redirect_url: row.try_get(9)?,
                         refund_reason: row.try_get(10)?,
                         refund_error: row.try_get(11)?,
-                        ask_at: row.try_get(12)?,
-                        created_at: row.try_get(13)?,
-                        updated_at: row.try_get(14)?,
+                        refund_note: row.try_get(12)?,
+                        ask_at: row.try_get(13)?,
+                        created_at: row.try_get(14)?,
+                        updated_at: row.try_get(15)?,
                     })
                 },
             mapper: |it| Payment::from(it),
@@ -1101,6 +1236,65 @@ impl<
         ))
     }
 }
+pub struct UpdateSettledStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn update_settled() -> UpdateSettledStmt {
+    UpdateSettledStmt(
+        "/* payments.update_settled */ UPDATE payments SET status = 'refunded', refund_note = $1, refund_error = NULL, ask_at = NULL, updated_at = $2 WHERE id = $3",
+        None,
+    )
+}
+impl UpdateSettledStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<
+        'c,
+        'a,
+        's,
+        C: GenericClient,
+        T1: crate::generated::StringSql,
+        T2: crate::generated::StringSql,
+    >(
+        &'s self,
+        client: &'c C,
+        refund_note: &'a T1,
+        now: &'a jiff::civil::DateTime,
+        id: &'a T2,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[refund_note, now, id]).await
+    }
+}
+impl<
+    'a,
+    C: GenericClient + Send + Sync,
+    T1: crate::generated::StringSql,
+    T2: crate::generated::StringSql,
+>
+    crate::client::Params<
+        'a,
+        'a,
+        'a,
+        UpdateSettledParams<T1, T2>,
+        std::pin::Pin<
+            Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+        >,
+        C,
+    > for UpdateSettledStmt
+{
+    fn params(
+        &'a self,
+        client: &'a C,
+        params: &'a UpdateSettledParams<T1, T2>,
+    ) -> std::pin::Pin<
+        Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
+    > {
+        Box::pin(self.bind(client, &params.refund_note, &params.now, &params.id))
+    }
+}
 pub struct UpdateAskAtStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn update_ask_at() -> UpdateAskAtStmt {
     UpdateAskAtStmt(
@@ -1148,14 +1342,14 @@ impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
         Box::pin(self.bind(client, &params.ask_at, &params.now, &params.id))
     }
 }
-pub struct ListRefundableStmt(&'static str, Option<tokio_postgres::Statement>);
-pub fn list_refundable() -> ListRefundableStmt {
-    ListRefundableStmt(
-        "/* payments.list_refundable */ SELECT DISTINCT reservation_id FROM payments WHERE reservation_id = ANY($1) AND (status = 'completed' OR (status = 'refunding' AND refund_error IS NOT NULL))",
+pub struct ListReturnableStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_returnable() -> ListReturnableStmt {
+    ListReturnableStmt(
+        "/* payments.list_returnable */ SELECT reservation_id, count(*) FILTER (WHERE status = 'completed') AS paid, coalesce(sum(amount * 100) FILTER (WHERE status = 'completed'), 0)::bigint AS paid_minor, count(*) FILTER (WHERE status = 'completed' AND provider = 'manual') AS by_hand, coalesce(sum(amount * 100) FILTER (WHERE status = 'completed' AND provider = 'manual'), 0)::bigint AS hand_minor, count(*) FILTER (WHERE status = 'refunding' AND provider <> 'manual') AS stuck, coalesce(sum(amount * 100) FILTER (WHERE status = 'refunding' AND provider <> 'manual'), 0)::bigint AS stuck_minor, count(*) FILTER (WHERE status = 'refunding' AND provider = 'manual') AS owed FROM payments WHERE reservation_id = ANY($1) AND (status = 'completed' OR (status = 'refunding' AND refund_error IS NOT NULL)) GROUP BY reservation_id",
         None,
     )
 }
-impl ListRefundableStmt {
+impl ListReturnableStmt {
     pub async fn prepare<'a, C: GenericClient>(
         mut self,
         client: &'a C,
@@ -1174,21 +1368,33 @@ impl ListRefundableStmt {
         &'s self,
         client: &'c C,
         ids: &'a T2,
-    ) -> StringQuery<'c, 'a, 's, C, String, 1> {
-        StringQuery {
+    ) -> ReturnableQuery<'c, 'a, 's, C, Returnable, 1> {
+        ReturnableQuery {
             client,
             params: [ids],
             query: self.0,
             cached: self.1.as_ref(),
-            extractor: |row| Ok(row.try_get(0)?),
-            mapper: |it| it.into(),
+            extractor:
+                |row: &tokio_postgres::Row| -> Result<ReturnableBorrowed, tokio_postgres::Error> {
+                    Ok(ReturnableBorrowed {
+                        reservation_id: row.try_get(0)?,
+                        paid: row.try_get(1)?,
+                        paid_minor: row.try_get(2)?,
+                        by_hand: row.try_get(3)?,
+                        hand_minor: row.try_get(4)?,
+                        stuck: row.try_get(5)?,
+                        stuck_minor: row.try_get(6)?,
+                        owed: row.try_get(7)?,
+                    })
+                },
+            mapper: |it| Returnable::from(it),
         }
     }
 }
 pub struct ListDueStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_due() -> ListDueStmt {
     ListDueStmt(
-        "/* payments.list_due */ SELECT id FROM payments WHERE ask_at <= $1 ORDER BY ask_at LIMIT $2",
+        "/* payments.list_due */ SELECT id FROM payments WHERE ask_at <= $1 AND status <> 'refunding' ORDER BY ask_at LIMIT $2",
         None,
     )
 }
@@ -1228,6 +1434,56 @@ impl<'c, 'a, 's, C: GenericClient>
         self.bind(client, &params.now, &params.limit)
     }
 }
+pub struct ListDueRefundsStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn list_due_refunds() -> ListDueRefundsStmt {
+    ListDueRefundsStmt(
+        "/* payments.list_due_refunds */ SELECT p.id FROM payments p WHERE p.ask_at <= $1 AND p.status = 'refunding' AND NOT EXISTS ( SELECT FROM jobs j WHERE j.task = $2 AND j.dedup_key = p.id AND j.status = 'pending') ORDER BY p.ask_at LIMIT $3",
+        None,
+    )
+}
+impl ListDueRefundsStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>(
+        &'s self,
+        client: &'c C,
+        now: &'a jiff::civil::DateTime,
+        refund_task: &'a T1,
+        limit: &'a i64,
+    ) -> StringQuery<'c, 'a, 's, C, String, 3> {
+        StringQuery {
+            client,
+            params: [now, refund_task, limit],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it.into(),
+        }
+    }
+}
+impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>
+    crate::client::Params<
+        'c,
+        'a,
+        's,
+        ListDueRefundsParams<T1>,
+        StringQuery<'c, 'a, 's, C, String, 3>,
+        C,
+    > for ListDueRefundsStmt
+{
+    fn params(
+        &'s self,
+        client: &'c C,
+        params: &'a ListDueRefundsParams<T1>,
+    ) -> StringQuery<'c, 'a, 's, C, String, 3> {
+        self.bind(client, &params.now, &params.refund_task, &params.limit)
+    }
+}
 pub struct CountStuckStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn count_stuck() -> CountStuckStmt {
     CountStuckStmt(
@@ -1260,7 +1516,7 @@ impl CountStuckStmt {
 pub struct ListStuckStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_stuck() -> ListStuckStmt {
     ListStuckStmt(
-        "/* payments.list_stuck */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, ask_at, created_at, updated_at FROM payments WHERE refund_error IS NOT NULL ORDER BY updated_at LIMIT $1",
+        "/* payments.list_stuck */ SELECT id, reservation_id, provider, amount, currency, status, language, provider_ref, provider_money, redirect_url, refund_reason, refund_error, refund_note, ask_at, created_at, updated_at FROM payments WHERE refund_error IS NOT NULL ORDER BY updated_at LIMIT $1",
         None,
     )
 }
@@ -1297,19 +1553,50 @@ impl ListStuckStmt {
                         redirect_url: row.try_get(9)?,
                         refund_reason: row.try_get(10)?,
                         refund_error: row.try_get(11)?,
-                        ask_at: row.try_get(12)?,
-                        created_at: row.try_get(13)?,
-                        updated_at: row.try_get(14)?,
+                        refund_note: row.try_get(12)?,
+                        ask_at: row.try_get(13)?,
+                        created_at: row.try_get(14)?,
+                        updated_at: row.try_get(15)?,
                     })
                 },
             mapper: |it| Payment::from(it),
         }
     }
 }
+pub struct HasOpenOfConcertStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn has_open_of_concert() -> HasOpenOfConcertStmt {
+    HasOpenOfConcertStmt(
+        "/* payments.has_open_of_concert */ SELECT EXISTS ( SELECT FROM reservations r JOIN payments p ON p.reservation_id = r.id WHERE r.concert_id = $1 AND p.status IN ('pending', 'completed', 'refunding') ) AS has_open",
+        None,
+    )
+}
+impl HasOpenOfConcertStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub fn bind<'c, 'a, 's, C: GenericClient>(
+        &'s self,
+        client: &'c C,
+        concert_id: &'a i32,
+    ) -> BoolQuery<'c, 'a, 's, C, bool, 1> {
+        BoolQuery {
+            client,
+            params: [concert_id],
+            query: self.0,
+            cached: self.1.as_ref(),
+            extractor: |row| Ok(row.try_get(0)?),
+            mapper: |it| it,
+        }
+    }
+}
 pub struct InsertEventStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn insert_event() -> InsertEventStmt {
     InsertEventStmt(
-        "/* payments.insert_event */ INSERT INTO payment_events (provider, event_id, payment_id, news, consequence, received_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (provider, event_id) DO NOTHING",
+        "/* payments.insert_event */ INSERT INTO payment_events (provider, event_id, payment_id, news, consequence, words, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (provider, event_id) DO NOTHING",
         None,
     )
 }
@@ -1331,6 +1618,7 @@ impl InsertEventStmt {
         T3: crate::generated::StringSql,
         T4: crate::generated::StringSql,
         T5: crate::generated::StringSql,
+        T6: crate::generated::StringSql,
     >(
         &'s self,
         client: &'c C,
@@ -1339,12 +1627,21 @@ impl InsertEventStmt {
         payment_id: &'a Option<T3>,
         news: &'a T4,
         consequence: &'a T5,
+        words: &'a Option<T6>,
         now: &'a jiff::civil::DateTime,
     ) -> Result<u64, tokio_postgres::Error> {
         client
             .execute(
                 self.0,
-                &[provider, event_id, payment_id, news, consequence, now],
+                &[
+                    provider,
+                    event_id,
+                    payment_id,
+                    news,
+                    consequence,
+                    words,
+                    now,
+                ],
             )
             .await
     }
@@ -1357,12 +1654,13 @@ impl<
     T3: crate::generated::StringSql,
     T4: crate::generated::StringSql,
     T5: crate::generated::StringSql,
+    T6: crate::generated::StringSql,
 >
     crate::client::Params<
         'a,
         'a,
         'a,
-        InsertEventParams<T1, T2, T3, T4, T5>,
+        InsertEventParams<T1, T2, T3, T4, T5, T6>,
         std::pin::Pin<
             Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
         >,
@@ -1372,7 +1670,7 @@ impl<
     fn params(
         &'a self,
         client: &'a C,
-        params: &'a InsertEventParams<T1, T2, T3, T4, T5>,
+        params: &'a InsertEventParams<T1, T2, T3, T4, T5, T6>,
     ) -> std::pin::Pin<
         Box<dyn futures_util::Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>,
     > {
@@ -1383,6 +1681,7 @@ impl<
             &params.payment_id,
             &params.news,
             &params.consequence,
+            &params.words,
             &params.now,
         ))
     }
@@ -1390,7 +1689,7 @@ impl<
 pub struct ListEventsStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_events() -> ListEventsStmt {
     ListEventsStmt(
-        "/* payments.list_events */ SELECT e.news, e.consequence, e.received_at FROM payments p JOIN payment_events e ON e.payment_id = p.id WHERE p.reservation_id = $1 ORDER BY e.received_at, e.event_id LIMIT 200",
+        "/* payments.list_events */ SELECT e.payment_id, e.news, e.consequence, e.received_at, CASE e.news WHEN 'settled' THEN p.refund_note ELSE e.words END AS words FROM payments p JOIN payment_events e ON e.payment_id = p.id WHERE p.reservation_id = $1 ORDER BY e.received_at, e.event_id LIMIT 200",
         None,
     )
 }
@@ -1414,9 +1713,11 @@ impl ListEventsStmt {
             cached: self.1.as_ref(),
             extractor: |row: &tokio_postgres::Row| -> Result<ToldBorrowed, tokio_postgres::Error> {
                 Ok(ToldBorrowed {
-                    news: row.try_get(0)?,
-                    consequence: row.try_get(1)?,
-                    received_at: row.try_get(2)?,
+                    payment_id: row.try_get(0)?,
+                    news: row.try_get(1)?,
+                    consequence: row.try_get(2)?,
+                    received_at: row.try_get(3)?,
+                    words: row.try_get(4)?,
                 })
             },
             mapper: |it| Told::from(it),

@@ -137,6 +137,7 @@ pub struct ListPayments {
     pub currency: String,
     pub status: String,
     pub refund_reason: Option<String>,
+    pub refund_note: Option<String>,
     pub created_at: jiff::civil::DateTime,
     pub updated_at: jiff::civil::DateTime,
 }
@@ -148,6 +149,7 @@ pub struct ListPaymentsBorrowed<'a> {
     pub currency: &'a str,
     pub status: &'a str,
     pub refund_reason: Option<&'a str>,
+    pub refund_note: Option<&'a str>,
     pub created_at: jiff::civil::DateTime,
     pub updated_at: jiff::civil::DateTime,
 }
@@ -161,6 +163,7 @@ impl<'a> From<ListPaymentsBorrowed<'a>> for ListPayments {
             currency,
             status,
             refund_reason,
+            refund_note,
             created_at,
             updated_at,
         }: ListPaymentsBorrowed<'a>,
@@ -173,6 +176,7 @@ impl<'a> From<ListPaymentsBorrowed<'a>> for ListPayments {
             currency: currency.into(),
             status: status.into(),
             refund_reason: refund_reason.map(|v| v.into()),
+            refund_note: refund_note.map(|v| v.into()),
             created_at,
             updated_at,
         }
@@ -1242,7 +1246,7 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::StringSql>
 pub struct ListPaymentsStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_payments() -> ListPaymentsStmt {
     ListPaymentsStmt(
-        "/* personal_data.list_payments */ SELECT id, reservation_id, provider, amount, currency, status, refund_reason, created_at, updated_at FROM payments WHERE reservation_id = ANY($1) ORDER BY created_at, id",
+        "/* personal_data.list_payments */ SELECT id, reservation_id, provider, amount, currency, status, refund_reason, refund_note, created_at, updated_at FROM payments WHERE reservation_id = ANY($1) ORDER BY created_at, id",
         None,
     )
 }
@@ -1281,8 +1285,9 @@ impl ListPaymentsStmt {
                         currency: row.try_get(4)?,
                         status: row.try_get(5)?,
                         refund_reason: row.try_get(6)?,
-                        created_at: row.try_get(7)?,
-                        updated_at: row.try_get(8)?,
+                        refund_note: row.try_get(7)?,
+                        created_at: row.try_get(8)?,
+                        updated_at: row.try_get(9)?,
                     })
                 },
             mapper: |it| ListPayments::from(it),

@@ -297,3 +297,26 @@ impl<'a, C: GenericClient + Send + Sync>
         Box::pin(self.bind(client, &params.before, &params.limit))
     }
 }
+pub struct DeleteStmt(&'static str, Option<tokio_postgres::Statement>);
+pub fn delete() -> DeleteStmt {
+    DeleteStmt(
+        "/* receipts.delete */ DELETE FROM admission_receipts WHERE key_digest = $1",
+        None,
+    )
+}
+impl DeleteStmt {
+    pub async fn prepare<'a, C: GenericClient>(
+        mut self,
+        client: &'a C,
+    ) -> Result<Self, tokio_postgres::Error> {
+        self.1 = Some(client.prepare(self.0).await?);
+        Ok(self)
+    }
+    pub async fn bind<'c, 'a, 's, C: GenericClient, T1: crate::generated::BytesSql>(
+        &'s self,
+        client: &'c C,
+        key_digest: &'a T1,
+    ) -> Result<u64, tokio_postgres::Error> {
+        client.execute(self.0, &[key_digest]).await
+    }
+}

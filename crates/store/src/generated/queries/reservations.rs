@@ -941,7 +941,7 @@ where
 pub struct FindStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find() -> FindStmt {
     FindStmt(
-        "/* reservations.find */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, extensions FROM reservations WHERE id = $1 AND deleted_at IS NULL",
+        "/* reservations.find */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, extensions FROM reservations WHERE id = $1 AND deleted_at IS NULL AND concert_id <> 0",
         None,
     )
 }
@@ -1067,7 +1067,7 @@ impl FindConcertIdStmt {
 pub struct ListStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list() -> ListStmt {
     ListStmt(
-        "/* reservations.list */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, extensions FROM reservations WHERE deleted_at IS NULL AND ($1::text IS NULL OR id = $1) AND ($2::int IS NULL OR concert_id = $2) AND ($3::text IS NULL OR customer_email = $3) AND ($4::text IS NULL OR (status = $4 AND (status = 'pending' AND expires_at <= $5) IS NOT TRUE) OR ($4 = 'expired' AND status = 'pending' AND expires_at <= $5)) AND created_at >= coalesce($6, '-infinity'::timestamp) AND created_at < coalesce($7, 'infinity'::timestamp) AND (created_at, id) < (coalesce($8, 'infinity'::timestamp), coalesce($9, '')) AND (created_at, id) >= (coalesce($10, '-infinity'::timestamp), coalesce($11, '')) AND ($12::text IS NULL OR id ILIKE $13 OR customer_email ILIKE $12 OR customer_name ILIKE $12) ORDER BY created_at DESC, id DESC LIMIT $14",
+        "/* reservations.list */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, extensions FROM reservations WHERE deleted_at IS NULL AND concert_id <> 0 AND ($1::text IS NULL OR id = $1) AND ($2::int IS NULL OR concert_id = $2) AND ($3::text IS NULL OR customer_email = $3) AND ($4::text IS NULL OR (status = $4 AND (status = 'pending' AND expires_at <= $5) IS NOT TRUE) OR ($4 = 'expired' AND status = 'pending' AND expires_at <= $5)) AND created_at >= coalesce($6, '-infinity'::timestamp) AND created_at < coalesce($7, 'infinity'::timestamp) AND (created_at, id) < (coalesce($8, 'infinity'::timestamp), coalesce($9, '')) AND (created_at, id) >= (coalesce($10, '-infinity'::timestamp), coalesce($11, '')) AND ($12::text IS NULL OR id ILIKE $13 OR customer_email ILIKE $12 OR customer_name ILIKE $12) ORDER BY created_at DESC, id DESC LIMIT $14",
         None,
     )
 }
@@ -1320,7 +1320,7 @@ impl TidySearchStmt {
 pub struct FindSearchEndStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find_search_end() -> FindSearchEndStmt {
     FindSearchEndStmt(
-        "/* reservations.find_search_end */ SELECT created_at, id FROM reservations WHERE deleted_at IS NULL AND ($1::text IS NULL OR id = $1) AND ($2::int IS NULL OR concert_id = $2) AND ($3::text IS NULL OR customer_email = $3) AND ($4::text IS NULL OR (status = $4 AND (status = 'pending' AND expires_at <= $5) IS NOT TRUE) OR ($4 = 'expired' AND status = 'pending' AND expires_at <= $5)) AND created_at >= coalesce($6, '-infinity'::timestamp) AND created_at < coalesce($7, 'infinity'::timestamp) AND (created_at, id) < (coalesce($8, 'infinity'::timestamp), coalesce($9, '')) ORDER BY created_at DESC, id DESC OFFSET $10 LIMIT 1",
+        "/* reservations.find_search_end */ SELECT created_at, id FROM reservations WHERE deleted_at IS NULL AND concert_id <> 0 AND ($1::text IS NULL OR id = $1) AND ($2::int IS NULL OR concert_id = $2) AND ($3::text IS NULL OR customer_email = $3) AND ($4::text IS NULL OR (status = $4 AND (status = 'pending' AND expires_at <= $5) IS NOT TRUE) OR ($4 = 'expired' AND status = 'pending' AND expires_at <= $5)) AND created_at >= coalesce($6, '-infinity'::timestamp) AND created_at < coalesce($7, 'infinity'::timestamp) AND (created_at, id) < (coalesce($8, 'infinity'::timestamp), coalesce($9, '')) ORDER BY created_at DESC, id DESC OFFSET $10 LIMIT 1",
         None,
     )
 }
@@ -1424,7 +1424,7 @@ impl<
 pub struct ListByIdsStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_by_ids() -> ListByIdsStmt {
     ListByIdsStmt(
-        "/* reservations.list_by_ids */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, extensions FROM reservations WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id",
+        "/* reservations.list_by_ids */ SELECT id, concert_id, customer_name, customer_email, quantity, total_price, status, google_auth, payment_status, reserved_at, created_at, updated_at, expires_at, extensions FROM reservations WHERE id = ANY($1) AND deleted_at IS NULL AND concert_id <> 0 ORDER BY id",
         None,
     )
 }
@@ -1479,7 +1479,7 @@ impl ListByIdsStmt {
 pub struct SumMadeStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn sum_made() -> SumMadeStmt {
     SumMadeStmt(
-        "/* reservations.sum_made */ SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets, coalesce(sum(total_price) * 100, 0)::bigint AS minor FROM reservations WHERE created_at >= $1 AND status = 'confirmed' AND deleted_at IS NULL",
+        "/* reservations.sum_made */ SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets, coalesce(sum(total_price) * 100, 0)::bigint AS minor FROM reservations WHERE created_at >= $1 AND status = 'confirmed' AND deleted_at IS NULL AND concert_id <> 0",
         None,
     )
 }
@@ -1515,7 +1515,7 @@ impl SumMadeStmt {
 pub struct SumPendingStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn sum_pending() -> SumPendingStmt {
     SumPendingStmt(
-        "/* reservations.sum_pending */ SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets FROM reservations WHERE status = 'pending' AND expires_at > $1 AND deleted_at IS NULL",
+        "/* reservations.sum_pending */ SELECT count(*) AS reservations, coalesce(sum(quantity), 0)::bigint AS tickets FROM reservations WHERE status = 'pending' AND expires_at > $1 AND deleted_at IS NULL AND concert_id <> 0",
         None,
     )
 }
@@ -1992,7 +1992,7 @@ impl<'a, C: GenericClient + Send + Sync, T1: crate::generated::StringSql>
 pub struct LendStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn lend() -> LendStmt {
     LendStmt(
-        "/* reservations.lend */ WITH kept AS MATERIALIZED ( SELECT id FROM reservations WHERE status = 'pending' AND expires_at > $1 AND updated_at <= $2 ORDER BY id LIMIT $3 FOR UPDATE ) UPDATE reservations SET expires_at = expires_at + ($4::timestamp - $1::timestamp), updated_at = $4 FROM kept WHERE reservations.id = kept.id",
+        "/* reservations.lend */ WITH kept AS MATERIALIZED ( SELECT id FROM reservations WHERE status = 'pending' AND expires_at > $1 AND updated_at <= $2 AND concert_id <> 0 ORDER BY id LIMIT $3 FOR UPDATE ) UPDATE reservations SET expires_at = expires_at + ($4::timestamp - $1::timestamp), updated_at = $4 FROM kept WHERE reservations.id = kept.id",
         None,
     )
 }
@@ -2046,7 +2046,7 @@ impl<'a, C: GenericClient + Send + Sync>
 pub struct ListOverdueStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn list_overdue() -> ListOverdueStmt {
     ListOverdueStmt(
-        "/* reservations.list_overdue */ SELECT id, concert_id FROM reservations WHERE status = 'pending' AND expires_at <= $1 AND concert_id <> ALL($2) ORDER BY expires_at LIMIT $3",
+        "/* reservations.list_overdue */ SELECT id, concert_id FROM reservations WHERE status = 'pending' AND expires_at <= $1 AND concert_id <> 0 AND concert_id <> ALL($2) ORDER BY expires_at LIMIT $3",
         None,
     )
 }
@@ -2102,7 +2102,7 @@ impl<'c, 'a, 's, C: GenericClient, T1: crate::generated::ArraySql<Item = i32>>
 pub struct LookStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn look() -> LookStmt {
     LookStmt(
-        "/* reservations.look */ SELECT (clock_timestamp() AT TIME ZONE 'utc')::timestamp AS primary_now, (SELECT beat_at FROM heartbeats WHERE task = $1) AS beat_at, (SELECT min(expires_at) FROM reservations WHERE status = 'pending') AS end_at",
+        "/* reservations.look */ SELECT (clock_timestamp() AT TIME ZONE 'utc')::timestamp AS primary_now, (SELECT beat_at FROM heartbeats WHERE task = $1) AS beat_at, (SELECT min(expires_at) FROM reservations WHERE status = 'pending' AND concert_id <> 0) AS end_at",
         None,
     )
 }

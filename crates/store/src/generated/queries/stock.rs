@@ -303,7 +303,7 @@ impl ListAvailabilityStmt {
 pub struct FindSaleStmt(&'static str, Option<tokio_postgres::Statement>);
 pub fn find_sale() -> FindSaleStmt {
     FindSaleStmt(
-        "/* stock.find_sale */ SELECT c.total_tickets, c.available_tickets, (SELECT coalesce(sum(r.quantity), 0)::bigint FROM reservations r WHERE r.concert_id = c.id AND r.status = 'pending') AS held, (SELECT count(*) FROM payments p JOIN reservations r ON r.id = p.reservation_id WHERE r.concert_id = c.id AND p.status = 'pending') AS payments_undecided FROM concerts c WHERE c.id = $1 AND c.deleted_at IS NULL",
+        "/* stock.find_sale */ WITH undecided AS MATERIALIZED ( SELECT reservation_id FROM payments WHERE status = 'pending' ) SELECT c.total_tickets, c.available_tickets, (SELECT coalesce(sum(r.quantity), 0)::bigint FROM reservations r WHERE r.concert_id = c.id AND r.status = 'pending') AS held, (SELECT count(*) FROM undecided u JOIN reservations r ON r.id = u.reservation_id WHERE r.concert_id = c.id) AS payments_undecided FROM concerts c WHERE c.id = $1 AND c.deleted_at IS NULL",
         None,
     )
 }

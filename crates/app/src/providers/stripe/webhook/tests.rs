@@ -24,7 +24,13 @@ fn delivered(kind: &str, object: &Value) -> Result<Delivery, Disbelief> {
 
 fn event(of: Subject, news: News) -> Delivery {
     let id = "evt_1".into();
-    Delivery::Event(Event { id, of, news })
+    let words = None;
+    Delivery::Event(Event {
+        id,
+        of,
+        news,
+        words,
+    })
 }
 
 fn ignored() -> Delivery {
@@ -183,6 +189,17 @@ fn a_refund_tells_where_it_ended() {
     }
     let told = delivered("refund.failed", &refund_object("failed", &mine));
     assert_eq!(told, Ok(failed(ours())));
+}
+
+#[test]
+fn a_refund_that_failed_says_why() {
+    let refund = refund_object("failed", &json!({"payment_id": payment().as_str()}));
+    let refund = with(refund, "failure_reason", json!("expired_or_canceled_card"));
+    let told = delivered("refund.failed", &refund);
+    let Ok(Delivery::Event(event)) = told else {
+        panic!("{told:?}");
+    };
+    assert_eq!(event.words.as_deref(), Some("expired_or_canceled_card"));
 }
 
 #[test]

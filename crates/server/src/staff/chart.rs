@@ -83,6 +83,8 @@ impl DayChart {
 pub(super) struct RowChart {
     pub(super) rows: Vec<RowBar>,
     pub(super) height: usize,
+    /// How many bars there is no room for.
+    pub(super) left_out: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +112,7 @@ impl RowChart {
         if bars.is_empty() || whole <= 0 {
             return None;
         }
+        let all = bars.len();
         let bars = bars.into_iter().take(ROWS_MAX).enumerate();
         let rows: Vec<RowBar> = bars
             .map(|(place, bar)| {
@@ -126,6 +129,7 @@ impl RowChart {
             .collect();
         Some(Self {
             height: rows.len() * ROW_TALL,
+            left_out: all - rows.len(),
             rows,
         })
     }
@@ -209,7 +213,8 @@ mod tests {
         assert!(chart.rows[1].name.ends_with('…'), "{:?}", chart.rows[1]);
         assert_eq!((chart.height, chart.rows[2].y), (180, 162));
         let many = vec![bar("x", 1); 40];
-        assert_eq!(RowChart::new(many, 1).unwrap().rows.len(), ROWS_MAX);
+        let cut = RowChart::new(many, 1).unwrap();
+        assert_eq!((cut.rows.len(), cut.left_out), (ROWS_MAX, 40 - ROWS_MAX));
         assert_eq!(RowChart::new(vec![bar("x", 0)], 0), None);
     }
 
